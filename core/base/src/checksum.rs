@@ -1,0 +1,78 @@
+//! The two checksums of the formats: Castagnoli for frames, IEEE for record contents.
+
+/// Table of one kilobyte: what a microcontroller can spare.
+#[cfg(not(feature = "std"))]
+const CASTAGNOLI: crc::Crc<u32, crc::Table<1>> =
+    crc::Crc::<u32, crc::Table<1>>::new(&crc::CRC_32_ISCSI);
+
+/// CRC-32C (Castagnoli, init and xorout `0xFFFF_FFFF`): frames and segment headers. With `std` by
+/// the CPU's own instruction where it has one.
+#[must_use]
+pub fn crc32c(bytes: &[u8]) -> u32 {
+    #[cfg(feature = "std")]
+    let crc = crc32c::crc32c(bytes);
+    #[cfg(not(feature = "std"))]
+    let crc = CASTAGNOLI.checksum(bytes);
+    crc
+}
+
+/// CRC-32 (IEEE) over several slices as if they were one: record entries, transaction checksums.
+#[derive(Clone, Debug, Default)]
+pub struct Crc32(crc32fast::Hasher);
+
+impl Crc32 {
+    /// Adds the bytes that follow.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The checksum of all bytes added.
+    #[must_use]
+    pub fn finish(self) -> u32 {
+        self.0.finalize()
+    }
+}
+
+/// CRC-32 (IEEE) of one slice.
+#[must_use]
+pub fn crc32(bytes: &[u8]) -> u32 {
+    crc32fast::hash(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn check_values_of_the_catalogue() {
+        assert_eq!(super::crc32c(b"123456789"), 0xE306_9283);
+        assert_eq!(super::crc32(b"123456789"), 0xCBF4_3926);
+        let mut parts = super::Crc32::default();
+        parts.update(b"1234");
+        parts.update(b"56789");
+        assert_eq!(parts.finish(), 0xCBF4_3926);
+    }
+
+    #[test]
+    fn every_length_agrees_with_a_bitwise_computation() {
+        let bytes: alloc_free::Bytes = alloc_free::bytes();
+        for length in 0..bytes.len() {
+            let slice = &bytes[..length];
+            assert_eq!(super::crc32c(slice), alloc_free::bitwise(slice), "length {length}");
+        }
+    }
+
+    mod alloc_free {
+        pub(super) type Bytes = [u8; 600];
+
+        pub(super) fn bytes() -> Bytes {
+            core::array::from_fn(|index| (index * 31 % 251) as u8)
+        }
+
+        pub(super) fn bitwise(bytes: &[u8]) -> u32 {
+            !bytes.iter().fold(u32::MAX, |crc, &byte| {
+                (0..8).fold(crc ^ u32::from(byte), |crc, _| {
+                    (crc >> 1) ^ (0x82F6_3B78 & (crc & 1).wrapping_neg())
+                })
+            })
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Every limit of the system, in one place. The same on every node, checked when a write comes in,
+//! before it takes an LSN, and again when a record is read back.
+
+/// Longest namespace name, bytes.
+pub const NAMESPACE_NAME_MAX: usize = 64;
+/// Longest key of any model, bytes, as the user gives it.
+pub const KEY_MAX: usize = 4_096;
+/// Largest value kept inside one record, bytes; more than that is a large object.
+pub const VALUE_MAX: usize = 4 << 20;
+/// Most operations in one multi-entry record.
+pub const BATCH_OPERATIONS_MAX: usize = 10_000;
+/// Most bytes of keys and values in one multi-entry record.
+pub const BATCH_BYTES_MAX: usize = 4 << 20;
+/// Smallest segment file, bytes.
+pub const SEGMENT_BYTES_MIN: u64 = 64 << 10;
+/// Default segment file, bytes.
+pub const SEGMENT_BYTES_DEFAULT: u64 = 16 << 20;
+/// Largest segment file, bytes.
+pub const SEGMENT_BYTES_MAX: u64 = 4 << 30;
+/// Bytes a record may need beside its keys and values: tables, vtables, vectors, padding.
+pub const RECORD_OVERHEAD_MAX: usize = 256;
+/// The same per entry of a multi-entry record.
+pub const ENTRY_OVERHEAD_MAX: usize = 96;
+/// Most namespaces on one node.
+pub const NAMESPACES_MAX: usize = 10_000;
+/// Most entries one page of a scan returns.
+pub const SCAN_ENTRIES_MAX: usize = 10_000;
+/// Most bytes of frames in one replication run.
+pub const RUN_BYTES_MAX: usize = 1 << 20;
+
+const _: () = assert!(VALUE_MAX <= BATCH_BYTES_MAX);
+const _: () = assert!(SEGMENT_BYTES_MIN <= SEGMENT_BYTES_DEFAULT);
+const _: () = assert!(SEGMENT_BYTES_DEFAULT <= SEGMENT_BYTES_MAX);

@@ -1,0 +1,1 @@
+//! The database: records, memtable, tree, checkpoint, reads.

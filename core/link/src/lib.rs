@@ -1,0 +1,1 @@
+//! Replication as a pair of state machines without I/O.

@@ -1,0 +1,1 @@
+//! Engines and link machines composed into one node.

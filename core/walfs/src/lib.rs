@@ -1,0 +1,1 @@
+//! The log: segments, frames, recovery, readers, retention.

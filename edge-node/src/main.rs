@@ -1,0 +1,3 @@
+//! The edge: follows a hub and answers locally.
+
+fn main() {}

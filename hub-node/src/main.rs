@@ -1,0 +1,3 @@
+//! The hub: takes writes and feeds edges.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! What Linux gives: segment files, the tree file, clock, entropy, group commit.

@@ -1,0 +1,1 @@
+//! Servers over tokio: RESP, HTTP, the link, metrics, configuration.

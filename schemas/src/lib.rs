@@ -1,0 +1,1 @@
+//! Record schemas and the code generated from them.

@@ -1,0 +1,1 @@
+//! Ratios to peers and to the floor of the machine.

@@ -1,0 +1,1 @@
+//! Golden vectors, checked by an independent decoder.

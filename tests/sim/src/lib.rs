@@ -1,0 +1,1 @@
+//! Fakes of the ports, with faults from a seed.
