@@ -25,9 +25,7 @@ impl Prng {
     pub fn below(&mut self, bound: u64) -> u64 {
         let wide = u128::from(self.next_u64()) * u128::from(bound);
         // The upper half of a 64 by 64 bit product fits 64 bits.
-        #[expect(clippy::cast_possible_truncation)]
-        let scaled = (wide >> 64) as u64;
-        scaled
+        (wide >> 64) as u64
     }
 
     /// A number from `low` up to and including `high`.
