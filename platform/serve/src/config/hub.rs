@@ -1,0 +1,168 @@
+//! What a hub is told.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use unison_base::limits::{SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
+
+use super::{Address, ByteSize, ConfigError, Listen, LogFormat, LogLevel, Settings, Span, layered};
+
+/// Smallest and largest memtable, bytes.
+pub(super) const MEMTABLE_BYTES: (u64, u64) = (1 << 20, 64 << 30);
+/// Connections each server accepts at a time unless told otherwise.
+pub(super) const CONNECTIONS_DEFAULT: u32 = 4_096;
+
+/// When a write counts as acknowledged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DurabilityLevel {
+    /// Once it is on disk.
+    #[default]
+    Always,
+    /// At once; it is on disk within `sync_interval`.
+    Interval,
+    /// At once; the system decides when it reaches the disk.
+    Never,
+}
+
+/// One layer of a hub's settings, as flags and environment or as a file give them.
+#[derive(Clone, Debug, Default, clap::Args, Deserialize)]
+#[serde(default)]
+pub struct HubSettings {
+    /// Directory of the data [default: ./unison-data]
+    #[arg(long, env = "UNISON_DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Where HTTP listens, or `off` [default: 127.0.0.1:4000]
+    #[arg(long, env = "UNISON_HTTP", value_name = "ADDR")]
+    pub http: Option<Listen>,
+    /// Where RESP (the protocol of Redis) listens, or `off` [default: 127.0.0.1:4002]
+    #[arg(long, env = "UNISON_RESP", value_name = "ADDR")]
+    pub resp: Option<Listen>,
+    /// Where followers connect, or `off` [default: 127.0.0.1:4003]
+    #[arg(long, env = "UNISON_LINK", value_name = "ADDR")]
+    pub link: Option<Listen>,
+    /// File that gets the addresses as JSON once everything listens
+    #[arg(long, env = "UNISON_PORTS_FILE", value_name = "FILE")]
+    pub ports_file: Option<PathBuf>,
+    /// TOML file with the same settings, `_` for `-`
+    #[arg(long, env = "UNISON_CONFIG", value_name = "FILE")]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+    /// When a write is acknowledged [default: always]
+    #[arg(long, env = "UNISON_DURABILITY", value_enum)]
+    pub durability: Option<DurabilityLevel>,
+    /// Longest time a write may wait for the disk with `--durability interval` [default: 1s]
+    #[arg(long, env = "UNISON_SYNC_INTERVAL", value_name = "TIME")]
+    pub sync_interval: Option<Span>,
+    /// Size of a log segment [default: 16MiB]
+    #[arg(long, env = "UNISON_SEGMENT_SIZE", value_name = "SIZE")]
+    pub segment_size: Option<ByteSize>,
+    /// Memory for writes that are not in the tree yet, per namespace [default: 64MiB]
+    #[arg(long, env = "UNISON_MEMTABLE_SIZE", value_name = "SIZE")]
+    pub memtable_size: Option<ByteSize>,
+    /// Most connections each server accepts at a time [default: 4096]
+    #[arg(long, env = "UNISON_CONNECTIONS_MAX", value_name = "COUNT")]
+    pub connections_max: Option<u32>,
+    /// Directory under which `wal/backup` may write; without it that route is refused
+    #[arg(long, env = "UNISON_BACKUP_DIR", value_name = "DIR")]
+    pub backup_dir: Option<PathBuf>,
+    /// Shape of the log on stderr [default: text]
+    #[arg(long, env = "UNISON_LOG_FORMAT", value_enum)]
+    pub log_format: Option<LogFormat>,
+    /// What the log holds [default: info]
+    #[arg(long, env = "UNISON_LOG_LEVEL", value_enum)]
+    pub log_level: Option<LogLevel>,
+}
+
+layered!(HubSettings {
+    data_dir,
+    http,
+    resp,
+    link,
+    ports_file,
+    config,
+    durability,
+    sync_interval,
+    segment_size,
+    memtable_size,
+    connections_max,
+    backup_dir,
+    log_format,
+    log_level,
+});
+
+/// Everything a hub needs to know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HubConfig {
+    /// Directory of the data.
+    pub data_dir: PathBuf,
+    /// HTTP listener.
+    pub http: Listen,
+    /// RESP listener.
+    pub resp: Listen,
+    /// Listener for followers.
+    pub link: Listen,
+    /// File for the addresses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ports_file: Option<PathBuf>,
+    /// When a write is acknowledged.
+    pub durability: DurabilityLevel,
+    /// Bound of the wait for the disk with `Interval`.
+    pub sync_interval: Span,
+    /// Size of a log segment.
+    pub segment_size: ByteSize,
+    /// Memory of a namespace's memtable.
+    pub memtable_size: ByteSize,
+    /// Connections each server accepts at a time.
+    pub connections_max: u32,
+    /// Directory under which backups may be written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backup_dir: Option<PathBuf>,
+    /// Shape of the log on stderr.
+    pub log_format: LogFormat,
+    /// What the log holds.
+    pub log_level: LogLevel,
+}
+
+impl HubConfig {
+    /// Flags and environment over the file they name over the defaults.
+    ///
+    /// # Errors
+    /// The file cannot be used, or a value lies outside its bounds.
+    pub fn resolve(settings: HubSettings) -> Result<Self, ConfigError> {
+        let given = settings.with_file()?;
+        let segment = given.segment_size.unwrap_or(ByteSize(SEGMENT_BYTES_DEFAULT));
+        let memtable = given.memtable_size.unwrap_or(ByteSize(64 << 20));
+        let listen = |listen: Option<Listen>, port| {
+            listen.unwrap_or_else(|| Listen::At(Address::loopback(port)))
+        };
+        Ok(Self {
+            data_dir: given.data_dir.unwrap_or_else(|| PathBuf::from("unison-data")),
+            http: listen(given.http, 4000),
+            resp: listen(given.resp, 4002),
+            link: listen(given.link, 4003),
+            ports_file: given.ports_file,
+            durability: given.durability.unwrap_or_default(),
+            sync_interval: given.sync_interval.unwrap_or(Span(Duration::from_secs(1))),
+            segment_size: super::within(
+                "segment-size",
+                segment,
+                (SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX),
+            )?,
+            memtable_size: super::within("memtable-size", memtable, MEMTABLE_BYTES)?,
+            connections_max: given.connections_max.unwrap_or(CONNECTIONS_DEFAULT),
+            backup_dir: given.backup_dir,
+            log_format: given.log_format.unwrap_or_default(),
+            log_level: given.log_level.unwrap_or_default(),
+        })
+    }
+
+    /// What a hub started with nothing but this file would use: `check-config`.
+    ///
+    /// # Errors
+    /// As [`HubConfig::resolve`].
+    pub fn check(file: PathBuf) -> Result<Self, ConfigError> {
+        Self::resolve(HubSettings { config: Some(file), ..HubSettings::default() })
+    }
+}
