@@ -64,7 +64,7 @@ mod tests {
         pub(super) type Bytes = [u8; 600];
 
         pub(super) fn bytes() -> Bytes {
-            core::array::from_fn(|index| (index * 31 % 251) as u8)
+            core::array::from_fn(|index| u8::try_from(index * 31 % 251).unwrap())
         }
 
         pub(super) fn bitwise(bytes: &[u8]) -> u32 {

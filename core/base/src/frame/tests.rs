@@ -66,7 +66,8 @@ fn frames_end_at_zeros_and_stop_at_damage() {
     let mut buffer = [0; 160];
     let first = write_frame(&record(1), &mut buffer).unwrap();
     let second = write_frame(&record(2), &mut buffer[first..]).unwrap();
-    let lsns = |bytes: &[u8]| Frames::new(bytes).filter_map(Result::ok).map(|(_, f)| f.lsn.0).sum::<u64>();
+    let lsns =
+        |bytes: &[u8]| Frames::new(bytes).filter_map(Result::ok).map(|(_, f)| f.lsn.0).sum::<u64>();
     assert_eq!(lsns(&buffer), 3);
     buffer[first + 10] ^= 1;
     let mut frames = Frames::new(&buffer[..first + second]);
