@@ -1,1 +1,61 @@
-//! Replication as a pair of state machines without I/O.
+//! Replication as a pair of state machines without I/O: bytes and time in, bytes, disk work and
+//! wake-up times out.
+//!
+//! ```text
+//!  log ──RunWanted──▶ Leader ──Run, Seal, Welcome, Beat──▶ Follower ──Run──▶ log
+//!                       ▲                                     │
+//!                       └────────Hello, Follow, Ack, Beat─────┘
+//! ```
+//!
+//! A driver owns the connection, the clock and the log. It moves bytes between the connection and
+//! [`Leader`] or [`Follower`], does what their events ask, and wakes them at `poll_timeout`.
+//! Nothing queues up inside: what has to be said is derived from state when the line can take it,
+//! and received bytes stay in one bounded buffer until the driver has taken the event they make.
+//!
+//! The byte format is in `schemas/link.md`. Without the `alloc` feature there is the codec and a
+//! [`Follower`] on the caller's buffers.
+
+#![no_std]
+#![forbid(unsafe_code)]
+#![warn(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation
+)]
+
+#[cfg(feature = "alloc")]
+extern crate alloc;
+
+mod backoff;
+mod close;
+mod cursor;
+mod follower;
+mod inbox;
+#[cfg(feature = "alloc")]
+mod leader;
+pub mod messages;
+mod pulse;
+mod reason;
+mod run;
+pub mod wire;
+
+pub use close::CloseReason;
+pub use cursor::{Cursor, LogEnd, Verdict, judge};
+#[cfg(feature = "alloc")]
+pub use follower::HeapFollower;
+pub use follower::{
+    Counters, Follower, FollowerConfig, FollowerEvent, Lag, LinkState, NamespaceError, Slot,
+    SmallFollower, Standing, Table,
+};
+pub use inbox::Memory;
+#[cfg(feature = "alloc")]
+pub use leader::{
+    Answer, Leader, LeaderConfig, LeaderCounters, LeaderEvent, RunHead, SendError, ServedStatus,
+    Transmit,
+};
+pub use messages::{NODE_ID_MAX, NodeId, Role, TOKEN_MAX, Token};
+pub use pulse::Timing;
+pub use reason::{ByeReason, Divergence, Refusal};
+pub use run::{RunFault, RunRange, SealRange};
+pub use wire::{PROTOCOL_MAX, PROTOCOL_MIN, TRANSMIT_BYTES_MIN};
