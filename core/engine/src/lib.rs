@@ -1,1 +1,51 @@
 //! The database: records, memtable, tree, checkpoint, reads.
+//!
+//! ```text
+//!  stage -> append -> sync -> publish                     get, scan, snapshot
+//!    |         |                 |                                 |
+//!    |      the log (WALFS)   watermark "applied"                  |
+//!    v                           v                                 v
+//!  memtable: key, LSN -> place in the log  --flush-->  tree (redb): key -> LSN, place or bytes
+//! ```
+//!
+//! One [`Engine`] is one namespace: the exclusive writer of one log and one tree. Any number of
+//! [`Reader`]s look at what it publishes and never wait for it. Values stay in the log; memtable
+//! and tree only say where. Nothing here knows a clock, a thread or a file: time comes in as an
+//! argument, slow work leaves as a job (flush, settle, sync) that any thread may run.
+
+#![cfg_attr(not(feature = "std"), no_std)]
+#![forbid(unsafe_code)]
+#![warn(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation
+)]
+
+extern crate alloc;
+
+mod apply;
+mod engine;
+mod errors;
+mod flush;
+mod memtable;
+mod models;
+mod options;
+mod read;
+mod records;
+mod settle;
+mod stats;
+mod tree;
+mod write;
+
+pub use engine::{Engine, OpenReport};
+pub use errors::{
+    ApplyError, CutError, EngineOpenError, FlushError, ReadError, RecordError, SettleError,
+    SnapshotError, TreeError, WriteError,
+};
+pub use flush::{FlushJob, FlushResult, Released};
+pub use options::EngineOptions;
+pub use read::{Item, Reader, Scan, ScanRequest, Snapshot, ValueRef};
+pub use settle::{SettleJob, SettleResult};
+pub use stats::{EngineStats, Pressure};
+pub use write::{Condition, Operation, Write, Written};

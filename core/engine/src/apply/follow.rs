@@ -1,0 +1,115 @@
+//! A follower: runs of a leader's frames, verified before they touch the log.
+
+use crate::engine::Engine;
+use crate::errors::{ApplyError, CutError};
+use crate::memtable::Memtable;
+use crate::read::{Counted, View};
+use crate::stats::Pressure;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use unison_base::frame::{Frame, Frames};
+use unison_base::{Lsn, Position, SegmentId};
+use unison_ports::SegmentStore;
+use unison_walfs::{RunError, RunHeader};
+
+impl<S: SegmentStore> Engine<S> {
+    /// Takes a run of a leader's frames: verifies every record of it, appends the very bytes at the
+    /// very place, and puts the versions into the memtable. Records that are here already are
+    /// passed over. Nothing is durable or visible yet.
+    ///
+    /// # Errors
+    /// Nothing of the run was taken.
+    pub fn apply_run(
+        &mut self,
+        run: RunHeader,
+        frames: &[u8],
+        _now_ms: u64,
+    ) -> Result<Lsn, ApplyError> {
+        if let full @ Pressure::Full { .. } = self.pressure() {
+            return Err(ApplyError::Busy(full));
+        }
+        let verified = self.verify_run(&run, frames);
+        if let Err(error) = verified {
+            self.incoming.clear();
+            return Err(error);
+        }
+        let appended = self.log.append_run(run, frames).inspect_err(|_| self.incoming.clear())?;
+        self.incoming.apply(&self.active, &mut self.clock);
+        self.freeze_if_due();
+        Ok(appended)
+    }
+
+    fn verify_run(&mut self, run: &RunHeader, frames: &[u8]) -> Result<(), ApplyError> {
+        let checkpoint = self.shared.view.with(|view| view.tree.checkpoint);
+        let appended = self.log.appended();
+        let mut frames = Frames::new(frames);
+        while let Some((position, frame)) = next_frame(&mut frames, run)? {
+            if frame.lsn == checkpoint.lsn && frame.crc != checkpoint.crc {
+                return Err(ApplyError::Diverged { lsn: frame.lsn });
+            }
+            if frame.lsn > appended {
+                let taken = self.incoming.take(frame.payload, position, checkpoint.lsn);
+                taken.map_err(|cause| ApplyError::Record { lsn: frame.lsn, cause })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the segment where the leader ended it, and begins the next one.
+    ///
+    /// # Errors
+    /// What the log says; nothing changed.
+    pub fn seal_at(
+        &mut self,
+        segment: SegmentId,
+        offset: u32,
+        next_segment_bytes: u64,
+        now_ms: u64,
+    ) -> Result<(), ApplyError> {
+        let now_ns = now_ms.saturating_mul(1_000_000);
+        Ok(self.log.seal_at(segment, offset, next_segment_bytes, now_ns)?)
+    }
+
+    /// Sets aside everything above `lsn`, which another history than the leader's has written.
+    /// Snapshots that are held keep what they saw.
+    ///
+    /// # Errors
+    /// [`CutError::BelowCheckpoint`] when the tree holds what should go; what the log says.
+    pub fn cut_after(&mut self, lsn: Lsn, now_ms: u64) -> Result<(), CutError> {
+        let view = self.shared.view.load();
+        let checkpoint = view.tree.checkpoint.lsn;
+        if lsn < checkpoint {
+            return Err(CutError::BelowCheckpoint { checkpoint });
+        }
+        if self.is_job_out() {
+            return Err(CutError::Flushing);
+        }
+        self.log.cut_after(lsn, now_ms.saturating_mul(1_000_000))?;
+        let active = Arc::new(Memtable::new());
+        view.memtables().for_each(|memtable| memtable.copy_up_to(lsn, &active));
+        self.active = Arc::clone(&active);
+        self.frozen_memtables = 0;
+        // The watermark goes back before the view does, so no reader looks for what is gone.
+        self.set_applied(self.applied().min(lsn));
+        self.shared.counted.store(Arc::new(Counted { lsn: Lsn::ZERO, keys: 0 }));
+        self.replace_view(View { active, frozen: Vec::new(), tree: Arc::clone(&view.tree) });
+        Ok(())
+    }
+}
+
+/// The next sound frame of a run, with its place.
+fn next_frame<'a>(
+    frames: &mut Frames<'a>,
+    run: &RunHeader,
+) -> Result<Option<(Position, Frame<'a>)>, ApplyError> {
+    let place = |offset: usize| {
+        let offset = u32::try_from(offset).ok().and_then(|offset| run.offset.checked_add(offset));
+        offset.map(|offset| Position { segment: run.segment, offset })
+    };
+    let at = place(frames.consumed()).ok_or(RunError::Header)?;
+    match frames.next() {
+        None => Ok(None),
+        Some(Err(error)) => Err(RunError::Frame { at, error }.into()),
+        Some(Ok((_, frame))) => Ok(Some((at, frame))),
+    }
+}

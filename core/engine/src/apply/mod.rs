@@ -1,0 +1,94 @@
+//! Building state from records that exist already: a leader's, and our own at a restart.
+
+mod follow;
+mod replay;
+
+use crate::errors::RecordError;
+use crate::memtable::{Entry, Location, Memtable, StorageKey, VersionedKey};
+use crate::models::kv;
+use crate::records::{Kind, Record, decode, key_values};
+use alloc::vec::Vec;
+use unison_base::checksum::crc32c;
+use unison_base::frame::HEADER_BYTES;
+use unison_base::hlc::{Hlc, HlcClock};
+use unison_base::{Lsn, Position};
+
+/// Versions of verified records on their way into the memtable, in a buffer that is kept.
+#[derive(Default)]
+pub(crate) struct Incoming {
+    versions: Vec<(VersionedKey, Entry)>,
+    newest: Hlc,
+    skipped: u64,
+    frame_bytes: u64,
+}
+
+impl Incoming {
+    pub(crate) fn clear(&mut self) {
+        self.versions.clear();
+        self.newest = Hlc::default();
+        self.skipped = 0;
+        self.frame_bytes = 0;
+    }
+
+    /// Verifies the record of a frame at `position` and takes its versions when it is above
+    /// `checkpoint`, the newest record that the tree knows already.
+    pub(crate) fn take(
+        &mut self,
+        payload: &[u8],
+        position: Position,
+        checkpoint: Lsn,
+    ) -> Result<(), RecordError> {
+        let record = decode(payload)?;
+        self.newest = self.newest.max(record.hlc());
+        if record.lsn() <= checkpoint {
+            return Ok(());
+        }
+        let frame = unison_base::frame::frame_bytes(payload.len()).unwrap_or(payload.len());
+        self.frame_bytes = self.frame_bytes.saturating_add(u64::try_from(frame).unwrap_or(0));
+        match record.kind {
+            Kind::Put | Kind::Delete => self.take_key_values(&record, position),
+            Kind::Foreign => self.skipped = self.skipped.saturating_add(1),
+            Kind::Nothing => {}
+        }
+        Ok(())
+    }
+
+    /// Keys of a KV record that are not in a KV key's form mean something to others only.
+    fn take_key_values(&mut self, record: &Record<'_>, position: Position) {
+        let header = u32::try_from(HEADER_BYTES).unwrap_or_default();
+        let payload_at = position.offset.saturating_add(header);
+        let mut foreign = false;
+        for (key, value, span) in key_values(record) {
+            if kv::user_key(key).is_none() {
+                foreign = true;
+                continue;
+            }
+            let entry = match record.kind {
+                Kind::Delete => Entry::Tombstone,
+                _ => Entry::Value(Location {
+                    segment: position.segment,
+                    offset: payload_at.saturating_add(span.offset),
+                    length: span.length,
+                    crc: crc32c(value),
+                }),
+            };
+            let key = StorageKey::from_storage(key);
+            self.versions.push((VersionedKey { key, lsn: record.lsn() }, entry));
+        }
+        self.skipped = self.skipped.saturating_add(u64::from(foreign));
+    }
+
+    /// Puts what was taken into the memtable.
+    pub(crate) fn apply(&mut self, memtable: &Memtable, clock: &mut HlcClock) {
+        clock.observe(self.newest);
+        memtable.add_log_bytes(self.frame_bytes);
+        memtable.add_skipped(self.skipped);
+        for (key, entry) in self.versions.drain(..) {
+            memtable.insert(key, entry);
+        }
+        self.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests;

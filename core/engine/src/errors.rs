@@ -1,0 +1,358 @@
+//! One error type per kind of operation.
+
+use crate::stats::Pressure;
+use unison_base::{Lsn, Position, SegmentId};
+use unison_ports::IoError;
+use unison_walfs::{AppendError, OpenError, RunError, SyncError};
+
+/// A table of the tree: the locator of [`TreeError::Corrupt`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TreeTable {
+    /// Key -> entry.
+    Data,
+    /// The checkpoint.
+    Meta,
+    /// The tree's own pages, below any table.
+    Pages,
+}
+
+/// What the tree could not do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TreeError {
+    /// Stored bytes are not what was written.
+    #[error("the tree is corrupt in its {table:?} table")]
+    Corrupt {
+        /// Where.
+        table: TreeTable,
+    },
+    /// The medium under the tree failed.
+    #[error("the tree's medium failed: {0}")]
+    Io(IoError),
+    /// An I/O error came before; the tree must be opened again.
+    #[error("the tree is not usable after an earlier failure; open it again")]
+    Unusable,
+    /// Written by a version that this one does not know.
+    #[error("the tree's format is version {found}, this program knows version 1")]
+    Version {
+        /// The version found.
+        found: u32,
+    },
+    /// Tables with other types under our names, or a use of the tree that it does not allow.
+    #[error("the tree's file belongs to something else")]
+    Foreign,
+}
+
+impl From<redb::StorageError> for TreeError {
+    fn from(error: redb::StorageError) -> Self {
+        match error {
+            redb::StorageError::Corrupted(_) => Self::Corrupt { table: TreeTable::Pages },
+            redb::StorageError::Io(error) => Self::Io(io_error(&error)),
+            redb::StorageError::ValueTooLarge(_) | redb::StorageError::Unsupported => Self::Foreign,
+            _ => Self::Unusable,
+        }
+    }
+}
+
+#[cfg(feature = "std")]
+fn io_error(error: &redb::io::Error) -> IoError {
+    match error.kind() {
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => IoError::NoSpace,
+        std::io::ErrorKind::ReadOnlyFilesystem => IoError::ReadOnly,
+        std::io::ErrorKind::PermissionDenied => IoError::Denied,
+        std::io::ErrorKind::NotFound => IoError::NotFound,
+        _ => IoError::Device(error.raw_os_error().unwrap_or_default()),
+    }
+}
+
+/// Without the standard library the tree's backend has no kinds of errors to tell.
+#[cfg(not(feature = "std"))]
+fn io_error(_: &redb::io::Error) -> IoError {
+    IoError::Device(0)
+}
+
+impl From<redb::TransactionError> for TreeError {
+    fn from(error: redb::TransactionError) -> Self {
+        match error {
+            redb::TransactionError::Storage(error) => error.into(),
+            _ => Self::Foreign,
+        }
+    }
+}
+
+impl From<redb::TableError> for TreeError {
+    fn from(error: redb::TableError) -> Self {
+        match error {
+            redb::TableError::Storage(error) => error.into(),
+            _ => Self::Foreign,
+        }
+    }
+}
+
+impl From<redb::CommitError> for TreeError {
+    fn from(error: redb::CommitError) -> Self {
+        match error {
+            redb::CommitError::Storage(error) => error.into(),
+            _ => Self::Foreign,
+        }
+    }
+}
+
+/// Why bytes that should be a record are none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecordError {
+    /// The record is no valid FlatBuffer.
+    #[error("the record is no valid FlatBuffer")]
+    Malformed,
+    /// An entry of it is no valid FlatBuffer of the type that the record says.
+    #[error("entry {index} of the record is no valid FlatBuffer")]
+    Entry {
+        /// Which, from 0.
+        index: u32,
+    },
+    /// The entries do not sum to the stored checksum.
+    #[error("the entries' checksum is {computed:#010x}, stored is {stored:#010x}")]
+    Checksum {
+        /// What the record says.
+        stored: u32,
+        /// What its entries say.
+        computed: u32,
+    },
+}
+
+/// Why a write was refused or failed.
+///
+/// After [`Append`](Self::Append), [`NoSpace`](Self::NoSpace) or [`Poisoned`](Self::Poisoned)
+/// everything that was staged above [`Engine::appended`](crate::Engine::appended) is gone too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WriteError {
+    /// A key is empty or longer than the limit.
+    #[error("a key has 1 to {limit} bytes, this one has {bytes}")]
+    KeyLength {
+        /// Bytes of the key.
+        bytes: usize,
+        /// Most bytes of a key.
+        limit: usize,
+    },
+    /// A value is longer than the limit.
+    #[error("a value has at most {limit} bytes, this one has {bytes}")]
+    ValueLength {
+        /// Bytes of the value.
+        bytes: usize,
+        /// Most bytes of a value.
+        limit: usize,
+    },
+    /// Too many operations in one batch.
+    #[error("a batch has at most {limit} operations, this one has {operations}")]
+    BatchOperations {
+        /// Operations in the batch.
+        operations: usize,
+        /// Most operations of a batch.
+        limit: usize,
+    },
+    /// Too many bytes in one batch.
+    #[error("a batch has at most {limit} bytes of keys and values, this one has {bytes}")]
+    BatchBytes {
+        /// Bytes of keys and values.
+        bytes: usize,
+        /// Most bytes of a batch.
+        limit: usize,
+    },
+    /// A batch without operations.
+    #[error("a batch has at least one operation")]
+    EmptyBatch,
+    /// The record fits no segment of this log.
+    #[error("the record has {bytes} bytes and a segment of this log holds {limit}")]
+    RecordTooLarge {
+        /// Bytes of the record.
+        bytes: usize,
+        /// Most bytes of a record in a segment of this log.
+        limit: usize,
+    },
+    /// The write's condition does not hold.
+    #[error("the condition does not hold, the key's version is {current:?}")]
+    Conflict {
+        /// The key's newest version, `None` when it is absent.
+        current: Option<Lsn>,
+    },
+    /// Memory is full of what the tree has not taken yet; nothing was staged, try later.
+    #[error("busy: {0}")]
+    Busy(Pressure),
+    /// A sync or a write failed before; the engine must be opened again.
+    #[error("the log is not usable after an earlier failure; open it again")]
+    Poisoned,
+    /// A follower's engine takes no writes of its own.
+    #[error("a follower takes no writes")]
+    ReadOnly,
+    /// The medium has no room for the log's next segment.
+    #[error("no space left for the log")]
+    NoSpace,
+    /// The log could not be written.
+    #[error("the log could not be written: {0}")]
+    Append(AppendError),
+    /// The version a condition asks for could not be read.
+    #[error("the key's version could not be read: {0}")]
+    Read(#[from] ReadError),
+}
+
+impl From<AppendError> for WriteError {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::Poisoned => Self::Poisoned,
+            AppendError::Io(IoError::NoSpace) => Self::NoSpace,
+            other => Self::Append(other),
+        }
+    }
+}
+
+/// Why a run of the leader's records was not taken. Nothing of it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ApplyError {
+    /// A record of the run is none.
+    #[error("record {lsn}: {cause}")]
+    Record {
+        /// The record.
+        lsn: Lsn,
+        /// What is wrong with it.
+        cause: RecordError,
+    },
+    /// The run's frames, order or place are wrong, or the log could not be written.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The record at the checkpoint is another one than the tree was built from: the two logs have
+    /// different histories.
+    #[error("the record at the checkpoint {lsn} is another one than the tree was built from")]
+    Diverged {
+        /// The checkpoint.
+        lsn: Lsn,
+    },
+    /// Memory is full of what the tree has not taken yet; nothing was taken, try later.
+    #[error("busy: {0}")]
+    Busy(Pressure),
+}
+
+/// Why a log was not cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CutError {
+    /// The tree holds what should be cut away; it has to be made anew from the leader.
+    #[error("the tree's checkpoint {checkpoint} is above the cut; start from an empty namespace")]
+    BelowCheckpoint {
+        /// Newest record in the tree.
+        checkpoint: Lsn,
+    },
+    /// A flush is under way; finish it first.
+    #[error("a flush is under way")]
+    Flushing,
+    /// The log could not be cut.
+    #[error(transparent)]
+    Log(#[from] unison_walfs::CutError),
+}
+
+/// Why something could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// A key is empty or longer than the limit.
+    #[error("a key has 1 to {limit} bytes, this one has {bytes}")]
+    KeyLength {
+        /// Bytes of the key.
+        bytes: usize,
+        /// Most bytes of a key.
+        limit: usize,
+    },
+    /// The bytes of a value are not what was written.
+    #[error("the value at {at} is corrupt")]
+    Corrupt {
+        /// The value's first byte.
+        at: Position,
+    },
+    /// The log could not give the bytes.
+    #[error(transparent)]
+    Log(#[from] unison_walfs::ReadError),
+    /// The tree could not be read.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+}
+
+/// Why there is no snapshot at an LSN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SnapshotError {
+    /// Versions that old are gone.
+    #[error("the oldest snapshot possible is {oldest}")]
+    Gone {
+        /// The oldest LSN with a snapshot.
+        oldest: Lsn,
+    },
+    /// Nothing that new is visible yet.
+    #[error("the newest snapshot possible is {newest}")]
+    Ahead {
+        /// The newest LSN with a snapshot.
+        newest: Lsn,
+    },
+}
+
+/// Why an engine did not open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineOpenError {
+    /// The log did not open.
+    #[error("the log: {0}")]
+    Log(#[from] OpenError),
+    /// The tree could not be read.
+    #[error("the tree: {0}")]
+    Tree(#[from] TreeError),
+    /// A record of the log could not be read for another reason than damage.
+    #[error("replay: {0}")]
+    Replay(#[from] unison_walfs::ReadError),
+    /// Replay filled the memory and the flush that should empty it failed.
+    #[error("replay: {0}")]
+    Flush(#[from] FlushError),
+    /// The tree was built from another log: the record at its checkpoint is another one.
+    #[error("the tree, at checkpoint {checkpoint}, was built from another log")]
+    TreeOfAnotherLog {
+        /// Newest record in the tree.
+        checkpoint: Lsn,
+    },
+}
+
+/// Why a flush failed. The tree is as before, and the memtable is kept for the next attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FlushError {
+    /// The log could not be synced, so the tree must not get ahead of it.
+    #[error("the log could not be synced: {0}")]
+    Sync(#[from] SyncError),
+    /// The log was not synced; the engine says why when it is told.
+    #[error("the log was not synced")]
+    NotSynced,
+    /// The record at the checkpoint could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The tree could not be written.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+}
+
+/// Why values of a segment were not settled. The tree and the segment are as before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SettleError {
+    /// A value could not be read; its segment is kept.
+    #[error("segment {segment}: {cause}")]
+    Read {
+        /// The segment.
+        segment: SegmentId,
+        /// What failed.
+        cause: ReadError,
+    },
+    /// The tree could not be written.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+    /// A file could not be removed.
+    #[error("a segment's file could not be removed: {0}")]
+    Io(#[from] IoError),
+}

@@ -1,0 +1,167 @@
+//! The part of a flush that any thread may run.
+
+use crate::engine::Engine;
+use crate::errors::{FlushError, ReadError, TreeError};
+use crate::memtable::{Direction, Entry, Location, Memtable, Version};
+use crate::read::{checked, slice};
+use crate::tree::{Checkpoint, LiveBytes, Tree, TreeEntry, TreeValue, TreeView, TreeWrite};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::ops::Bound;
+use unison_base::Lsn;
+use unison_base::hlc::Hlc;
+use unison_ports::SegmentStore;
+use unison_walfs::{LogReader, SyncOutcome, SyncTicket};
+
+/// Keys that are taken from the memtable at a time.
+const PAGE_KEYS: usize = 1_024;
+
+/// A flush, ready to run.
+pub struct FlushJob<S: SegmentStore> {
+    tree: Tree,
+    log: LogReader<S>,
+    ticket: SyncTicket<S>,
+    memtable: Arc<Memtable>,
+    before: Checkpoint,
+    hlc: Hlc,
+    inline_value_bytes: usize,
+    token: Arc<()>,
+}
+
+/// What became of a flush; [`Engine::flushed`] wants it.
+#[must_use = "the engine must be told"]
+pub struct FlushResult<S: SegmentStore> {
+    pub(super) outcome: Option<SyncOutcome>,
+    pub(super) flushed: Result<Flushed, FlushError>,
+    _memtable: Arc<Memtable>,
+    _token: Arc<()>,
+    _store: core::marker::PhantomData<fn() -> S>,
+}
+
+/// A committed flush.
+pub(super) struct Flushed {
+    pub(super) view: TreeView,
+    pub(super) changed: LiveBytes,
+    pub(super) keys: u64,
+}
+
+impl<S: SegmentStore> FlushJob<S> {
+    pub(super) fn new(
+        engine: &Engine<S>,
+        memtable: Arc<Memtable>,
+        before: &Checkpoint,
+        token: Arc<()>,
+    ) -> Self {
+        Self {
+            tree: engine.tree.clone(),
+            log: engine.log.reader(),
+            ticket: engine.log.sync_ticket(),
+            memtable,
+            before: *before,
+            hlc: engine.clock.last(),
+            inline_value_bytes: engine.options.inline_value_bytes,
+            token,
+        }
+    }
+
+    /// The checkpoint that this flush makes.
+    #[must_use]
+    pub fn lsn(&self) -> Lsn {
+        self.memtable.last()
+    }
+
+    /// Syncs the log as far as the memtable reaches, then writes the tree in one transaction.
+    pub fn run(self) -> FlushResult<S> {
+        let Self { tree, log, ticket, memtable, before, hlc, inline_value_bytes, token } = self;
+        let outcome = (log.durable() < memtable.last()).then(|| ticket.run());
+        let synced = outcome.is_none_or(|outcome| outcome.is_ok());
+        let work = Work { tree, log, memtable, before, hlc, inline_value_bytes };
+        // The outcome itself tells the engine why; without a sync the tree is left alone.
+        let flushed = if synced { work.write() } else { Err(FlushError::NotSynced) };
+        let _memtable = work.memtable;
+        FlushResult { outcome, flushed, _memtable, _token: token, _store: Default::default() }
+    }
+}
+
+struct Work<S: SegmentStore> {
+    tree: Tree,
+    log: LogReader<S>,
+    memtable: Arc<Memtable>,
+    before: Checkpoint,
+    hlc: Hlc,
+    inline_value_bytes: usize,
+}
+
+impl<S: SegmentStore> Work<S> {
+    fn write(&self) -> Result<Flushed, FlushError> {
+        let transaction = self.tree.begin_write()?;
+        let mut tree = TreeWrite::new(&transaction, self.before.keys)?;
+        let flushed = self.write_data(&mut tree)?;
+        let checkpoint = self.checkpoint(tree.keys())?;
+        let changed = tree.finish(&checkpoint)?;
+        transaction.commit().map_err(TreeError::from)?;
+        Ok(Flushed { view: self.tree.view()?, changed, keys: flushed })
+    }
+
+    /// Newest version of every key, in key order. Returns how many.
+    fn write_data(&self, tree: &mut TreeWrite<'_>) -> Result<u64, FlushError> {
+        let mut page = Vec::with_capacity(PAGE_KEYS);
+        let mut start = Bound::Unbounded;
+        let mut keys = 0_u64;
+        loop {
+            let from = start.as_ref();
+            self.memtable.page(from, Lsn::MAX, Direction::Forward, PAGE_KEYS, &mut page);
+            page.iter().try_for_each(|version| self.write_key(version, tree))?;
+            keys = keys.saturating_add(u64::try_from(page.len()).unwrap_or(u64::MAX));
+            match page.last() {
+                Some(last) if page.len() == PAGE_KEYS => start = Bound::Excluded(last.key.clone()),
+                _ => return Ok(keys),
+            }
+        }
+    }
+
+    fn write_key(&self, version: &Version, tree: &mut TreeWrite<'_>) -> Result<(), TreeError> {
+        let key = version.key.as_bytes();
+        let Entry::Value(location) = version.entry else { return tree.remove(key) };
+        let small = self.small_value(location);
+        let value = small.as_deref().map_or(TreeValue::InLog(location), TreeValue::Inline);
+        tree.put(key, &TreeEntry { lsn: version.lsn, value })
+    }
+
+    /// The bytes of a value that is copied into the tree. One that cannot be read keeps its place in
+    /// the log, where readers are told.
+    fn small_value(&self, location: Location) -> Option<unison_walfs::Slice<S>> {
+        let length = usize::try_from(location.length).ok()?;
+        if length > self.inline_value_bytes {
+            return None;
+        }
+        slice(&self.log, location).and_then(|bytes| checked(location, bytes)).ok()
+    }
+
+    fn checkpoint(&self, keys: u64) -> Result<Checkpoint, FlushError> {
+        let lsn = self.memtable.last();
+        let located = self.log.locate(lsn).map_err(ReadError::from)?;
+        Ok(Checkpoint {
+            lsn,
+            position: located.position,
+            crc: located.crc,
+            hlc: self.hlc,
+            keys,
+            skipped: self.before.skipped.saturating_add(self.memtable.skipped()),
+        })
+    }
+}
+
+impl<S: SegmentStore> fmt::Debug for FlushJob<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FlushJob").field("lsn", &self.lsn()).finish_non_exhaustive()
+    }
+}
+
+impl<S: SegmentStore> fmt::Debug for FlushResult<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let error = self.flushed.as_ref().err();
+        f.debug_struct("FlushResult").field("error", &error).finish_non_exhaustive()
+    }
+}

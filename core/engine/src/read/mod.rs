@@ -1,0 +1,19 @@
+//! What readers see: a view (memtables and a committed tree) at one LSN.
+
+mod count;
+mod merge;
+mod reader;
+mod scan;
+mod snapshot;
+mod value;
+mod view;
+
+pub use reader::Reader;
+pub use scan::{Item, Scan, ScanRequest};
+pub use snapshot::Snapshot;
+pub use value::ValueRef;
+
+pub(crate) use count::Counted;
+pub(crate) use reader::Shared;
+pub(crate) use value::{Found, Place, checked, slice};
+pub(crate) use view::View;

@@ -1,0 +1,143 @@
+//! Lock-free access to what the engine has published.
+
+use super::count::Counted;
+use super::snapshot::Snapshot;
+use super::value::{Found, ValueRef};
+use super::view::View;
+use crate::errors::{ReadError, SnapshotError};
+use crate::memtable::StorageKey;
+use crate::models::kv;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use unison_base::atomic::{AtomicU64, Ordering};
+use unison_base::limits::KEY_MAX;
+use unison_base::{Lsn, Published};
+use unison_ports::SegmentStore;
+use unison_walfs::LogReader;
+
+/// What the engine publishes and readers look at.
+pub(crate) struct Shared<S: SegmentStore> {
+    pub(crate) view: Published<View>,
+    pub(crate) applied: AtomicU64,
+    pub(crate) log: LogReader<S>,
+    pub(crate) counted: Published<Counted>,
+}
+
+impl<S: SegmentStore> Shared<S> {
+    #[inline]
+    pub(crate) fn applied(&self) -> Lsn {
+        Lsn(self.applied.load(Ordering::Acquire))
+    }
+
+    /// The newest visible version of a key.
+    #[inline]
+    fn find(&self, key: &StorageKey) -> Result<Option<Found<S>>, ReadError> {
+        self.view.with(|view| view.find(key, view.bound(self.applied())))
+    }
+}
+
+/// A reader of one namespace. Cheap to clone; any number of them, on any thread, never wait for the
+/// writer nor for each other.
+pub struct Reader<S: SegmentStore> {
+    pub(crate) shared: Arc<Shared<S>>,
+}
+
+impl<S: SegmentStore> Reader<S> {
+    /// Newest visible record.
+    #[must_use]
+    pub fn applied(&self) -> Lsn {
+        self.shared.applied()
+    }
+
+    /// The value of a key.
+    ///
+    /// # Errors
+    /// [`ReadError::KeyLength`]; what the log or the tree says when it cannot be read.
+    #[inline]
+    pub fn get(&self, key: &[u8]) -> Result<Option<ValueRef<S>>, ReadError> {
+        let key = storage_key(key)?;
+        let load = |view: &View| match view.find(&key, view.bound(self.shared.applied()))? {
+            Some(found) => found.load(&self.shared.log).map(Some),
+            None => Ok(None),
+        };
+        self.shared.view.with(load)
+    }
+
+    /// LSN of the record that wrote a key's value; `None` when the key is absent. Reads no value.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn version(&self, key: &[u8]) -> Result<Option<Lsn>, ReadError> {
+        Ok(self.shared.find(&storage_key(key)?)?.map(|found| found.lsn))
+    }
+
+    /// The values of several keys, all at one LSN, in the order asked.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn multi_get(&self, keys: &[&[u8]]) -> Result<Vec<Option<ValueRef<S>>>, ReadError> {
+        let snapshot = self.snapshot();
+        keys.iter().map(|key| snapshot.get(key)).collect()
+    }
+
+    /// The state as it is now, for as long as it is held. Holding one keeps memtables in memory,
+    /// pages in the tree and files on the medium: not for long.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot<S> {
+        let view = self.shared.view.load();
+        let lsn = view.bound(self.shared.applied());
+        Snapshot::new(view, self.shared.log.clone(), lsn)
+    }
+
+    /// The state as it was at `lsn`, possible from the newest checkpoint on.
+    ///
+    /// # Errors
+    /// Says which LSNs are possible.
+    pub fn snapshot_at(&self, lsn: Lsn) -> Result<Snapshot<S>, SnapshotError> {
+        let view = self.shared.view.load();
+        let (oldest, newest) = (view.oldest(), view.bound(self.shared.applied()));
+        if lsn < oldest {
+            return Err(SnapshotError::Gone { oldest });
+        }
+        if lsn > newest {
+            return Err(SnapshotError::Ahead { newest });
+        }
+        Ok(Snapshot::new(view, self.shared.log.clone(), lsn))
+    }
+
+    /// How many keys there are, exactly. Looks once at every key in memory, and at no value; asking
+    /// again while nothing has changed costs nothing.
+    ///
+    /// # Errors
+    /// What the tree says when it cannot be read.
+    pub fn count(&self) -> Result<u64, ReadError> {
+        let view = self.shared.view.load();
+        let lsn = view.bound(self.shared.applied());
+        let last = self.shared.counted.load();
+        if last.lsn == lsn {
+            return Ok(last.keys);
+        }
+        let keys = super::count::count(&view, lsn)?;
+        self.shared.counted.store(Arc::new(Counted { lsn, keys }));
+        Ok(keys)
+    }
+}
+
+/// Storage form of a key that a reader asks for.
+#[inline]
+pub(super) fn storage_key(key: &[u8]) -> Result<StorageKey, ReadError> {
+    kv::storage_key(key).ok_or(ReadError::KeyLength { bytes: key.len(), limit: KEY_MAX })
+}
+
+impl<S: SegmentStore> Clone for Reader<S> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<S: SegmentStore> fmt::Debug for Reader<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader").field("applied", &self.applied()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,214 @@
+//! Keys in order across memtables and tree.
+
+use super::merge::{MemtableMerge, ordered};
+use super::value::{Found, Pin, Place, ValueRef};
+use super::view::found;
+use crate::errors::{ReadError, TreeError, TreeTable};
+use crate::memtable::{Direction, Entry, StorageKey};
+use crate::models::kv;
+use crate::tree::{TreeBytes, TreeEntry, TreeRange};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::cmp::Ordering;
+use core::fmt;
+use core::ops::Bound;
+use unison_base::Lsn;
+use unison_ports::SegmentStore;
+
+/// Which keys, and in which order. Prefix and bounds all hold; with `reverse` the scan starts at
+/// `end`.
+#[derive(Clone, Copy, Debug)]
+pub struct ScanRequest<'a> {
+    /// Only keys that begin with this; empty means all.
+    pub prefix: &'a [u8],
+    /// Lowest key.
+    pub start: Bound<&'a [u8]>,
+    /// Highest key.
+    pub end: Bound<&'a [u8]>,
+    /// From the highest key down.
+    pub reverse: bool,
+}
+
+impl Default for ScanRequest<'_> {
+    fn default() -> Self {
+        Self { prefix: &[], start: Bound::Unbounded, end: Bound::Unbounded, reverse: false }
+    }
+}
+
+/// A key and its value.
+#[derive(Debug)]
+pub struct Item<S: SegmentStore> {
+    /// The key as its user gave it.
+    pub key: Vec<u8>,
+    /// The value, read when asked for.
+    pub value: ValueRef<S>,
+    /// LSN of the record that wrote it.
+    pub lsn: Lsn,
+}
+
+/// Iterator over keys and values of one snapshot. After an error it yields nothing more.
+pub struct Scan<S: SegmentStore> {
+    pin: Arc<Pin<S>>,
+    direction: Direction,
+    memory: MemtableMerge,
+    tree: Option<TreeRange>,
+    tree_head: Option<(TreeBytes, TreeBytes)>,
+    /// The far end, in storage form.
+    far: Bound<Vec<u8>>,
+    ended: bool,
+}
+
+/// A key in storage form and what was found of it; nothing for a removed key.
+type Step<S> = (Vec<u8>, Option<Found<S>>);
+
+impl<S: SegmentStore> Scan<S> {
+    pub(crate) fn new(
+        pin: Arc<Pin<S>>,
+        lsn: Lsn,
+        request: &ScanRequest<'_>,
+    ) -> Result<Self, ReadError> {
+        let (low, high) = bounds(request);
+        let direction = if request.reverse { Direction::Backward } else { Direction::Forward };
+        let (near, far) = match direction {
+            Direction::Forward => (&low, &high),
+            Direction::Backward => (&high, &low),
+        };
+        let start = near.as_ref().map(|key| StorageKey::from_storage(key));
+        let memory = MemtableMerge::new(&pin.view, lsn, start.as_ref(), direction);
+        let empty = is_empty(&low, &high);
+        let tree = if empty {
+            None
+        } else {
+            let (low, high) = (low.as_ref().map(Vec::as_slice), high.as_ref().map(Vec::as_slice));
+            pin.view.tree.range(low, high)?
+        };
+        let far = far.clone();
+        let mut scan = Self { pin, direction, memory, tree, tree_head: None, far, ended: empty };
+        scan.advance_tree()?;
+        Ok(scan)
+    }
+
+    fn advance_tree(&mut self) -> Result<(), TreeError> {
+        let next = self.tree.as_mut().and_then(|range| match self.direction {
+            Direction::Forward => range.next(),
+            Direction::Backward => range.next_back(),
+        });
+        self.tree_head = next.transpose()?;
+        Ok(())
+    }
+
+    /// The next key of both sides.
+    fn step(&mut self) -> Result<Option<Step<S>>, ReadError> {
+        let order = match (self.memory.peek(&self.pin.view), &self.tree_head) {
+            (None, None) => return Ok(None),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(version), Some((key, _))) => {
+                ordered(self.direction, version.key.as_bytes(), key.value())
+            }
+        };
+        if order == Ordering::Greater {
+            return self.step_tree().map(Some);
+        }
+        if order == Ordering::Equal {
+            self.advance_tree()?;
+        }
+        let Some(version) = self.memory.next(&self.pin.view) else { return Ok(None) };
+        let found = match version.entry {
+            Entry::Value(location) => Some(Found { lsn: version.lsn, place: Place::Log(location) }),
+            Entry::Tombstone => None,
+        };
+        Ok(Some((version.key.as_bytes().into(), found)))
+    }
+
+    fn step_tree(&mut self) -> Result<Step<S>, ReadError> {
+        let corrupt = TreeError::Corrupt { table: TreeTable::Data };
+        let (key, entry) = self.tree_head.take().ok_or(corrupt)?;
+        let entry = TreeEntry::decode(entry.value()).ok_or(corrupt)?;
+        let step = (key.value().into(), Some(found(entry)));
+        self.advance_tree()?;
+        Ok(step)
+    }
+
+    fn next_item(&mut self) -> Result<Option<Item<S>>, ReadError> {
+        while let Some((key, found)) = self.step()? {
+            if beyond(self.direction, &key, &self.far) {
+                break;
+            }
+            let Some(found) = found else { continue };
+            let Some(user) = kv::user_key(&key) else { continue };
+            let value = found.lazy(&self.pin);
+            return Ok(Some(Item { key: user.into(), lsn: value.lsn(), value }));
+        }
+        self.ended = true;
+        Ok(None)
+    }
+}
+
+impl<S: SegmentStore> Iterator for Scan<S> {
+    type Item = Result<Item<S>, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended {
+            return None;
+        }
+        let item = self.next_item();
+        self.ended |= item.is_err();
+        item.transpose()
+    }
+}
+
+/// Lowest and highest key in storage form: the tighter of the bounds and the prefix.
+fn bounds(request: &ScanRequest<'_>) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
+    let prefix = stored(request.prefix);
+    let low = match request.start.map(stored) {
+        Bound::Included(key) if key > prefix => Bound::Included(key),
+        Bound::Excluded(key) if key >= prefix => Bound::Excluded(key),
+        _ => Bound::Included(prefix.clone()),
+    };
+    let behind = successor(prefix);
+    let high = match request.end.map(stored) {
+        Bound::Included(key) if key < behind => Bound::Included(key),
+        Bound::Excluded(key) if key < behind => Bound::Excluded(key),
+        _ => Bound::Excluded(behind),
+    };
+    (low, high)
+}
+
+fn stored(user: &[u8]) -> Vec<u8> {
+    core::iter::once(kv::PREFIX).chain(user.iter().copied()).collect()
+}
+
+/// The first key behind all that begin with `prefix`, which begins with the model's byte.
+fn successor(mut prefix: Vec<u8>) -> Vec<u8> {
+    while let Some(last) = prefix.pop() {
+        if let Some(above) = last.checked_add(1) {
+            prefix.push(above);
+            return prefix;
+        }
+    }
+    Vec::from([kv::PREFIX_END])
+}
+
+fn is_empty(low: &Bound<Vec<u8>>, high: &Bound<Vec<u8>>) -> bool {
+    match (low, high) {
+        (Bound::Included(low), Bound::Included(high)) => low > high,
+        (Bound::Included(low) | Bound::Excluded(low), Bound::Excluded(high))
+        | (Bound::Excluded(low), Bound::Included(high)) => low >= high,
+        _ => false,
+    }
+}
+
+fn beyond(direction: Direction, key: &[u8], far: &Bound<Vec<u8>>) -> bool {
+    match far {
+        Bound::Included(far) => ordered(direction, key, far).is_gt(),
+        Bound::Excluded(far) => ordered(direction, key, far).is_ge(),
+        Bound::Unbounded => false,
+    }
+}
+
+impl<S: SegmentStore> fmt::Debug for Scan<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scan").field("direction", &self.direction).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,68 @@
+//! One state, held.
+
+use super::reader::storage_key;
+use super::scan::{Scan, ScanRequest};
+use super::value::{Pin, ValueRef};
+use super::view::View;
+use crate::errors::ReadError;
+use alloc::sync::Arc;
+use core::fmt;
+use unison_base::Lsn;
+use unison_ports::SegmentStore;
+use unison_walfs::LogReader;
+
+/// The state of a namespace at one LSN.
+pub struct Snapshot<S: SegmentStore> {
+    pin: Arc<Pin<S>>,
+    lsn: Lsn,
+}
+
+impl<S: SegmentStore> Snapshot<S> {
+    pub(crate) fn new(view: Arc<View>, log: LogReader<S>, lsn: Lsn) -> Self {
+        Self { pin: Arc::new(Pin { view, log }), lsn }
+    }
+
+    /// The newest record in it.
+    #[must_use]
+    pub fn lsn(&self) -> Lsn {
+        self.lsn
+    }
+
+    /// The value of a key.
+    ///
+    /// # Errors
+    /// [`ReadError::KeyLength`]; what the log or the tree says when it cannot be read.
+    pub fn get(&self, key: &[u8]) -> Result<Option<ValueRef<S>>, ReadError> {
+        let found = self.pin.view.find(&storage_key(key)?, self.lsn)?;
+        Ok(found.map(|found| found.lazy(&self.pin)))
+    }
+
+    /// Keys and values in key order. A page ends where the caller stops; the next one starts behind
+    /// the last key (`Bound::Excluded`).
+    ///
+    /// # Errors
+    /// What the tree says when it cannot be read.
+    pub fn scan(&self, request: ScanRequest<'_>) -> Result<Scan<S>, ReadError> {
+        Scan::new(Arc::clone(&self.pin), self.lsn, &request)
+    }
+
+    /// How many keys there are, exactly.
+    ///
+    /// # Errors
+    /// What the tree says when it cannot be read.
+    pub fn count(&self) -> Result<u64, ReadError> {
+        super::count::count(&self.pin.view, self.lsn)
+    }
+}
+
+impl<S: SegmentStore> Clone for Snapshot<S> {
+    fn clone(&self) -> Self {
+        Self { pin: Arc::clone(&self.pin), lsn: self.lsn }
+    }
+}
+
+impl<S: SegmentStore> fmt::Debug for Snapshot<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshot").field("lsn", &self.lsn).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,133 @@
+//! Reads records that came from a disk or a peer. Nothing of a record is used before the verifier
+//! has seen the whole of it.
+
+use super::Span;
+use crate::errors::RecordError;
+use flatbuffers::{Follow, Verifiable, VerifierOptions, root_with_opts};
+use unison_base::checksum::Crc32;
+use unison_base::{Hlc, Lsn};
+use unison_schemas::{
+    EntryType, EventEntry, KeyValueEntry, LogRecord, OperationType, RowUpdateEntry, TxnState,
+};
+
+/// What a record means to this version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Sets the keys of its entries.
+    Put,
+    /// Removes the keys of its entries.
+    Delete,
+    /// Says nothing.
+    Nothing,
+    /// Stored for those that understand it.
+    Foreign,
+}
+
+/// A verified record.
+#[derive(Clone, Copy)]
+pub(crate) struct Record<'a> {
+    payload: &'a [u8],
+    table: LogRecord<'a>,
+    pub(crate) kind: Kind,
+}
+
+/// Tables are nested three deep at most, each takes eight bytes at least, and bytes that are shared
+/// between tables are only small vtables: so honest records pass, and no record costs more than a
+/// few passes over its bytes.
+fn bounds(bytes: usize) -> VerifierOptions {
+    VerifierOptions {
+        max_depth: 8,
+        max_tables: bytes / 8 + 8,
+        max_apparent_size: bytes.saturating_mul(4).saturating_add(1024),
+        ignore_missing_null_terminator: false,
+    }
+}
+
+/// Verifies a record, its entries included.
+pub(crate) fn decode(payload: &[u8]) -> Result<Record<'_>, RecordError> {
+    let table = root_with_opts::<LogRecord<'_>>(&bounds(payload.len()), payload)
+        .map_err(|_| RecordError::Malformed)?;
+    verify_checksum(&table)?;
+    match (table.operation_type(), table.entry_type()) {
+        (operation, _) if operation > OperationType::DeleteRowByKey => {}
+        (_, EntryType::KV | EntryType::Chunked) => verify_entries::<KeyValueEntry<'_>>(&table)?,
+        (_, EntryType::Row) => verify_entries::<RowUpdateEntry<'_>>(&table)?,
+        (_, EntryType::Event) => verify_entries::<EventEntry<'_>>(&table)?,
+        _ => {}
+    }
+    Ok(Record { payload, table, kind: kind(&table) })
+}
+
+fn kind(table: &LogRecord<'_>) -> Kind {
+    match (table.operation_type(), table.txn_state(), table.entry_type()) {
+        (OperationType::NoOperation, TxnState::None, _) => Kind::Nothing,
+        (OperationType::Insert, TxnState::None, EntryType::KV) => Kind::Put,
+        (OperationType::Delete, TxnState::None, EntryType::KV) => Kind::Delete,
+        _ => Kind::Foreign,
+    }
+}
+
+fn verify_checksum(table: &LogRecord<'_>) -> Result<(), RecordError> {
+    let stored = table.crc32_checksum();
+    if stored == 0 {
+        return Ok(());
+    }
+    let mut checksum = Crc32::default();
+    entries(table).for_each(|entry| checksum.update(entry));
+    match checksum.finish() {
+        computed if computed == stored => Ok(()),
+        computed => Err(RecordError::Checksum { stored, computed }),
+    }
+}
+
+fn verify_entries<'a, T>(table: &LogRecord<'a>) -> Result<(), RecordError>
+where
+    T: Follow<'a> + Verifiable + 'a,
+{
+    for (index, entry) in (0..).zip(entries(table)) {
+        nested::<T>(entry).ok_or(RecordError::Entry { index })?;
+    }
+    Ok(())
+}
+
+fn nested<'a, T: Follow<'a> + Verifiable + 'a>(entry: &'a [u8]) -> Option<T::Inner> {
+    root_with_opts::<T>(&bounds(entry.len()), entry).ok()
+}
+
+fn entries<'a>(table: &LogRecord<'a>) -> impl Iterator<Item = &'a [u8]> {
+    let list = table.entries().into_iter().flatten();
+    list.map(|entry| entry.entry().map(|bytes| bytes.bytes()).unwrap_or_default())
+}
+
+impl<'a> Record<'a> {
+    pub(crate) fn lsn(&self) -> Lsn {
+        Lsn(self.table.lsn())
+    }
+
+    pub(crate) fn hlc(&self) -> Hlc {
+        Hlc(self.table.hlc())
+    }
+}
+
+/// Keys in storage form and values of a KV record, each value with its place in the record.
+pub(crate) fn key_values<'a>(
+    record: &Record<'a>,
+) -> impl Iterator<Item = (&'a [u8], &'a [u8], Span)> {
+    let payload = record.payload;
+    entries(&record.table).filter_map(move |entry| {
+        let entry = nested::<KeyValueEntry<'_>>(entry)?;
+        let key = entry.key()?.bytes();
+        let value = entry.value().map(|value| value.bytes()).unwrap_or_default();
+        Some((key, value, span(payload, value)))
+    })
+}
+
+/// Where `part`, a slice of `whole`, lies in it.
+fn span(whole: &[u8], part: &[u8]) -> Span {
+    let offset = part.as_ptr().addr().checked_sub(whole.as_ptr().addr());
+    let offset = offset.filter(|_| !part.is_empty()).and_then(|offset| u32::try_from(offset).ok());
+    Span {
+        offset: offset.unwrap_or_default(),
+        length: u32::try_from(part.len()).unwrap_or_default(),
+    }
+}

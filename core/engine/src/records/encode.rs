@@ -1,0 +1,189 @@
+//! Writes KV records, one or many entries, without the general builder.
+//!
+//! ```text
+//!   0  root u32 -> 28
+//!   4  vtable of LogRecord, 24 bytes
+//!  28  table: LSN @32, HLC @40, durable_lsn @48, crc32 @56, entries @60 -> 76, three enums @64
+//!  68  vtable of EncodedEntry, 6 bytes, shared by all entries
+//!  76  entries: count u32, then an offset u32 for each
+//!      for each entry, from an offset of 4 modulo 8:
+//!        table of EncodedEntry, 8 bytes; length u32; the entry, a FlatBuffer of its own:
+//!          0  root u32 -> 12
+//!          4  vtable of KeyValueEntry, 8 bytes
+//!         12  table: soffset, key -> 24, value
+//!         24  key: length u32, bytes, padding to 4; value: length u32, bytes
+//! ```
+//!
+//! So every number lies aligned, within the entry too, wherever a frame is mapped.
+
+use alloc::vec::Vec;
+use unison_base::bytes::put;
+use unison_base::checksum::Crc32;
+use unison_base::{Hlc, Lsn};
+use unison_schemas::{EntryType, OperationType, TxnState};
+
+const LSN_AT: usize = 32;
+const HLC_AT: usize = 40;
+const DURABLE_AT: usize = 48;
+const CRC_AT: usize = 56;
+const KIND_AT: usize = 64;
+const ENTRY_VTABLE_AT: usize = 68;
+const ENTRIES_AT: usize = 76;
+const OFFSETS_AT: usize = 80;
+
+/// The first 76 bytes, numbers that differ between records left zero.
+const HEAD: [u8; ENTRIES_AT] = head();
+/// Table, length and first 24 bytes of an entry, numbers that differ left zero.
+const ENTRY: [u8; 36] = entry();
+const ENTRY_TABLE_BYTES: usize = 8;
+/// Where the nested buffer starts, from the start of the entry's table.
+const NESTED_AT: usize = 12;
+
+const fn head() -> [u8; ENTRIES_AT] {
+    let words: [u16; ENTRIES_AT / 2] = [
+        28, 0, // root
+        24, 40, // vtable: its size, the table's size
+        4, 12, 28, 36, 37, 38, 0, 0, 32, 20, // fields 0 to 9, from the table's start
+        24, 0, // table: back to the vtable
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, // LSN, HLC, durable LSN, CRC
+        16, 0, // entries
+        0, 0, // operation type, transaction state, entry type, padding
+        6, 8, 4, 0, // vtable of an entry, padding
+    ];
+    little_endian(words)
+}
+
+const fn entry() -> [u8; 36] {
+    little_endian::<18, 36>([
+        0, 0, // back to the vtable
+        4, 0, // entry
+        0, 0, // length
+        12, 0, // nested root
+        8, 12, 4, 8, // vtable of a key-value entry
+        8, 0, // table: back to the vtable
+        8, 0, // key
+        0, 0, // value
+    ])
+}
+
+const fn little_endian<const WORDS: usize, const BYTES: usize>(words: [u16; WORDS]) -> [u8; BYTES] {
+    let mut bytes = [0; BYTES];
+    let mut index = 0;
+    while index < WORDS {
+        let word = words[index].to_le_bytes();
+        bytes[2 * index] = word[0];
+        bytes[2 * index + 1] = word[1];
+        index += 1;
+    }
+    bytes
+}
+
+/// What a record says about itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Head {
+    pub(crate) lsn: Lsn,
+    pub(crate) hlc: Hlc,
+    /// The log's durable watermark when the record is made.
+    pub(crate) durable: Lsn,
+    pub(crate) operation: OperationType,
+}
+
+/// Bytes within a record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) offset: u32,
+    pub(crate) length: u32,
+}
+
+/// Makes records in one buffer that it keeps.
+#[derive(Default)]
+pub(crate) struct Encoder {
+    bytes: Vec<u8>,
+    values: Vec<Span>,
+    checksum: Crc32,
+}
+
+impl Encoder {
+    /// Starts a record of `entries` entries.
+    pub(crate) fn begin(&mut self, head: &Head, entries: usize) {
+        self.bytes.clear();
+        self.values.clear();
+        self.checksum = Crc32::default();
+        self.bytes.extend_from_slice(&HEAD);
+        self.patch(LSN_AT, &head.lsn.0.to_le_bytes());
+        self.patch(HLC_AT, &head.hlc.0.to_le_bytes());
+        self.patch(DURABLE_AT, &head.durable.0.saturating_add(1).to_le_bytes());
+        let kind = [head.operation.0, TxnState::None.0, EntryType::KV.0];
+        self.patch(KIND_AT, &kind);
+        self.bytes.extend_from_slice(&count(entries).to_le_bytes());
+        self.bytes.resize(OFFSETS_AT.saturating_add(entries.saturating_mul(4)), 0);
+    }
+
+    /// Adds an entry: the key's prefix and the user's key, and a value unless it is a delete.
+    pub(crate) fn entry(&mut self, prefix: u8, key: &[u8], value: Option<&[u8]>) {
+        let table = (self.bytes.len() + 3) / 8 * 8 + 4;
+        self.bytes.resize(table, 0);
+        let slot = OFFSETS_AT + 4 * self.values.len();
+        self.patch(slot, &count(table - slot).to_le_bytes());
+        self.bytes.extend_from_slice(&ENTRY);
+        self.patch(table, &count(table - ENTRY_VTABLE_AT).to_le_bytes());
+        self.bytes.extend_from_slice(&count(key.len() + 1).to_le_bytes());
+        self.bytes.push(prefix);
+        self.bytes.extend_from_slice(key);
+        let nested = table + NESTED_AT;
+        let span = self.value(nested, value);
+        self.values.push(span);
+        let length = self.bytes.len() - nested;
+        self.patch(table + ENTRY_TABLE_BYTES, &count(length).to_le_bytes());
+        self.checksum.update(self.bytes.get(nested..).unwrap_or_default());
+    }
+
+    fn value(&mut self, nested: usize, value: Option<&[u8]>) -> Span {
+        let Some(value) = value else {
+            // The vtable says that there is none.
+            self.patch(nested + 10, &[0, 0]);
+            return Span::default();
+        };
+        let vector = self.bytes.len().next_multiple_of(4);
+        self.bytes.resize(vector, 0);
+        self.patch(nested + 20, &count(vector - (nested + 20)).to_le_bytes());
+        self.bytes.extend_from_slice(&count(value.len()).to_le_bytes());
+        let span = Span { offset: count(self.bytes.len()), length: count(value.len()) };
+        self.bytes.extend_from_slice(value);
+        span
+    }
+
+    /// Ends the record.
+    pub(crate) fn finish(&mut self) {
+        let checksum = core::mem::take(&mut self.checksum).finish();
+        self.patch(CRC_AT, &checksum.to_le_bytes());
+    }
+
+    /// The record.
+    pub(crate) fn record(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Where each entry's value lies in the record.
+    pub(crate) fn spans(&self) -> &[Span] {
+        &self.values
+    }
+
+    /// Gives memory back that a rare large record took.
+    pub(crate) fn shrink_to(&mut self, bytes: usize) {
+        if self.bytes.capacity() > bytes {
+            self.bytes.clear();
+            self.bytes.shrink_to(bytes);
+        }
+    }
+
+    fn patch(&mut self, at: usize, bytes: &[u8]) {
+        let written = put(&mut self.bytes, at, bytes);
+        debug_assert!(written.is_some());
+    }
+}
+
+/// Records are bounded by the limits of a batch, far below 4 GiB.
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,193 @@
+//! The part of settling that any thread may run.
+
+use crate::engine::Engine;
+use crate::errors::{SettleError, TreeError};
+use crate::memtable::Location;
+use crate::read::{checked, slice};
+use crate::records::{Kind, decode, key_values};
+use crate::tree::{Checkpoint, LiveBytes, Tree, TreeEntry, TreeValue, TreeView, TreeWrite};
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use unison_base::frame::{HEADER_BYTES, frame_bytes, peek_payload_bytes, read_frame};
+use unison_base::{Lsn, SegmentId};
+use unison_ports::SegmentStore;
+use unison_walfs::{LogReader, Slice};
+
+/// Bytes of a segment's header.
+const FIRST_FRAME: u32 = 64;
+/// Bytes of a frame before its payload.
+const PAYLOAD_AT: u32 = 8;
+const _: () = assert!(PAYLOAD_AT as usize == HEADER_BYTES);
+
+/// Copies what is live in one segment into the tree, as much as one job may.
+pub struct SettleJob<S: SegmentStore> {
+    tree: Tree,
+    log: LogReader<S>,
+    segment: SegmentId,
+    checkpoint: Checkpoint,
+    budget: u64,
+    token: Arc<()>,
+}
+
+/// What became of a settling; [`Engine::settled`] wants it.
+#[must_use = "the engine must be told"]
+pub struct SettleResult<S: SegmentStore> {
+    pub(super) segment: SegmentId,
+    pub(super) settled: Result<Settled, SettleError>,
+    _token: Arc<()>,
+    _store: core::marker::PhantomData<fn() -> S>,
+}
+
+/// A committed settling.
+pub(super) struct Settled {
+    pub(super) view: TreeView,
+    pub(super) changed: LiveBytes,
+    pub(super) values: u64,
+}
+
+/// Live values in key order, as many as the budget holds: key -> what the tree says.
+#[derive(Default)]
+struct Batch {
+    values: BTreeMap<Vec<u8>, (Lsn, Location)>,
+    bytes: u64,
+}
+
+impl Batch {
+    /// Adds a value; the highest keys leave again when the budget is passed.
+    fn add(&mut self, key: &[u8], lsn: Lsn, location: Location, budget: u64) {
+        self.bytes = self.bytes.saturating_add(cost(key, &location));
+        self.values.insert(key.into(), (lsn, location));
+        while self.bytes > budget && self.values.len() > 1 {
+            if let Some((key, (_, location))) = self.values.pop_last() {
+                self.bytes = self.bytes.saturating_sub(cost(&key, &location));
+            }
+        }
+    }
+}
+
+fn cost(key: &[u8], location: &Location) -> u64 {
+    u64::try_from(key.len()).unwrap_or(u64::MAX).saturating_add(u64::from(location.length))
+}
+
+impl<S: SegmentStore> SettleJob<S> {
+    pub(super) fn new(
+        engine: &Engine<S>,
+        segment: SegmentId,
+        checkpoint: Checkpoint,
+        token: Arc<()>,
+    ) -> Self {
+        Self {
+            tree: engine.tree.clone(),
+            log: engine.log.reader(),
+            segment,
+            checkpoint,
+            budget: engine.options.settle_job_bytes,
+            token,
+        }
+    }
+
+    /// The segment at hand.
+    #[must_use]
+    pub fn segment(&self) -> SegmentId {
+        self.segment
+    }
+
+    /// Finds what is live, copies it into the tree in key order, and commits.
+    pub fn run(self) -> SettleResult<S> {
+        let settled = self.settle();
+        let Self { segment, token, .. } = self;
+        SettleResult { segment, settled, _token: token, _store: core::marker::PhantomData }
+    }
+
+    fn settle(&self) -> Result<Settled, SettleError> {
+        let view = self.tree.view()?;
+        let batch = self.live_values(&view)?;
+        let transaction = self.tree.begin_write()?;
+        let mut tree = TreeWrite::new(&transaction, self.checkpoint.keys)?;
+        let values = self.copy(&batch, &mut tree)?;
+        let changed = tree.finish(&self.checkpoint)?;
+        transaction.commit().map_err(TreeError::from)?;
+        Ok(Settled { view: self.tree.view()?, changed, values })
+    }
+
+    /// Walks the segment's frames.
+    fn live_values(&self, view: &TreeView) -> Result<Batch, SettleError> {
+        let mut batch = Batch::default();
+        let mut offset = FIRST_FRAME;
+        while let Some(next) = self.visit(offset, view, &mut batch)? {
+            offset = next;
+        }
+        Ok(batch)
+    }
+
+    /// Looks at the frame at `offset`. Returns where the next one starts, or `None` at the end of
+    /// what can be read.
+    fn visit(
+        &self,
+        offset: u32,
+        view: &TreeView,
+        batch: &mut Batch,
+    ) -> Result<Option<u32>, SettleError> {
+        let Some(bytes) = self.frame_at(offset) else { return Ok(None) };
+        let Ok(frame) = read_frame(&bytes) else { return Ok(None) };
+        let next = u32::try_from(frame.frame_bytes).ok().and_then(|size| offset.checked_add(size));
+        let Ok(record) = decode(frame.payload) else { return Ok(next) };
+        if record.kind != Kind::Put {
+            return Ok(next);
+        }
+        for (key, _, span) in key_values(&record) {
+            let at = offset.saturating_add(PAYLOAD_AT).saturating_add(span.offset);
+            let live = view.find(key, |entry| match entry.value {
+                TreeValue::InLog(location) => Some((entry.lsn, location)),
+                TreeValue::Inline(_) => None,
+            })?;
+            if let Some((lsn, location)) = live.flatten()
+                && (location.segment, location.offset) == (self.segment, at)
+            {
+                batch.add(key, lsn, location, self.budget);
+            }
+        }
+        Ok(next)
+    }
+
+    fn frame_at(&self, offset: u32) -> Option<Slice<S>> {
+        let head = self.log.bytes(self.segment, offset, PAYLOAD_AT).ok()?;
+        let payload = usize::try_from(peek_payload_bytes(&head)?).ok()?;
+        let length = u32::try_from(frame_bytes(payload)?).ok()?;
+        self.log.bytes(self.segment, offset, length).ok()
+    }
+
+    /// Values that cannot be read keep their place, and so their segment.
+    fn copy(&self, batch: &Batch, tree: &mut TreeWrite<'_>) -> Result<u64, SettleError> {
+        let (mut values, mut failed) = (0_u64, None);
+        for (key, &(lsn, location)) in &batch.values {
+            let bytes = slice(&self.log, location).and_then(|bytes| checked(location, bytes));
+            match bytes {
+                Ok(bytes) => {
+                    tree.put(key, &TreeEntry { lsn, value: TreeValue::Inline(&bytes) })?;
+                    values = values.saturating_add(1);
+                }
+                Err(cause) => failed = Some(cause),
+            }
+        }
+        match failed {
+            Some(cause) if values == 0 => Err(SettleError::Read { segment: self.segment, cause }),
+            _ => Ok(values),
+        }
+    }
+}
+
+impl<S: SegmentStore> fmt::Debug for SettleJob<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SettleJob").field("segment", &self.segment).finish_non_exhaustive()
+    }
+}
+
+impl<S: SegmentStore> fmt::Debug for SettleResult<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let error = self.settled.as_ref().err();
+        f.debug_struct("SettleResult").field("error", &error).finish_non_exhaustive()
+    }
+}

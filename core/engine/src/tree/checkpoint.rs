@@ -1,0 +1,65 @@
+//! The state of the log that the tree stands for, written in the same transaction as the data.
+//!
+//! ```text
+//! | version u32 = 1 | frame CRC u32 | LSN u64 | segment u32 | offset u32 | HLC u64 | keys u64 | skipped u64 |
+//! ```
+
+use unison_base::bytes::{array_at, put, u32_at, u64_at};
+use unison_base::{Hlc, Lsn, Position, SegmentId};
+
+const VERSION: u32 = 1;
+/// Bytes of an encoded checkpoint.
+pub(crate) const CHECKPOINT_BYTES: usize = 48;
+
+/// Everything up to and including `lsn` is in the tree.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Checkpoint {
+    pub(crate) lsn: Lsn,
+    /// Where that record's frame starts, and its frame's CRC: tells another history apart.
+    pub(crate) position: Position,
+    pub(crate) crc: u32,
+    /// Newest timestamp up to there.
+    pub(crate) hlc: Hlc,
+    /// Keys in the tree, exactly.
+    pub(crate) keys: u64,
+    /// Records up to there that this version stores without understanding them.
+    pub(crate) skipped: u64,
+}
+
+impl Checkpoint {
+    /// `Err` with the version found when it is not ours, or with `None` when it is no checkpoint.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Option<u32>> {
+        let version = u32_at(bytes, 0).ok_or(None)?;
+        if version != VERSION {
+            return Err(Some(version));
+        }
+        let whole: [u8; CHECKPOINT_BYTES] = array_at(bytes, 0).ok_or(None)?;
+        Self::fields(&whole).ok_or(None)
+    }
+
+    fn fields(bytes: &[u8]) -> Option<Self> {
+        Some(Self {
+            crc: u32_at(bytes, 4)?,
+            lsn: Lsn(u64_at(bytes, 8)?),
+            position: Position {
+                segment: SegmentId(u32_at(bytes, 16)?),
+                offset: u32_at(bytes, 20)?,
+            },
+            hlc: Hlc(u64_at(bytes, 24)?),
+            keys: u64_at(bytes, 32)?,
+            skipped: u64_at(bytes, 40)?,
+        })
+    }
+
+    pub(crate) fn encode(&self) -> [u8; CHECKPOINT_BYTES] {
+        let mut bytes = [0; CHECKPOINT_BYTES];
+        let words = [VERSION, self.crc];
+        let _ = put(&mut bytes, 0, words.map(u32::to_le_bytes).as_flattened());
+        let _ = put(&mut bytes, 8, &self.lsn.0.to_le_bytes());
+        let place = [self.position.segment.0, self.position.offset];
+        let _ = put(&mut bytes, 16, place.map(u32::to_le_bytes).as_flattened());
+        let tail = [self.hlc.0, self.keys, self.skipped];
+        let _ = put(&mut bytes, 24, tail.map(u64::to_le_bytes).as_flattened());
+        bytes
+    }
+}

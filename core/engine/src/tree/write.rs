@@ -1,0 +1,90 @@
+//! One write transaction: entries in key order, what died by them, and the checkpoint.
+
+use super::{CHECKPOINT_KEY, Checkpoint, DATA, LiveBytes, META, SEGMENTS, TreeEntry};
+use crate::errors::{TreeError, TreeTable};
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use redb::{ReadableTable, Table, WriteTransaction};
+use unison_base::SegmentId;
+
+type DataTable<'t> = Table<'t, &'static [u8], &'static [u8]>;
+
+/// The tables of a write transaction, with the books that go with them.
+pub(crate) struct TreeWrite<'t> {
+    transaction: &'t WriteTransaction,
+    data: DataTable<'t>,
+    keys: u64,
+    live: BTreeMap<SegmentId, i64>,
+    encoded: Vec<u8>,
+}
+
+impl<'t> TreeWrite<'t> {
+    /// `keys`: how many the tree holds before.
+    pub(crate) fn new(transaction: &'t WriteTransaction, keys: u64) -> Result<Self, TreeError> {
+        let data = transaction.open_table(DATA)?;
+        Ok(Self { transaction, data, keys, live: BTreeMap::new(), encoded: Vec::new() })
+    }
+
+    /// Keys in the tree as it now is.
+    pub(crate) fn keys(&self) -> u64 {
+        self.keys
+    }
+
+    /// Sets the entry of a key.
+    pub(crate) fn put(&mut self, key: &[u8], entry: &TreeEntry<'_>) -> Result<(), TreeError> {
+        entry.encode(&mut self.encoded);
+        let replaced = match self.data.insert(key, self.encoded.as_slice())? {
+            Some(old) => Some(live_of(old.value())?),
+            None => None,
+        };
+        self.keys = self.keys.saturating_add(u64::from(replaced.is_none()));
+        self.account(entry.live(), 1);
+        self.account(replaced.flatten(), -1);
+        Ok(())
+    }
+
+    /// Removes a key if it is there.
+    pub(crate) fn remove(&mut self, key: &[u8]) -> Result<(), TreeError> {
+        let removed = match self.data.remove(key)? {
+            Some(old) => live_of(old.value())?,
+            None => return Ok(()),
+        };
+        self.keys = self.keys.saturating_sub(1);
+        self.account(removed, -1);
+        Ok(())
+    }
+
+    fn account(&mut self, live: Option<(SegmentId, u64)>, sign: i64) {
+        if let Some((segment, bytes)) = live {
+            // A value has at most 4 GiB, so the signed number holds it.
+            let change = i64::try_from(bytes).unwrap_or(i64::MAX).saturating_mul(sign);
+            let sum = self.live.entry(segment).or_default();
+            *sum = sum.saturating_add(change);
+        }
+    }
+
+    /// Writes the books. Returns the live bytes of every segment whose number changed; the caller
+    /// commits.
+    pub(crate) fn finish(self, checkpoint: &Checkpoint) -> Result<LiveBytes, TreeError> {
+        let mut segments = self.transaction.open_table(SEGMENTS)?;
+        let mut changed = LiveBytes::new();
+        for (segment, change) in self.live {
+            let before = segments.get(segment.0)?.map_or(0, |bytes| bytes.value());
+            let after = before.saturating_add_signed(change);
+            if after == 0 {
+                segments.remove(segment.0)?;
+            } else {
+                segments.insert(segment.0, after)?;
+            }
+            changed.insert(segment, after);
+        }
+        let mut meta = self.transaction.open_table(META)?;
+        meta.insert(CHECKPOINT_KEY, checkpoint.encode().as_slice())?;
+        Ok(changed)
+    }
+}
+
+fn live_of(bytes: &[u8]) -> Result<Option<(SegmentId, u64)>, TreeError> {
+    let entry = TreeEntry::decode(bytes).ok_or(TreeError::Corrupt { table: TreeTable::Data })?;
+    Ok(entry.live())
+}

@@ -1,0 +1,154 @@
+//! Writes: what a caller asks, and how it becomes staged records.
+
+mod check;
+mod condition;
+mod stage;
+
+use crate::read::ValueRef;
+use core::fmt;
+use unison_base::Lsn;
+use unison_ports::SegmentStore;
+
+/// What to change. Keys are the user's own.
+#[derive(Clone, Copy, Debug)]
+pub enum Operation<'a> {
+    /// Sets a key.
+    Put {
+        /// The key.
+        key: &'a [u8],
+        /// Its value.
+        value: &'a [u8],
+    },
+    /// Removes a key; it need not be there.
+    Delete {
+        /// The key.
+        key: &'a [u8],
+    },
+    /// Sets several keys at once; of a key named twice the last value stays.
+    PutBatch(&'a [(&'a [u8], &'a [u8])]),
+    /// Removes several keys at once.
+    DeleteBatch(&'a [&'a [u8]]),
+}
+
+/// What must hold for every key of the operation, or nothing is written. Compared with everything
+/// staged before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Condition {
+    /// No condition.
+    #[default]
+    Always,
+    /// The key must be absent.
+    Absent,
+    /// The key must be there.
+    Present,
+    /// The key's value must be the one written at this LSN; 0 means that the key must be absent.
+    UnchangedSince(Lsn),
+}
+
+/// One write: becomes one record.
+#[derive(Clone, Copy, Debug)]
+pub struct Write<'a> {
+    /// What to change.
+    pub operation: Operation<'a>,
+    /// On which condition.
+    pub condition: Condition,
+    /// Whether the answer should say what was there before. Costs a look at each key.
+    pub want_previous: bool,
+}
+
+impl<'a> Write<'a> {
+    /// An unconditional write.
+    #[must_use]
+    pub const fn new(operation: Operation<'a>) -> Self {
+        Self { operation, condition: Condition::Always, want_previous: false }
+    }
+
+    /// Sets a key.
+    #[must_use]
+    pub const fn put(key: &'a [u8], value: &'a [u8]) -> Self {
+        Self::new(Operation::Put { key, value })
+    }
+
+    /// Removes a key.
+    #[must_use]
+    pub const fn delete(key: &'a [u8]) -> Self {
+        Self::new(Operation::Delete { key })
+    }
+}
+
+/// What became of a write.
+pub struct Written<S: SegmentStore> {
+    /// LSN of its record.
+    pub lsn: Lsn,
+    /// The value that was there, for a single key when asked for.
+    pub previous: Option<ValueRef<S>>,
+    /// Whether any key was there; `None` when no key was looked at.
+    pub existed: Option<bool>,
+    /// How many of the keys were there; 0 when no key was looked at.
+    pub existing_keys: u32,
+}
+
+impl<S: SegmentStore> fmt::Debug for Written<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Written")
+            .field("lsn", &self.lsn)
+            .field("previous", &self.previous)
+            .field("existed", &self.existed)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> Operation<'a> {
+    /// How many keys it names.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        match self {
+            Self::Put { .. } | Self::Delete { .. } => 1,
+            Self::PutBatch(pairs) => pairs.len(),
+            Self::DeleteBatch(keys) => keys.len(),
+        }
+    }
+
+    /// True for a batch of nothing, which is refused.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Calls `visit` with every key, and its value unless it is removed, until it fails.
+    pub(crate) fn try_each<E>(
+        &self,
+        mut visit: impl FnMut(&'a [u8], Option<&'a [u8]>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        match *self {
+            Self::Put { key, value } => visit(key, Some(value)),
+            Self::Delete { key } => visit(key, None),
+            Self::PutBatch(pairs) => {
+                pairs.iter().try_for_each(|&(key, value)| visit(key, Some(value)))
+            }
+            Self::DeleteBatch(keys) => keys.iter().try_for_each(|&key| visit(key, None)),
+        }
+    }
+
+    /// Calls `visit` with every key, and its value unless it is removed.
+    pub(crate) fn each(&self, mut visit: impl FnMut(&'a [u8], Option<&'a [u8]>)) {
+        let visited: Result<(), core::convert::Infallible> = self.try_each(|key, value| {
+            visit(key, value);
+            Ok(())
+        });
+        let Ok(()) = visited;
+    }
+
+    /// True when its keys are removed.
+    pub(crate) const fn removes(&self) -> bool {
+        matches!(self, Self::Delete { .. } | Self::DeleteBatch(_))
+    }
+
+    /// True for a batch.
+    pub(crate) const fn is_batch(&self) -> bool {
+        matches!(self, Self::PutBatch(_) | Self::DeleteBatch(_))
+    }
+}
+
+#[cfg(test)]
+mod tests;

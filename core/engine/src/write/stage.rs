@@ -1,0 +1,134 @@
+//! From a write to a staged record and its versions in the memtable.
+
+use super::{Operation, Write, Written, check::check};
+use crate::engine::Engine;
+use crate::errors::WriteError;
+use crate::memtable::{Entry, Location, StorageKey, VersionedKey};
+use crate::models::kv;
+use crate::records::Head;
+use crate::stats::Pressure;
+use unison_base::checksum::crc32c;
+use unison_base::frame::{HEADER_BYTES, frame_bytes};
+use unison_base::{Lsn, Position};
+use unison_ports::SegmentStore;
+use unison_schemas::OperationType;
+use unison_walfs::{LogRole, StageError};
+
+/// A record buffer larger than this is given back after use.
+const RECORD_BUFFER_BYTES: usize = 256 << 10;
+
+impl<S: SegmentStore> Engine<S> {
+    /// Stages a write as the next record: checks limits and condition, takes an LSN, and puts the
+    /// versions into the memtable, where nobody sees them before [`publish`](Self::publish).
+    ///
+    /// Appends what is staged, and begins the next segment, when the segment at hand is full.
+    ///
+    /// # Errors
+    /// Nothing of this write is staged then. See [`WriteError`] for what becomes of earlier ones.
+    pub fn stage(&mut self, write: &Write<'_>, now_ms: u64) -> Result<Written<S>, WriteError> {
+        check(&write.operation)?;
+        self.accepting()?;
+        let before = self.look_before(write)?;
+        let lsn = self.encode(&write.operation, now_ms);
+        let position = self.stage_record(now_ms)?;
+        self.remember(&write.operation, lsn, position);
+        Ok(Written {
+            lsn,
+            previous: before.previous,
+            existed: before.existed,
+            existing_keys: before.existing_keys,
+        })
+    }
+
+    /// Appends everything staged with one write. Nothing of it is durable or visible yet.
+    ///
+    /// # Errors
+    /// What was staged is gone, from the memtable too, and its LSNs are not taken.
+    pub fn append(&mut self, _now_ms: u64) -> Result<Lsn, WriteError> {
+        let appended = self.append_staged()?;
+        self.freeze_if_due();
+        self.encoder.shrink_to(RECORD_BUFFER_BYTES);
+        Ok(appended)
+    }
+
+    fn accepting(&self) -> Result<(), WriteError> {
+        if self.options.role == LogRole::Follower {
+            return Err(WriteError::ReadOnly);
+        }
+        match self.pressure() {
+            full @ Pressure::Full { .. } => Err(WriteError::Busy(full)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes the record in the encoder's buffer.
+    fn encode(&mut self, operation: &Operation<'_>, now_ms: u64) -> Lsn {
+        let removes = operation.removes();
+        let head = Head {
+            lsn: self.log.next_lsn(),
+            hlc: self.clock.tick(now_ms),
+            durable: self.log.durable(),
+            operation: if removes { OperationType::Delete } else { OperationType::Insert },
+        };
+        self.encoder.begin(&head, operation.len());
+        operation.each(|key, value| self.encoder.entry(kv::PREFIX, key, value));
+        self.encoder.finish();
+        head.lsn
+    }
+
+    fn stage_record(&mut self, now_ms: u64) -> Result<Position, WriteError> {
+        match self.log.stage(self.encoder.record()) {
+            Err(StageError::SegmentFull) => {}
+            staged => return self.staged(staged),
+        }
+        self.append_staged()?;
+        self.log.rotate(now_ms.saturating_mul(1_000_000))?;
+        let staged = self.log.stage(self.encoder.record());
+        self.staged(staged)
+    }
+
+    fn staged(&self, staged: Result<Position, StageError>) -> Result<Position, WriteError> {
+        let bytes = self.encoder.record().len();
+        staged.map_err(|error| match error {
+            StageError::TooLarge { limit } => WriteError::RecordTooLarge {
+                bytes,
+                limit: usize::try_from(limit).unwrap_or(usize::MAX),
+            },
+            _ => WriteError::Poisoned,
+        })
+    }
+
+    /// Puts the versions of the record just staged into the memtable.
+    fn remember(&mut self, operation: &Operation<'_>, lsn: Lsn, position: Position) {
+        let payload = position.offset.saturating_add(PAYLOAD_AT);
+        let mut spans = self.encoder.spans().iter();
+        operation.each(|key, value| {
+            let span = spans.next().copied().unwrap_or_default();
+            let entry = value.map_or(Entry::Tombstone, |value| {
+                Entry::Value(Location {
+                    segment: position.segment,
+                    offset: payload.saturating_add(span.offset),
+                    length: span.length,
+                    crc: crc32c(value),
+                })
+            });
+            let key = StorageKey::prefixed(kv::PREFIX, key);
+            self.active.insert(VersionedKey { key, lsn }, entry);
+        });
+        let frame = frame_bytes(self.encoder.record().len()).unwrap_or_default();
+        self.active.add_log_bytes(u64::try_from(frame).unwrap_or_default());
+    }
+
+    /// Appends what is staged; on an error its versions leave the memtable again.
+    pub(crate) fn append_staged(&mut self) -> Result<Lsn, WriteError> {
+        self.log.append_staged().map_err(|error| {
+            self.active.remove_above(self.log.appended());
+            self.counters.rolled_back += 1;
+            error.into()
+        })
+    }
+}
+
+/// Bytes of a frame before its payload.
+const PAYLOAD_AT: u32 = 8;
+const _: () = assert!(PAYLOAD_AT as usize == HEADER_BYTES);
