@@ -1,0 +1,358 @@
+//! The golden records: each file is read, compared field by field with what it should say, and
+//! encoded again to the very same bytes.
+
+use flatbuffers::{FlatBufferBuilder, WIPOffset};
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use unison_schemas::{
+    ColumnData, ColumnDataArgs, EncodedEntry, EncodedEntryArgs, EntryType, EventEntry,
+    EventEntryArgs, KeyValueEntry, KeyValueEntryArgs, LogRecord, LogRecordArgs, OperationType,
+    RowUpdateEntry, RowUpdateEntryArgs, TxnState,
+};
+
+/// What a golden record should say.
+struct Golden {
+    name: &'static str,
+    operation: OperationType,
+    state: TxnState,
+    entry: EntryType,
+    txn: bool,
+    entries: Vec<Entry>,
+}
+
+enum Entry {
+    KeyValue { key: &'static [u8], value: Option<&'static [u8]>, expires_at: u64 },
+    Row { key: &'static [u8], columns: &'static [(&'static str, &'static [u8])] },
+    Event { id: &'static str, kind: &'static str, at: u64, payload: &'static [u8] },
+    Opaque(&'static [u8]),
+}
+
+const LSN: u64 = 42;
+const HLC: u64 = 1_700_000_000_000 << 16 | 7;
+const DURABLE: u64 = 41;
+const TXN_ID: [u8; 16] = *b"0123456789abcdef";
+const PREVIOUS: [u8; 12] = [3, 0, 0, 0, 0x40, 1, 0, 0, 0, 0, 0, 0];
+
+fn key_value(key: &'static [u8], value: Option<&'static [u8]>) -> Entry {
+    Entry::KeyValue { key, value, expires_at: 0 }
+}
+
+fn golden() -> Vec<Golden> {
+    let plain = |name, operation, entry, entries| Golden {
+        name,
+        operation,
+        state: TxnState::None,
+        entry,
+        txn: false,
+        entries,
+    };
+    let txn = |name, operation, state, entry, entries| Golden {
+        name,
+        operation,
+        state,
+        entry,
+        txn: true,
+        entries,
+    };
+    use {EntryType as E, OperationType as O, TxnState as T};
+    let row = || Entry::Row {
+        key: b"\xFD\0\0\0\x05row-1",
+        columns: &[("name", b"Ada"), ("year", b"1815"), ("note", b"")],
+    };
+    let event = Entry::Event {
+        id: "e-1",
+        kind: "door.opened",
+        at: 1_700_000_000_000_000,
+        payload: b"{\"door\":7}",
+    };
+    let expiring =
+        Entry::KeyValue { key: b"\xFEk", value: Some(b"v"), expires_at: 1_800_000_000_000 };
+    vec![
+        plain("no_operation", O::NoOperation, E::KV, vec![]),
+        plain("kv_insert", O::Insert, E::KV, vec![key_value(b"\xFEkey", Some(b"value"))]),
+        plain("kv_insert_empty", O::Insert, E::KV, vec![key_value(b"\xFEkey", Some(b""))]),
+        plain("kv_insert_expiring", O::Insert, E::KV, vec![expiring]),
+        plain("kv_delete", O::Delete, E::KV, vec![key_value(b"\xFEkey", None)]),
+        plain(
+            "kv_insert_batch",
+            O::Insert,
+            E::KV,
+            vec![
+                key_value(b"\xFEa", Some(b"1")),
+                key_value(b"\xFEb", Some(b"22")),
+                key_value(b"\xFEc", Some(b"333")),
+            ],
+        ),
+        plain(
+            "kv_delete_batch",
+            O::Delete,
+            E::KV,
+            vec![key_value(b"\xFEa", None), key_value(b"\xFEb", None)],
+        ),
+        plain("row_insert", O::Insert, E::Row, vec![row()]),
+        plain(
+            "row_delete",
+            O::DeleteRowByKey,
+            E::Row,
+            vec![Entry::Row { key: b"\xFD\0\0\0\x05row-1", columns: &[] }],
+        ),
+        plain("event", O::Insert, E::Event, vec![event]),
+        txn("txn_begin", O::Insert, T::Begin, E::KV, vec![]),
+        txn("txn_prepare", O::Insert, T::Prepare, E::KV, vec![key_value(b"\xFEkey", Some(b"v"))]),
+        txn("txn_commit", O::Insert, T::Commit, E::KV, vec![key_value(b"", Some(b""))]),
+        txn("txn_abort", O::TxnMarker, T::None, E::KV, vec![]),
+        txn(
+            "lob_chunk",
+            O::Insert,
+            T::Prepare,
+            E::Chunked,
+            vec![key_value(b"\xFF\0\0\0\x03lob\0\0\0\0", Some(b"chunk bytes"))],
+        ),
+        txn(
+            "lob_commit",
+            O::Insert,
+            T::Commit,
+            E::Chunked,
+            vec![key_value(b"\xFF\0\0\0\x03lob\0\0\0\0", Some(b""))],
+        ),
+        plain("raft_internal", O::RaftInternal, E::KV, vec![Entry::Opaque(b"not for us")]),
+        plain("operation_16", O(16), E::Event, vec![Entry::Opaque(b"from a newer version")]),
+    ]
+}
+
+fn encode_entry(entry: &Entry) -> Vec<u8> {
+    let mut builder = FlatBufferBuilder::new();
+    match *entry {
+        Entry::KeyValue { key, value, expires_at } => {
+            let value = value.map(|value| builder.create_vector(value));
+            let key = Some(builder.create_vector(key));
+            let args = KeyValueEntryArgs { key, value, expires_at };
+            let root = KeyValueEntry::create(&mut builder, &args);
+            builder.finish_minimal(root);
+        }
+        Entry::Row { key, columns } => {
+            let columns: Vec<_> = columns
+                .iter()
+                .map(|&(name, value)| {
+                    let name = Some(builder.create_string(name));
+                    let value = Some(builder.create_vector(value));
+                    ColumnData::create(&mut builder, &ColumnDataArgs { name, value })
+                })
+                .collect();
+            let columns = Some(builder.create_vector(&columns));
+            let key = Some(builder.create_vector(key));
+            let args = RowUpdateEntryArgs { key, columns, expires_at: 0 };
+            let root = RowUpdateEntry::create(&mut builder, &args);
+            builder.finish_minimal(root);
+        }
+        Entry::Event { id, kind, at, payload } => {
+            let args = EventEntryArgs {
+                event_id: Some(builder.create_string(id)),
+                event_type: Some(builder.create_string(kind)),
+                occurred_at: at,
+                payload: Some(builder.create_vector(payload)),
+                metadata: None,
+            };
+            let root = EventEntry::create(&mut builder, &args);
+            builder.finish_minimal(root);
+        }
+        Entry::Opaque(bytes) => return bytes.to_vec(),
+    }
+    builder.finished_data().to_vec()
+}
+
+/// The fields of a record that `encode` puts together again.
+struct Fields {
+    lsn: u64,
+    hlc: u64,
+    checksum: u32,
+    operation: OperationType,
+    state: TxnState,
+    entry: EntryType,
+    txn_id: Option<Vec<u8>>,
+    previous: Option<Vec<u8>>,
+    entries: Vec<Vec<u8>>,
+    durable: u64,
+}
+
+fn encode(fields: &Fields) -> Vec<u8> {
+    let mut builder = FlatBufferBuilder::new();
+    let entries: Vec<WIPOffset<EncodedEntry<'_>>> = fields
+        .entries
+        .iter()
+        .map(|entry| {
+            let entry = Some(builder.create_vector(entry));
+            EncodedEntry::create(&mut builder, &EncodedEntryArgs { entry })
+        })
+        .collect();
+    let entries = Some(builder.create_vector(&entries));
+    let txn_id = fields.txn_id.as_ref().map(|id| builder.create_vector(id));
+    let prev_txn_wal_index = fields.previous.as_ref().map(|index| builder.create_vector(index));
+    let args = LogRecordArgs {
+        lsn: fields.lsn,
+        hlc: fields.hlc,
+        crc32_checksum: fields.checksum,
+        operation_type: fields.operation,
+        txn_state: fields.state,
+        entry_type: fields.entry,
+        txn_id,
+        prev_txn_wal_index,
+        entries,
+        durable_lsn: fields.durable,
+    };
+    let root = LogRecord::create(&mut builder, &args);
+    builder.finish_minimal(root);
+    builder.finished_data().to_vec()
+}
+
+fn fields_of(golden: &Golden) -> Fields {
+    let entries: Vec<Vec<u8>> = golden.entries.iter().map(encode_entry).collect();
+    Fields {
+        lsn: LSN,
+        hlc: HLC,
+        checksum: crc32(&entries.concat()),
+        operation: golden.operation,
+        state: golden.state,
+        entry: golden.entry,
+        txn_id: golden.txn.then(|| TXN_ID.to_vec()),
+        previous: golden.txn.then(|| PREVIOUS.to_vec()),
+        entries,
+        durable: DURABLE + 1,
+    }
+}
+
+fn decode(bytes: &[u8]) -> Fields {
+    let record = flatbuffers::root::<LogRecord<'_>>(bytes).expect("a record");
+    let entries = record.entries().expect("entries");
+    Fields {
+        lsn: record.lsn(),
+        hlc: record.hlc(),
+        checksum: record.crc32_checksum(),
+        operation: record.operation_type(),
+        state: record.txn_state(),
+        entry: record.entry_type(),
+        txn_id: record.txn_id().map(|id| id.bytes().to_vec()),
+        previous: record.prev_txn_wal_index().map(|index| index.bytes().to_vec()),
+        entries: entries.iter().map(|entry| entry.entry().expect("bytes").bytes().into()).collect(),
+        durable: record.durable_lsn(),
+    }
+}
+
+fn check_entry(bytes: &[u8], expected: &Entry) {
+    match *expected {
+        Entry::KeyValue { key, value, expires_at } => {
+            let entry = flatbuffers::root::<KeyValueEntry<'_>>(bytes).expect("a key-value entry");
+            assert_eq!(entry.key().expect("a key").bytes(), key);
+            assert_eq!(entry.value().map(|value| value.bytes()), value);
+            assert_eq!(entry.expires_at(), expires_at);
+        }
+        Entry::Row { key, columns } => {
+            let entry = flatbuffers::root::<RowUpdateEntry<'_>>(bytes).expect("a row entry");
+            assert_eq!(entry.key().expect("a key").bytes(), key);
+            let found = entry.columns().expect("columns");
+            let found: Vec<_> = found
+                .iter()
+                .map(|column| {
+                    let value = column.value().expect("a value");
+                    (column.name().expect("a name"), value.bytes())
+                })
+                .collect();
+            assert_eq!(found, columns);
+        }
+        Entry::Event { id, kind, at, payload } => {
+            let entry = flatbuffers::root::<EventEntry<'_>>(bytes).expect("an event entry");
+            assert_eq!((entry.event_id(), entry.event_type()), (Some(id), Some(kind)));
+            assert_eq!(entry.occurred_at(), at);
+            assert_eq!(entry.payload().expect("a payload").bytes(), payload);
+        }
+        Entry::Opaque(opaque) => assert_eq!(bytes, opaque),
+    }
+}
+
+/// Bit by bit, so that the test shares no code with what it checks.
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(u32::MAX, |crc, &byte| {
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| {
+            (crc >> 1) ^ (0xEDB8_8320 & (crc & 1).wrapping_neg())
+        })
+    })
+}
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden")
+}
+
+fn read(name: &str) -> Vec<u8> {
+    let path = folder().join(format!("{name}.hex"));
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+    let digits: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    let byte = |pair: &[u8]| {
+        u8::from_str_radix(std::str::from_utf8(pair).expect("digits"), 16).expect("hex")
+    };
+    digits.chunks(2).map(byte).collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.chunks(32).fold(String::new(), |mut text, line| {
+        line.iter().for_each(|byte| write!(text, "{byte:02x}").expect("a string"));
+        text.push('\n');
+        text
+    })
+}
+
+#[test]
+fn every_golden_record_says_what_it_should() {
+    for golden in golden() {
+        let expected = fields_of(&golden);
+        let found = decode(&read(golden.name));
+        let name = golden.name;
+        assert_eq!((found.lsn, found.hlc), (LSN, HLC), "{name}");
+        assert_eq!((found.operation, found.state), (golden.operation, golden.state), "{name}");
+        assert_eq!(found.entry, golden.entry, "{name}");
+        assert_eq!(found.durable, DURABLE + 1, "{name}");
+        assert_eq!((found.txn_id, found.previous), (expected.txn_id, expected.previous), "{name}");
+        assert_eq!(found.checksum, crc32(&found.entries.concat()), "{name}");
+        assert_eq!(found.entries.len(), golden.entries.len(), "{name}");
+        found.entries.iter().zip(&golden.entries).for_each(|(bytes, entry)| {
+            check_entry(bytes, entry);
+        });
+    }
+}
+
+#[test]
+fn every_golden_record_is_encoded_again_to_the_same_bytes() {
+    for golden in golden() {
+        let stored = read(golden.name);
+        assert_eq!(hex(&encode(&decode(&stored))), hex(&stored), "{}", golden.name);
+        assert_eq!(hex(&encode(&fields_of(&golden))), hex(&stored), "{}", golden.name);
+    }
+}
+
+#[test]
+fn no_golden_file_is_left_unread() {
+    let mut names: Vec<String> =
+        golden().iter().map(|golden| format!("{}.hex", golden.name)).collect();
+    let files = std::fs::read_dir(folder()).expect("the folder");
+    let mut found: Vec<String> =
+        files.map(|file| file.expect("a file").file_name().into_string().expect("text")).collect();
+    names.sort();
+    found.sort();
+    assert_eq!(found, names);
+}
+
+#[test]
+fn enum_values_are_those_of_the_public_format() {
+    let operations = [
+        OperationType::NoOperation,
+        OperationType::Insert,
+        OperationType::Delete,
+        OperationType::TxnMarker,
+        OperationType::DeleteRowByKey,
+        OperationType::RaftInternal,
+    ];
+    assert_eq!(operations.map(|operation| operation.0), [0, 1, 2, 3, 4, 5]);
+    let states = [TxnState::None, TxnState::Begin, TxnState::Prepare, TxnState::Commit];
+    assert_eq!(states.map(|state| state.0), [0, 1, 2, 3]);
+    let entries = [EntryType::KV, EntryType::Chunked, EntryType::Row, EntryType::Event];
+    assert_eq!(entries.map(|entry| entry.0), [0, 1, 2, 3]);
+}
