@@ -1,0 +1,340 @@
+//! Taking a leader's frames as they are, at the place they have there.
+
+use crate::error::{AppendError, CutError, ReadError, RunError};
+use crate::group::Group;
+use crate::layout::{FIRST_FRAME, FLAG_ACTIVE, FLAG_DISCARDED, FRAME_BYTES_MIN, SegmentHeader};
+use crate::log::{Active, Log};
+use crate::reader::{frame_length, walk};
+use crate::rotation::Prepared;
+use crate::table::{Extent, Pin, frame_bytes_at};
+use crate::window::CHUNK_BYTES;
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+use unison_base::atomic::Ordering;
+use unison_base::frame::Frames;
+use unison_base::limits::SEGMENT_BYTES_MAX;
+use unison_base::{Lsn, Position, SegmentId};
+use unison_ports::{IoError, SegmentFile, SegmentKind, SegmentStore};
+
+/// Where a run of frames belongs, as its leader says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RunHeader {
+    /// The segment.
+    pub segment: SegmentId,
+    /// Where the first frame starts.
+    pub offset: u32,
+    /// LSN of the first record.
+    pub first: Lsn,
+    /// How many records.
+    pub count: u32,
+    /// Size of the segment, bytes.
+    pub segment_bytes: u64,
+}
+
+/// What stays of a segment.
+struct Split<S: SegmentStore> {
+    extent: Arc<Extent<S>>,
+    /// Behind the last frame that stays.
+    end: u64,
+    /// How many frames stay.
+    count: u64,
+}
+
+impl From<AppendError> for RunError {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::Io(error) => Self::Io(error),
+            AppendError::Staged => Self::Staged,
+            // Only a leader numbers segments.
+            AppendError::SegmentIds => Self::Header,
+            AppendError::Poisoned => Self::Poisoned,
+        }
+    }
+}
+
+impl RunHeader {
+    /// Checks the frames by themselves and against this header.
+    fn check(&self, frames: &[u8]) -> Result<(), RunError> {
+        let end = u64::from(self.offset).saturating_add(frames.len() as u64);
+        let fits = u64::from(self.offset) >= FIRST_FRAME
+            && self.offset.is_multiple_of(8)
+            && end <= self.segment_bytes
+            && (FIRST_FRAME + FRAME_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&self.segment_bytes)
+            && self.count > 0
+            && self.first != Lsn::ZERO
+            && self.segment != SegmentId::default();
+        if !fits {
+            return Err(RunError::Header);
+        }
+        let mut expected = self.first;
+        let mut walked = Frames::new(frames);
+        let mut at = self.offset;
+        for frame in walked.by_ref() {
+            let (_, frame) = frame.map_err(|error| RunError::Frame {
+                at: Position { segment: self.segment, offset: at },
+                error,
+            })?;
+            at = at.saturating_add(u32::try_from(frame.frame_bytes).unwrap_or(u32::MAX));
+            if frame.lsn != expected {
+                return Err(RunError::NotDense { expected, found: frame.lsn });
+            }
+            expected = expected.next();
+        }
+        let whole = walked.consumed() == frames.len()
+            && expected.since(self.first) == u64::from(self.count);
+        if whole { Ok(()) } else { Err(RunError::Header) }
+    }
+}
+
+impl<S: SegmentStore> Log<S> {
+    /// Appends a leader's frames at the same place, byte for byte. Frames that are here already are
+    /// skipped; a segment that the leader left is sealed. Durable after the next sync.
+    ///
+    /// A log that holds nothing takes a run that begins a segment, whatever its first LSN is.
+    ///
+    /// # Errors
+    /// See [`RunError`]; nothing is taken of a run that is refused.
+    pub fn append_run(&mut self, run: RunHeader, frames: &[u8]) -> Result<Lsn, RunError> {
+        self.ready()?;
+        run.check(frames)?;
+        let known = if self.is_blank() { 0 } else { self.appended().next().since(run.first) };
+        if known >= u64::from(run.count) {
+            return Ok(self.appended());
+        }
+        let first = run.first.plus(known);
+        if !self.is_blank() && first != self.appended().next() {
+            return Err(RunError::NotDense { expected: self.appended().next(), found: first });
+        }
+        let skipped = (0..known)
+            .try_fold(0_usize, |at, _| at.checked_add(frame_bytes_at(frames.get(at..)?)?));
+        let rest = skipped.and_then(|skipped| frames.get(skipped..)).ok_or(RunError::Header)?;
+        let place = u64::from(run.offset) + (frames.len() - rest.len()) as u64;
+        self.reach(&run, first, place, rest.len() as u64)?;
+        let mut group = Group::default();
+        group.extend(rest, u64::from(run.count) - known).ok_or(RunError::Header)?;
+        self.write_group(&mut group)?;
+        Ok(self.appended())
+    }
+
+    /// Seals the segment where the leader did. Doing so twice is one.
+    ///
+    /// # Errors
+    /// [`RunError::Place`] when this log does not end there.
+    pub fn seal_at(
+        &mut self,
+        segment: SegmentId,
+        offset: u32,
+        next_segment_bytes: u64,
+        now_ns: u64,
+    ) -> Result<(), RunError> {
+        self.ready()?;
+        if next_segment_bytes > SEGMENT_BYTES_MAX {
+            return Err(RunError::Header);
+        }
+        self.now_ns = now_ns;
+        match &self.active {
+            Some(active) if active.extent.segment.id == segment => {
+                if active.extent.end() != u64::from(offset) {
+                    return Err(RunError::Place { tail: self.tail() });
+                }
+                Ok(self.seal_active(now_ns)?)
+            }
+            _ if segment <= self.last_id => Ok(()),
+            _ => Err(RunError::Place { tail: self.tail() }),
+        }
+    }
+
+    fn ready(&self) -> Result<(), RunError> {
+        self.writable()?;
+        if self.has_staged() { Err(RunError::Staged) } else { Ok(()) }
+    }
+
+    fn is_blank(&self) -> bool {
+        self.appended() == Lsn::ZERO && self.active.is_none()
+    }
+
+    /// Makes the place of a run the end of the log, if it can be.
+    fn reach(
+        &mut self,
+        run: &RunHeader,
+        first: Lsn,
+        place: u64,
+        bytes: u64,
+    ) -> Result<(), RunError> {
+        let elsewhere = RunError::Place { tail: self.tail() };
+        if let Some(active) = &self.active
+            && active.extent.segment.id == run.segment
+        {
+            if active.extent.end() != place {
+                return Err(elsewhere);
+            }
+            if place.saturating_add(bytes) > active.extent.segment.size {
+                return self.widen(run.segment_bytes);
+            }
+            return Ok(());
+        }
+        let beyond = run.segment > self.last_id || self.is_blank();
+        if !beyond || place != FIRST_FRAME {
+            return Err(elsewhere);
+        }
+        let prepared = self.make_named(run.segment, run.segment_bytes)?;
+        self.seal_active(self.now_ns)?;
+        if self.is_blank() {
+            self.shared.appended.store(first.prev().0, Ordering::Release);
+            self.shared.durable.store(first.prev().0, Ordering::Release);
+        }
+        self.activate(prepared, first);
+        Ok(())
+    }
+
+    /// A segment of that number that is none of this log's gives way.
+    fn make_named(&mut self, id: SegmentId, size: u64) -> Result<Prepared<S>, IoError> {
+        match self.make_segment(id, size) {
+            Err(IoError::Exists) => {
+                self.shared.store.set_kind(id, SegmentKind::Log, SegmentKind::Aside)?;
+                self.make_segment(id, size)
+            }
+            made => made,
+        }
+    }
+
+    /// The active segment's file lost part of its room: its frames move to one of the right size.
+    fn widen(&mut self, segment_bytes: u64) -> Result<(), RunError> {
+        let Some(active) = self.active.take() else { return Ok(()) };
+        let (end, count) = (active.extent.end(), active.extent.count());
+        let split = Split { extent: active.extent, end, count };
+        self.lower_to(split.extent.first.prev());
+        Ok(self.carry_over(&split, segment_bytes)?)
+    }
+
+    /// Sets everything above `lsn` aside, where it stays on the medium, and goes on behind `lsn`.
+    ///
+    /// # Errors
+    /// See [`CutError`]; the log may end earlier than asked, never later.
+    pub fn cut_after(&mut self, lsn: Lsn, now_ns: u64) -> Result<(), CutError> {
+        match self.ready() {
+            Err(RunError::Poisoned) => return Err(CutError::Poisoned),
+            Err(_) => return Err(CutError::Staged),
+            Ok(()) => {}
+        }
+        self.now_ns = now_ns;
+        if lsn >= self.appended() {
+            return Ok(());
+        }
+        let split = self.split_at(lsn)?;
+        let kept = split.as_ref().map_or(lsn, |split| split.extent.first.prev());
+        self.drop_above(kept, split.as_ref().map(|split| split.extent.segment.id))?;
+        if let Some(split) = split {
+            let size = split.extent.segment.size;
+            self.carry_over(&split, size)?;
+        }
+        Ok(())
+    }
+
+    /// The extent that `lsn` ends in the middle of, where, and after how many records.
+    fn split_at(&self, lsn: Lsn) -> Result<Option<Split<S>>, CutError> {
+        let extent = self.shared.table.with(|table| table.around(lsn).0.cloned());
+        let Some(extent) = extent.filter(|extent| lsn < extent.last()) else { return Ok(None) };
+        if extent.damaged {
+            let at = extent.position(extent.start);
+            return Err(ReadError::Corrupt { at }.into());
+        }
+        let pin = Pin::new(Arc::clone(&extent), &*self.shared.store).map_err(CutError::Io)?;
+        let start = walk(&pin, lsn)?;
+        let end = start.saturating_add(frame_length(&pin, start)? as u64);
+        let count = lsn.next().since(extent.first);
+        Ok(Some(Split { extent, end, count }))
+    }
+
+    /// Sets segments above `kept` aside, the newest first. The one to be split keeps its role yet.
+    fn drop_above(&mut self, kept: Lsn, split: Option<SegmentId>) -> Result<(), CutError> {
+        let table = self.shared.table.load();
+        let first = table.extents.partition_point(|extent| extent.first <= kept);
+        let above: Vec<_> = table.extents.get(first..).unwrap_or_default().to_vec();
+        self.active = None;
+        for extent in above.iter().rev() {
+            self.lower_to(extent.first.prev());
+            if Some(extent.segment.id) != split {
+                self.discard(extent)?;
+            }
+        }
+        self.lower_to(kept);
+        Ok(())
+    }
+
+    fn discard(&self, extent: &Extent<S>) -> Result<(), IoError> {
+        let segment = &extent.segment;
+        if segment.kind() == SegmentKind::Log {
+            self.mark_discarded(extent)?;
+            self.shared.store.set_kind(segment.id, SegmentKind::Log, SegmentKind::Aside)?;
+            segment.set_kind(SegmentKind::Aside);
+        }
+        self.shared.change(|table| table.add_aside(Arc::clone(segment)));
+        Ok(())
+    }
+
+    /// So that no later opening takes it for part of the history.
+    fn mark_discarded(&self, extent: &Extent<S>) -> Result<(), IoError> {
+        let file = extent.segment.file(&self.shared.store)?;
+        let header = SegmentHeader {
+            flags: FLAG_DISCARDED,
+            write_offset: extent.end(),
+            entry_count: extent.count(),
+            first_lsn: extent.first,
+            ..SegmentHeader::empty(self.now_ns)
+        };
+        file.write_at(0, &header.encode())
+    }
+
+    /// Lets the log end at `lsn`, the end of a segment.
+    fn lower_to(&mut self, lsn: Lsn) {
+        self.shared.durable.fetch_min(lsn.0, Ordering::AcqRel);
+        self.shared.appended.fetch_min(lsn.0, Ordering::AcqRel);
+        self.unsynced.retain(|unsynced| unsynced.last <= lsn);
+        self.shared.change(|table| table.extents.retain(|extent| extent.first <= lsn));
+        let last = self.shared.table.with(|table| table.extents.last().map(|e| e.segment.id));
+        self.last_id = last.unwrap_or_default();
+        self.shared.cuts.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Sets a segment aside and makes a new one of the same number from the frames to keep. They are
+    /// durable then.
+    fn carry_over(&mut self, split: &Split<S>, size: u64) -> Result<(), IoError> {
+        let Split { extent, end, count } = split;
+        let source = extent.segment.file(&self.shared.store)?;
+        self.discard(extent)?;
+        let prepared = self.make_named(extent.segment.id, size)?;
+        let mut active: Active<S> = prepared.into_active(extent.first);
+        copy(&*source, &*active.file, *end)?;
+        active.file.sync()?;
+        active.extent.publish(*count, *end);
+        let header = active.header_now(self.now_ns, FLAG_ACTIVE);
+        active.file.write_at(0, &header.encode())?;
+        active.header = Some(header);
+        let last = active.extent.last();
+        self.last_id = extent.segment.id;
+        let published = Arc::clone(&active.extent);
+        self.shared.change(|table| table.extents.push(published));
+        self.active = Some(active);
+        self.shared.appended.store(last.0, Ordering::Release);
+        self.shared.durable.store(last.0, Ordering::Release);
+        self.shared.cuts.fetch_add(1, Ordering::AcqRel);
+        Ok(())
+    }
+}
+
+/// Copies the frames that end at `end`.
+fn copy<F: SegmentFile>(source: &F, target: &F, end: u64) -> Result<(), IoError> {
+    let mut buffer = vec![0; CHUNK_BYTES];
+    let mut offset = FIRST_FRAME;
+    while offset < end {
+        let left = usize::try_from(end - offset).unwrap_or(usize::MAX);
+        let chunk = left.min(buffer.len());
+        let bytes = buffer.get_mut(..chunk).unwrap_or_default();
+        source.read_at(offset, bytes)?;
+        target.write_at(offset, bytes)?;
+        offset = offset.saturating_add(bytes.len() as u64);
+    }
+    Ok(())
+}

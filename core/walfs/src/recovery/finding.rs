@@ -1,0 +1,225 @@
+//! First pass: what each segment holds.
+
+use crate::error::OpenError;
+use crate::index::SparseIndex;
+use crate::layout::{FIRST_FRAME, FLAG_DISCARDED, HEADER_BYTES, SegmentHeader};
+use crate::log::{LogOptions, LogRole};
+use crate::scan::{ScanError, SegmentScan, Stop};
+use crate::survey::{Claims, Island, Later, Survey, Witness, survey};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use unison_base::{Lsn, Position, SegmentId};
+use unison_ports::{IoError, SegmentEntry, SegmentFile, SegmentKind, SegmentStore};
+
+/// Parts of a damaged segment that are remembered.
+const ISLANDS_MAX: usize = 256;
+/// Segments whose index from the scan is kept.
+const INDEXED_MAX: usize = 64;
+
+/// A segment, and what is in it.
+pub(super) struct Finding<S: SegmentStore> {
+    pub(super) entry: SegmentEntry,
+    pub(super) file: Arc<S::File>,
+    pub(super) survey: Survey,
+    pub(super) islands: Vec<Island>,
+    pub(super) index: Option<SparseIndex>,
+    /// Not scanned: the header of a sealed segment was taken at its word.
+    pub(super) trusted: bool,
+}
+
+impl<S: SegmentStore> Finding<S> {
+    pub(super) const fn has_records(&self) -> bool {
+        self.survey.prefix.count > 0
+            || self.survey.later.highest.0 > 0
+            || self.survey.later.exhausted
+    }
+
+    pub(super) fn at(&self, offset: u64) -> Position {
+        let offset = u32::try_from(offset).unwrap_or(u32::MAX);
+        Position { segment: self.entry.id, offset }
+    }
+
+    /// LSN of the first sound record.
+    pub(super) fn first(&self) -> Lsn {
+        let island = self.islands.first().map(|island| island.first);
+        if self.survey.prefix.count > 0 {
+            self.survey.prefix.first
+        } else {
+            island.unwrap_or_default()
+        }
+    }
+
+    /// The highest LSN that the segment is known to have held.
+    pub(super) fn reached(&self) -> Lsn {
+        let said = self.survey.header.ok().filter(|header| header.is_plausible(self.entry.size));
+        let said = said.map(|header| header.last_lsn()).unwrap_or_default();
+        self.survey.highest().max(said)
+    }
+
+    /// Whether the header proves that records of this segment had been synced.
+    pub(super) fn was_synced(&self) -> bool {
+        self.trusted || self.survey.vouches(FIRST_FRAME)
+    }
+}
+
+struct Collector {
+    islands: Vec<Island>,
+    index: SparseIndex,
+    ordinal: u64,
+}
+
+impl Witness for Collector {
+    fn frame(&mut self, offset: u64, _lsn: Lsn) {
+        self.index.note(self.ordinal, offset);
+        self.ordinal += 1;
+    }
+
+    fn island(&mut self, island: Island) {
+        if self.islands.len() < ISLANDS_MAX {
+            self.islands.push(island);
+        }
+    }
+}
+
+/// What the medium lists, by role and in order of number.
+pub(super) struct Listing {
+    pub(super) log: Vec<SegmentEntry>,
+    pub(super) values: Vec<SegmentEntry>,
+    pub(super) aside: Vec<SegmentEntry>,
+}
+
+pub(super) fn list<S: SegmentStore>(store: &S) -> Result<Listing, OpenError> {
+    let mut listing = Listing { log: Vec::new(), values: Vec::new(), aside: Vec::new() };
+    let listed = store.list(&mut |entry| match entry.kind {
+        SegmentKind::Log => listing.log.push(entry),
+        SegmentKind::Values => listing.values.push(entry),
+        SegmentKind::Aside => listing.aside.push(entry),
+    });
+    listed.map_err(|cause| OpenError::io(SegmentId::default(), cause))?;
+    for entries in [&mut listing.log, &mut listing.values, &mut listing.aside] {
+        entries.sort_unstable();
+        entries.dedup_by_key(|entry| entry.id);
+    }
+    Ok(listing)
+}
+
+/// Surveys the log's segments and those set aside that may still be part of its history.
+pub(super) fn survey_all<S: SegmentStore>(
+    store: &S,
+    listing: &Listing,
+    options: &LogOptions,
+) -> Result<Vec<Finding<S>>, OpenError> {
+    let mut entries = listing.log.clone();
+    if options.role == LogRole::Leader {
+        entries.extend(history(listing));
+        entries.sort_unstable_by_key(|entry| entry.id);
+    }
+    let mut findings: Vec<Finding<S>> = Vec::new();
+    let mut expected = None;
+    for entry in entries {
+        let finding = examine(store, entry, expected, options)
+            .map_err(|cause| OpenError::io(entry.id, cause))?;
+        if let Err(error) = finding.survey.header
+            && let Some(error) = OpenError::header(entry.id, error)
+        {
+            return Err(error);
+        }
+        if finding.has_records() {
+            expected = Some(finding.reached().next());
+        }
+        if let Some(old) = findings.len().checked_sub(INDEXED_MAX) {
+            findings.get_mut(old).map(|finding| finding.index.take());
+        }
+        findings.push(finding);
+    }
+    drop_strangers(&mut findings);
+    Ok(findings)
+}
+
+/// Drops segments set aside that are no part of the log's history: marked so, or with LSNs that
+/// the log's own segments have.
+fn drop_strangers<S: SegmentStore>(findings: &mut Vec<Finding<S>>) {
+    let mut ceiling = Lsn::MAX;
+    findings.reverse();
+    findings.retain(|finding| {
+        let own = finding.entry.kind == SegmentKind::Log;
+        if own && finding.has_records() {
+            ceiling = finding.first();
+        }
+        own || is_history(finding) && finding.reached() < ceiling
+    });
+    findings.reverse();
+}
+
+/// Damaged segments keep their number, so they lie between the log's segments or right before them.
+fn history(listing: &Listing) -> impl Iterator<Item = SegmentEntry> + '_ {
+    let last = listing.log.last().map(|entry| entry.id).unwrap_or_default();
+    let mut oldest = listing.log.first().map(|entry| entry.id).unwrap_or_default();
+    for entry in listing.aside.iter().rev() {
+        if entry.id.next() == oldest {
+            oldest = entry.id;
+        }
+    }
+    let taken = |id| listing.log.binary_search_by_key(&id, |entry: &SegmentEntry| entry.id).is_ok();
+    let inside = move |entry: &&SegmentEntry| entry.id >= oldest && entry.id < last;
+    listing.aside.iter().filter(inside).filter(move |entry| !taken(entry.id)).copied()
+}
+
+fn is_history<S: SegmentStore>(finding: &Finding<S>) -> bool {
+    let discarded = |header: SegmentHeader| header.flags & FLAG_DISCARDED != 0;
+    finding.has_records() && !finding.survey.header.is_ok_and(discarded)
+}
+
+fn examine<S: SegmentStore>(
+    store: &S,
+    entry: SegmentEntry,
+    expected: Option<Lsn>,
+    options: &LogOptions,
+) -> Result<Finding<S>, IoError> {
+    let file = Arc::new(store.open(entry.id, entry.kind)?);
+    let entry = SegmentEntry { size: file.size(), ..entry };
+    if let Some(survey) = trusted(&*file, entry, options)? {
+        let (islands, index) = (Vec::new(), None);
+        return Ok(Finding { entry, file, survey, islands, index, trusted: true });
+    }
+    let index = SparseIndex::new(entry.size);
+    let mut collector = Collector { islands: Vec::new(), index, ordinal: 0 };
+    let survey = match survey(SegmentScan::buffered(&*file), expected, &mut collector) {
+        Ok(survey) => survey,
+        Err(ScanError::Io(error)) => return Err(error),
+        // The buffer is the scan's own and grows.
+        Err(ScanError::Buffer { .. }) => return Err(IoError::OutOfBounds),
+    };
+    let Collector { islands, index, .. } = collector;
+    Ok(Finding { entry, file, survey, islands, index: Some(index), trusted: false })
+}
+
+/// The survey of a sealed segment below the LSN from which the caller wants proof.
+fn trusted<F: SegmentFile>(
+    file: &F,
+    entry: SegmentEntry,
+    options: &LogOptions,
+) -> Result<Option<Survey>, IoError> {
+    if entry.kind != SegmentKind::Log
+        || entry.size < FIRST_FRAME
+        || options.verify_from <= Lsn::FIRST
+    {
+        return Ok(None);
+    }
+    let mut bytes = [0; HEADER_BYTES];
+    file.read_at(0, &mut bytes)?;
+    let Ok(header) = SegmentHeader::decode(&bytes) else { return Ok(None) };
+    let sound = header.is_sealed() && header.is_plausible(entry.size) && header.entry_count > 0;
+    if !sound || header.last_lsn() >= options.verify_from {
+        return Ok(None);
+    }
+    let (first, count, end) = (header.first_lsn, header.entry_count, header.write_offset);
+    Ok(Some(Survey {
+        header: Ok(header),
+        prefix: Island { start: FIRST_FRAME, end, first, count, anchored: true },
+        claims: Claims::default(),
+        stop: Stop::End,
+        later: Later { dirty_to: end, ..Later::default() },
+        blank: false,
+    }))
+}
