@@ -17,6 +17,7 @@ mod lag;
 mod queue;
 mod receive;
 mod refuse;
+mod salvage;
 mod slot;
 mod transmit;
 
@@ -89,6 +90,7 @@ pub struct Follower<M, T> {
     leader: NodeId,
     hello_due: bool,
     list_at: Option<usize>,
+    partial_of: Option<u32>,
     closing: Closing,
     reconnect_at_ms: u64,
     retry_after_ms: u64,
@@ -134,6 +136,7 @@ impl<M: Memory, T: Table> Follower<M, T> {
             leader: NodeId::new(),
             hello_due: false,
             list_at: None,
+            partial_of: None,
             closing: Closing::default(),
             reconnect_at_ms: now_ms,
             retry_after_ms: 0,
@@ -175,6 +178,9 @@ impl<M: Memory, T: Table> Follower<M, T> {
     pub fn connected(&mut self, now_ms: u64) {
         self.clock(now_ms);
         self.forget_connection();
+        self.partial_of = None;
+        self.inbox.clear();
+        self.inbox.rest();
         self.pulse = Pulse::new(self.config.timing, self.now_ms);
         self.phase = Phase::Greeting;
         self.hello_due = true;
@@ -185,9 +191,11 @@ impl<M: Memory, T: Table> Follower<M, T> {
     }
 
     /// The connection is gone, or none could be made. The next attempt is due at
-    /// [`Self::reconnect_at`].
+    /// [`Self::reconnect_at`]. Take events before it: the whole frames of a run that was cut off come
+    /// as one, so that a link which never lives long enough for a run still gets on.
     pub fn disconnected(&mut self, now_ms: u64) {
         self.clock(now_ms);
+        self.partial_of = self.partial_run();
         self.forget_connection();
         self.phase = Phase::Offline;
         let jitter_ms = self.reconnect.next_ms(&mut self.prng);
@@ -197,8 +205,6 @@ impl<M: Memory, T: Table> Follower<M, T> {
     }
 
     fn forget_connection(&mut self) {
-        self.inbox.clear();
-        self.inbox.rest();
         self.queue = Queue::default();
         self.list_at = None;
         self.closing = Closing::default();

@@ -203,9 +203,9 @@ impl Leader {
         }
     }
 
-    /// Answers a [`LeaderEvent::Follow`], or takes the answer back later: a served namespace whose
-    /// log cannot be read on is refused, a refused one that can be served now is served from the
-    /// cursor its last `Follow` had.
+    /// Answers a [`LeaderEvent::Follow`], now or later: a namespace that was refused and can be
+    /// served now is served from the cursor its last `Follow` had. A served one whose log cannot be
+    /// read on is refused, and stays so until the follower asks again.
     pub fn answer(&mut self, namespace: u32, answer: Answer) {
         let Some(served) = self.served_mut(namespace) else { return };
         if served.answer(answer) {

@@ -11,7 +11,7 @@ use crate::run::{self, RunFault, RunRange, SealRange};
 use crate::wire::{Kind, PROTOCOL_MAX, PROTOCOL_MIN, Reader, WireError};
 
 /// What one step over the received bytes made.
-enum Step {
+pub(super) enum Step {
     /// An event without borrowed bytes.
     Event(FollowerEvent<'static>),
     /// A run; its frames are the last bytes of the message just consumed.
@@ -71,7 +71,7 @@ impl<M: Memory, T: Table> Follower<M, T> {
 
     fn step(&mut self) -> Step {
         match self.phase {
-            Phase::Offline => Step::Idle,
+            Phase::Offline => self.salvage().unwrap_or(Step::Idle),
             Phase::Closing => self
                 .closing
                 .report
@@ -264,7 +264,7 @@ impl<M: Memory, T: Table> Follower<M, T> {
         Step::Event(FollowerEvent::BadRun { namespace, fault })
     }
 
-    fn take_run(&mut self, run: &Run, bytes: usize, checked: &run::Checked) -> Step {
+    pub(super) fn take_run(&mut self, run: &Run, bytes: usize, checked: &run::Checked) -> Step {
         let (namespace, now_ms) = (run.namespace, self.now_ms);
         self.counters.duplicate_records += u64::from(checked.skipped);
         let Some(slot) = self.slot_mut(namespace) else { return Step::Quiet };

@@ -9,7 +9,10 @@ enum State {
     /// The driver has not answered yet.
     Asked,
     Serving,
+    /// Not served since it was asked for: may still be.
     Refused,
+    /// Served and then given up: what is on its way no longer counts, so it has to be asked for anew.
+    Stopped,
 }
 
 /// How far a follower is with a namespace.
@@ -35,7 +38,6 @@ pub(super) struct Served {
     ask: u32,
     answer: Option<Outcome>,
     answer_queued: bool,
-    cursor: Lsn,
     sent: Lsn,
     durable: Lsn,
     acked_durable: Lsn,
@@ -56,7 +58,6 @@ impl Served {
             ask: want.ask,
             answer: None,
             answer_queued: false,
-            cursor: want.cursor.lsn,
             sent: want.cursor.lsn,
             durable: Lsn::ZERO,
             acked_durable: want.cursor.lsn,
@@ -102,17 +103,17 @@ impl Served {
     /// Takes the driver's answer; true when it has to be queued for sending.
     pub(super) fn answer(&mut self, answer: Answer) -> bool {
         match answer {
-            Answer::Serve(_) if self.is_serving() => return false,
+            Answer::Serve(_) if matches!(self.state, State::Serving | State::Stopped) => {
+                return false;
+            }
             Answer::Serve(log) => {
                 self.state = State::Serving;
-                self.sent = self.cursor;
                 self.durable = log.durable;
-                self.sent_bytes = 0;
-                self.taken_bytes = 0;
                 self.answer = Some(Outcome::Serve(log));
             }
             Answer::Refuse(refusal) => {
-                self.state = State::Refused;
+                let served = matches!(self.state, State::Serving | State::Stopped);
+                self.state = if served { State::Stopped } else { State::Refused };
                 self.answer = Some(Outcome::refused(refusal));
             }
         }
