@@ -89,6 +89,3 @@ impl Incoming {
         self.clear();
     }
 }
-
-#[cfg(test)]
-mod tests;

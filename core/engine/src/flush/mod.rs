@@ -90,6 +90,3 @@ impl<S: SegmentStore> Engine<S> {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

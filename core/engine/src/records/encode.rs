@@ -66,6 +66,7 @@ const fn entry() -> [u8; 36] {
     ])
 }
 
+#[expect(clippy::indexing_slicing, reason = "runs in the compiler only")]
 const fn little_endian<const WORDS: usize, const BYTES: usize>(words: [u16; WORDS]) -> [u8; BYTES] {
     let mut bytes = [0; BYTES];
     let mut index = 0;

@@ -76,7 +76,10 @@ impl<S: SegmentStore> Engine<S> {
         let settled = match result.settled {
             Ok(settled) if settled.values > 0 => settled,
             // Nothing of it can be read or found any more: the others come first from now on.
-            Ok(_) => return Ok(self.pass_over(result.segment)),
+            Ok(_) => {
+                self.pass_over(result.segment);
+                return Ok(());
+            }
             Err(error) => {
                 self.pass_over(result.segment);
                 return Err(error);
@@ -103,7 +106,7 @@ impl<S: SegmentStore> Engine<S> {
         }
         for info in self.log.reader().segments() {
             if info.kind == SegmentKind::Values && !self.live.contains_key(&info.id) {
-                self.log.drop_values(info.id)?;
+                self.log.remove_values(info.id)?;
                 self.counters.removed_segments += 1;
             }
         }

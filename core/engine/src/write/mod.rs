@@ -149,6 +149,3 @@ impl<'a> Operation<'a> {
         matches!(self, Self::PutBatch(_) | Self::DeleteBatch(_))
     }
 }
-
-#[cfg(test)]
-mod tests;
