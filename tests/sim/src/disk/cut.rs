@@ -99,6 +99,12 @@ impl Moment {
         CrashDisk::from_state(state, self.options)
     }
 
+    /// Whether every cut at this moment leaves the same.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.in_flight.is_none() && self.unsynced_changes() == 0
+    }
+
     /// Changes that a cut at this moment may lose.
     #[must_use]
     pub fn unsynced_changes(&self) -> usize {
