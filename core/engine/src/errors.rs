@@ -186,6 +186,13 @@ pub enum WriteError {
     /// A follower's engine takes no writes of its own.
     #[error("a follower takes no writes")]
     ReadOnly,
+    /// The record was written and its sync failed: whether it survives is not known, and nothing
+    /// after it is acknowledged.
+    #[error("the write could not be made durable: {0}")]
+    Sync(#[from] SyncError),
+    /// The namespace was closed or dropped by whoever owns its engine.
+    #[error("the namespace is closed")]
+    Closed,
     /// The medium has no room for the log's next segment.
     #[error("no space left for the log")]
     NoSpace,

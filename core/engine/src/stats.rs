@@ -19,6 +19,14 @@ pub enum Pressure {
     },
 }
 
+impl Pressure {
+    /// True while writes are refused.
+    #[must_use]
+    pub const fn refuses_writes(self) -> bool {
+        matches!(self, Self::Full { .. })
+    }
+}
+
 impl fmt::Display for Pressure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

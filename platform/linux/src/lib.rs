@@ -7,8 +7,10 @@
     clippy::cast_possible_truncation
 )]
 
+mod commit;
 pub mod file_store;
 pub mod segment;
+pub mod store;
 pub mod system;
 
 pub use file_store::FileStore;

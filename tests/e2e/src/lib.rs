@@ -1,1 +1,3 @@
-//! Real processes, real clients, real kills.
+//! Real processes, real clients, real kills: what the end-to-end tests share.
+
+pub mod process;

@@ -18,7 +18,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use counters::Counters;
 use unison_base::hlc::{Hlc, HlcClock};
-use unison_base::{Lsn, SegmentId};
+use unison_base::{Lsn, Position, SegmentId};
 use unison_ports::{IoError, SegmentStore};
 use unison_walfs::{Log, LogReader, Preparation, Prepared, SyncError, SyncOutcome, SyncTicket};
 
@@ -91,6 +91,12 @@ impl<S: SegmentStore> Engine<S> {
     #[must_use]
     pub fn applied(&self) -> Lsn {
         self.shared.applied()
+    }
+
+    /// Where the next frame goes.
+    #[must_use]
+    pub fn tail(&self) -> Position {
+        self.log.tail()
     }
 
     /// LSN that the next staged write takes.

@@ -1,0 +1,223 @@
+//! A follower's session: link events become calls on replicas, their progress becomes acks.
+
+use crate::replica::{Replica, ReplicaError};
+use alloc::collections::BTreeSet;
+use alloc::vec;
+use alloc::vec::Vec;
+use unison_base::NamespaceName;
+use unison_engine::ApplyError;
+use unison_link::{
+    CloseReason, Divergence, FollowerConfig, FollowerEvent, HeapFollower, Lag, NamespaceError,
+    Refusal, RunFault,
+};
+
+/// Receive buffer to begin with; it grows to the configured most when a large record needs it.
+const RECEIVE_BYTES: usize = 64 << 10;
+
+/// What a step found that its driver wants to log or to act on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Stepped {
+    /// Runs of a namespace will come.
+    Serving {
+        /// The namespace's number.
+        namespace: u32,
+    },
+    /// The leader does not serve it now; it is asked for again by itself.
+    Waiting {
+        /// The namespace's number.
+        namespace: u32,
+        /// Why.
+        reason: Refusal,
+    },
+    /// A run was refused by the link's own checks and is asked for again.
+    BadRun {
+        /// The namespace's number.
+        namespace: u32,
+        /// Which check failed.
+        fault: RunFault,
+    },
+    /// The logs differ. What is above the common part was set aside, and the rest is fetched.
+    SetAside {
+        /// The namespace's number.
+        namespace: u32,
+        /// How they differ.
+        why: Divergence,
+    },
+    /// A replica could not take what came. It is asked for again, after a pause where the replica
+    /// itself is in trouble.
+    Replica {
+        /// The namespace's number.
+        namespace: u32,
+        /// Why.
+        error: ReplicaError,
+    },
+    /// Send what is left, then close the connection.
+    Close {
+        /// Why.
+        reason: CloseReason,
+    },
+}
+
+/// One upstream and the replicas that follow it. Lives across reconnects.
+#[derive(Debug)]
+pub struct FollowerSession<R> {
+    link: HeapFollower,
+    replicas: Vec<R>,
+    /// Namespaces with records that are applied and not yet committed.
+    dirty: BTreeSet<u32>,
+}
+
+impl<R: Replica> FollowerSession<R> {
+    /// A session that is not connected. `None` when the configuration's sizes contradict each
+    /// other.
+    #[must_use]
+    pub fn new(config: FollowerConfig, seed: u64, now_ms: u64) -> Option<Self> {
+        let link = HeapFollower::new(config, vec![0; RECEIVE_BYTES], Vec::new(), seed, now_ms)?;
+        Some(Self { link, replicas: Vec::new(), dirty: BTreeSet::new() })
+    }
+
+    /// Follows one more namespace. Returns its number.
+    ///
+    /// # Errors
+    /// The outer error is the replica's, the inner one says that it cannot be followed.
+    pub fn follow(
+        &mut self,
+        name: NamespaceName,
+        replica: R,
+    ) -> Result<Result<u32, NamespaceError>, ReplicaError> {
+        let number = self.link.follow(name, replica.end()?);
+        if number.is_ok() {
+            self.replicas.push(replica);
+        }
+        Ok(number)
+    }
+
+    /// The state machine: for connecting, bytes, time and figures.
+    pub fn link(&mut self) -> &mut HeapFollower {
+        &mut self.link
+    }
+
+    /// The replicas by their numbers.
+    #[must_use]
+    pub fn replicas(&self) -> &[R] {
+        &self.replicas
+    }
+
+    /// The replicas, for their flushes and other jobs.
+    pub fn replicas_mut(&mut self) -> &mut [R] {
+        &mut self.replicas
+    }
+
+    /// How far behind a namespace is.
+    #[must_use]
+    pub fn lag(&self, namespace: u32, now_ms: u64) -> Option<Lag> {
+        self.link.lag(namespace, now_ms)
+    }
+
+    /// Does everything that the received bytes ask for: applies all runs at hand, commits once,
+    /// acknowledges. `tell` hears what happened. Returns false when the connection is to be closed.
+    pub fn step(&mut self, now_ms: u64, wall_ms: u64, tell: &mut dyn FnMut(Stepped)) -> bool {
+        let open = self.take_events(now_ms, wall_ms, tell);
+        let committed = self.commit(now_ms, tell);
+        open && committed
+    }
+
+    fn take_events(&mut self, now_ms: u64, wall_ms: u64, tell: &mut dyn FnMut(Stepped)) -> bool {
+        let mut open = true;
+        while let Some(event) = self.link.poll_event() {
+            let (namespace, outcome) = match event {
+                FollowerEvent::Greeted { .. } | FollowerEvent::Beat { .. } => continue,
+                FollowerEvent::Welcome { namespace, served } => {
+                    tell(Stepped::Serving { namespace });
+                    (namespace, with(&mut self.replicas, namespace, |r| r.adopt(served.log)))
+                }
+                FollowerEvent::Run { namespace, range, frames } => {
+                    self.dirty.insert(namespace);
+                    let apply = |replica: &mut R| replica.apply(range, frames, wall_ms);
+                    (namespace, with(&mut self.replicas, namespace, apply))
+                }
+                FollowerEvent::Seal { namespace, seal } => {
+                    (namespace, with(&mut self.replicas, namespace, |r| r.seal(seal, wall_ms)))
+                }
+                FollowerEvent::Waiting { namespace, reason } => {
+                    tell(Stepped::Waiting { namespace, reason });
+                    continue;
+                }
+                FollowerEvent::BadRun { namespace, fault } => {
+                    tell(Stepped::BadRun { namespace, fault });
+                    continue;
+                }
+                FollowerEvent::Diverged { namespace, why } => {
+                    (namespace, self.set_aside(namespace, why, now_ms, wall_ms, tell))
+                }
+                FollowerEvent::Close { reason } => {
+                    tell(Stepped::Close { reason });
+                    open = false;
+                    continue;
+                }
+            };
+            if let Err(error) = outcome {
+                open &= self.failed(namespace, error, now_ms, tell);
+            }
+        }
+        open
+    }
+
+    fn set_aside(
+        &mut self,
+        namespace: u32,
+        why: Divergence,
+        now_ms: u64,
+        wall_ms: u64,
+        tell: &mut dyn FnMut(Stepped),
+    ) -> Result<(), ReplicaError> {
+        let set_aside = |replica: &mut R| replica.set_aside(why, wall_ms);
+        let end = with(&mut self.replicas, namespace, set_aside)?;
+        self.link.restart(namespace, end, now_ms);
+        tell(Stepped::SetAside { namespace, why });
+        Ok(())
+    }
+
+    /// Asks again from where the replica's log really ends. Records that are refused may come
+    /// right the next time on the same connection; a replica in trouble gets a pause.
+    fn failed(
+        &mut self,
+        namespace: u32,
+        error: ReplicaError,
+        now_ms: u64,
+        tell: &mut dyn FnMut(Stepped),
+    ) -> bool {
+        tell(Stepped::Replica { namespace, error });
+        let Ok(end) = with(&mut self.replicas, namespace, |replica| replica.end()) else {
+            return false;
+        };
+        self.link.refused(namespace, end, now_ms);
+        matches!(error, ReplicaError::Apply(ApplyError::Record { .. }))
+    }
+
+    fn commit(&mut self, now_ms: u64, tell: &mut dyn FnMut(Stepped)) -> bool {
+        let mut open = true;
+        for namespace in core::mem::take(&mut self.dirty) {
+            match with(&mut self.replicas, namespace, Replica::commit) {
+                Ok(progress) => {
+                    let (durable, applied) = (progress.durable, progress.applied);
+                    self.link.appended(namespace, durable, applied, now_ms);
+                }
+                Err(error) => {
+                    tell(Stepped::Replica { namespace, error });
+                    open = false;
+                }
+            }
+        }
+        open
+    }
+}
+
+fn with<R, T>(
+    replicas: &mut [R],
+    namespace: u32,
+    act: impl FnOnce(&mut R) -> Result<T, ReplicaError>,
+) -> Result<T, ReplicaError> {
+    let index = usize::try_from(namespace).map_err(|_| ReplicaError::Closed)?;
+    replicas.get_mut(index).map_or(Err(ReplicaError::Closed), act)
+}

@@ -1,0 +1,127 @@
+//! A client of the HTTP API, for the commands that move data in and out.
+
+mod error;
+mod pages;
+
+pub(crate) use error::ClientError;
+pub(crate) use pages::{Entry, Pages};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::time::{Duration, Instant};
+
+/// One exchange may take this long, the whole body included.
+const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(60);
+const RETRY_FIRST: Duration = Duration::from_millis(50);
+const RETRY_MOST: Duration = Duration::from_secs(2);
+/// Largest answer that is read: a full page of values in base64.
+const ANSWER_BYTES_MAX: u64 = 256 << 20;
+
+/// A namespace of a node that answers at `base`.
+#[derive(Clone, Debug)]
+pub(crate) struct Client {
+    agent: ureq::Agent,
+    base: String,
+    namespace: String,
+    patience: Duration,
+}
+
+#[derive(Serialize)]
+struct BatchItem<'a> {
+    key: &'a str,
+    value: String,
+}
+
+#[derive(Serialize)]
+struct Batch<'a> {
+    operation: &'static str,
+    items: Vec<BatchItem<'a>>,
+}
+
+#[derive(Deserialize)]
+struct BatchAnswer {
+    lsn: u64,
+}
+
+#[derive(Deserialize)]
+struct ErrorAnswer {
+    error: String,
+}
+
+impl Client {
+    /// A client for `base` (`http://host:port`). Exchanges that fail for want of a connection, or
+    /// because the node is busy, are tried again for `patience`.
+    pub(crate) fn new(base: &str, namespace: &str, patience: Duration) -> Self {
+        let config = ureq::Agent::config_builder()
+            .timeout_global(Some(EXCHANGE_TIMEOUT))
+            .http_status_as_error(false)
+            .build();
+        Self {
+            agent: config.into(),
+            base: base.trim_end_matches('/').to_owned(),
+            namespace: namespace.to_owned(),
+            patience,
+        }
+    }
+
+    /// Puts all pairs in one atomic batch and returns its LSN once it is acknowledged.
+    pub(crate) fn put_batch(&self, pairs: &[(String, Vec<u8>)]) -> Result<u64, ClientError> {
+        let items = pairs
+            .iter()
+            .map(|(key, value)| BatchItem { key, value: STANDARD.encode(value) })
+            .collect();
+        let batch = Batch { operation: "put", items };
+        let url = self.url("kv/batch");
+        let answer: BatchAnswer = self.retry(|| self.agent.post(&url).send_json(&batch))?;
+        Ok(answer.lsn)
+    }
+
+    /// What `path` below the node's root answers.
+    pub(crate) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        let url = format!("{}/{path}", self.base);
+        self.retry(|| self.agent.get(&url).call())
+    }
+
+    /// All entries whose key begins with `prefix`, in key order, page by page.
+    pub(crate) fn entries(&self, prefix: &str) -> Pages<'_> {
+        Pages::new(self, prefix)
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}/api/v1/{}/{path}", self.base, self.namespace)
+    }
+
+    fn retry<T: DeserializeOwned>(
+        &self,
+        exchange: impl Fn() -> Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+    ) -> Result<T, ClientError> {
+        let deadline = Instant::now() + self.patience;
+        let mut pause = RETRY_FIRST;
+        loop {
+            let error = match exchange().map_err(ClientError::Exchange).and_then(read) {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            if !error.is_passing() || Instant::now() + pause > deadline {
+                return Err(error);
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(RETRY_MOST);
+        }
+    }
+}
+
+fn read<T: DeserializeOwned>(
+    mut response: ureq::http::Response<ureq::Body>,
+) -> Result<T, ClientError> {
+    let status = response.status();
+    let mut body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX);
+    let text = body.read_to_string().map_err(ClientError::Exchange)?;
+    if status.is_success() {
+        return serde_json::from_str(&text).map_err(ClientError::Answer);
+    }
+    let message = serde_json::from_str(&text).map_or(text, |answer: ErrorAnswer| answer.error);
+    Err(ClientError::Refused { status: status.as_u16(), message })
+}

@@ -1,0 +1,132 @@
+//! The hub and its edges.
+
+use super::QuickstartError;
+use super::node::Node;
+use crate::client::Client;
+use serde::Deserialize;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+const POLL: Duration = Duration::from_millis(100);
+/// A node that does not answer is shown as away, and asked again.
+const STATUS_PATIENCE: Duration = Duration::ZERO;
+
+/// All processes, in a temporary directory that goes with them.
+#[derive(Debug)]
+pub(crate) struct Fleet {
+    /// The hub.
+    pub(crate) hub: Node,
+    /// The edges.
+    pub(crate) edges: Vec<Node>,
+    root: PathBuf,
+}
+
+/// The part of a node's status that the table shows.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub(crate) struct Standing {
+    /// Newest durable record.
+    pub(crate) durable: u64,
+    /// Newest visible record.
+    pub(crate) applied: u64,
+    /// Milliseconds since the node was last level with its hub.
+    #[serde(default)]
+    pub(crate) lag_ms: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Status {
+    namespaces: Vec<NamespaceStatus>,
+}
+
+#[derive(Deserialize)]
+struct NamespaceStatus {
+    name: String,
+    #[serde(flatten)]
+    standing: Standing,
+}
+
+impl Fleet {
+    /// Starts a hub, then `edges` edges that follow it.
+    pub(crate) fn start(edges: u32) -> Result<Self, QuickstartError> {
+        let root = std::env::temp_dir().join(format!("unison-quickstart-{}", std::process::id()));
+        std::fs::create_dir_all(&root).map_err(|source| QuickstartError::Process {
+            what: format!("making {}", root.display()),
+            source,
+        })?;
+        let serve = ["serve".to_owned()];
+        let hub = Node::start(&root, "hub", &serve, &["--http", "--resp", "--link"])?;
+        let link = hub.ports.link.clone().unwrap_or_default();
+        let follow = ["edge".to_owned(), "--hub".to_owned(), link];
+        let edges = (1..=edges)
+            .map(|n| Node::start(&root, &format!("edge-{n}"), &follow, &["--http", "--resp"]))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { hub, edges, root })
+    }
+
+    /// Where a node stands in namespace `default`; `None` while it does not answer.
+    pub(crate) fn standing(node: &Node) -> Option<Standing> {
+        let client = Client::new(&node.http_url(), "default", STATUS_PATIENCE);
+        let status: Status = client.get("status").ok()?;
+        status.namespaces.into_iter().find(|n| n.name == "default").map(|n| n.standing)
+    }
+
+    /// Waits until every edge has applied `lsn`.
+    pub(crate) fn wait_until_applied(
+        &self,
+        lsn: u64,
+        within: Duration,
+        stop: &AtomicBool,
+    ) -> Result<(), QuickstartError> {
+        let deadline = Instant::now() + within;
+        for edge in &self.edges {
+            while Self::standing(edge).is_none_or(|standing| standing.applied < lsn) {
+                if stop.load(Ordering::Acquire) {
+                    return Err(QuickstartError::Stopped);
+                }
+                if Instant::now() > deadline {
+                    return Err(QuickstartError::Behind {
+                        name: edge.name.clone(),
+                        log: edge.log(),
+                    });
+                }
+                std::thread::sleep(POLL);
+            }
+        }
+        Ok(())
+    }
+
+    /// What to type next.
+    pub(crate) fn how_to_talk(&self) -> String {
+        let port = |address: &str| address.rsplit(':').next().unwrap_or(address).to_owned();
+        let hub = port(&self.hub.ports.resp);
+        let edge = self.edges.first().map_or_else(String::new, |edge| port(&edge.ports.resp));
+        let url = self.edges.first().map_or_else(String::new, Node::http_url);
+        format!(
+            "\nTry it:\n  redis-cli -p {hub} SET hello world     write to the hub\n  \
+             redis-cli -p {edge} GET hello           read it from an edge\n  \
+             redis-cli -p {edge} DBSIZE              count the keys there\n  \
+             curl {url}/api/v1/default/kv/hello\n  \
+             curl {url}/status\n\nCtrl-C stops everything and removes {}",
+            self.root.display()
+        )
+    }
+
+    /// Stops edges, then the hub, and removes their data.
+    pub(crate) fn stop(&mut self) {
+        self.edges.iter_mut().for_each(Node::stop);
+        self.hub.stop();
+        let _ = std::fs::remove_dir_all(&self.root);
+    }
+}
+
+impl fmt::Display for Fleet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for node in std::iter::once(&self.hub).chain(&self.edges) {
+            let data = node.data_dir.display();
+            writeln!(f, "{:7} {}  resp {}  data {data}", node.name, node.http_url(), node.ports.resp)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,161 @@
+//! `import`: files or lines into a namespace, in atomic batches.
+
+use super::{Place, TransferError, bar, jsonl, walk};
+use crate::client::Client;
+use clap::Args;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::time::Duration;
+use unison_base::limits::{KEY_MAX, VALUE_MAX};
+
+/// How long an import waits for a node that does not answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+const BATCH_BYTES: usize = 512 << 10;
+const BATCH_PAIRS: usize = 1_000;
+
+/// Arguments of `import`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ImportArguments {
+    #[command(flatten)]
+    place: Place,
+    /// The node to write to
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:4000")]
+    to: String,
+    /// The namespace to write to
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    namespace: String,
+    /// Put this before every key
+    #[arg(long, value_name = "PREFIX", default_value = "")]
+    prefix: String,
+}
+
+/// What an import did.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Imported {
+    /// Pairs acknowledged.
+    pub(crate) pairs: u64,
+    /// Bytes of their values.
+    pub(crate) bytes: u64,
+    /// LSN of the last batch.
+    pub(crate) last_lsn: u64,
+    /// Keys left out because the key or the value is above its limit.
+    pub(crate) skipped: Vec<String>,
+}
+
+/// Gathers pairs into batches and sends each when it is full.
+pub(crate) struct Batcher<'a> {
+    client: &'a Client,
+    pairs: Vec<(Vec<u8>, Vec<u8>)>,
+    bytes: usize,
+    done: Imported,
+}
+
+impl<'a> Batcher<'a> {
+    pub(crate) fn new(client: &'a Client) -> Self {
+        Self { client, pairs: Vec::new(), bytes: 0, done: Imported::default() }
+    }
+
+    /// Takes one pair; what cannot be stored is skipped and named at the end.
+    pub(crate) fn push(&mut self, key: Vec<u8>, value: Vec<u8>) -> Result<(), TransferError> {
+        if key.is_empty() || key.len() > KEY_MAX || value.len() > VALUE_MAX {
+            self.skip(String::from_utf8_lossy(&key).into_owned());
+            return Ok(());
+        }
+        let bytes = key.len() + value.len();
+        if self.pairs.len() >= BATCH_PAIRS || self.bytes + bytes > BATCH_BYTES {
+            self.send()?;
+        }
+        self.bytes += bytes;
+        self.pairs.push((key, value));
+        Ok(())
+    }
+
+    /// Notes a key that is not sent.
+    pub(crate) fn skip(&mut self, key: String) {
+        self.done.skipped.push(key);
+    }
+
+    fn send(&mut self) -> Result<(), TransferError> {
+        if self.pairs.is_empty() {
+            return Ok(());
+        }
+        self.done.last_lsn = self.client.put_batch(&self.pairs)?;
+        self.done.pairs += self.pairs.len() as u64;
+        self.done.bytes += self.pairs.iter().map(|(_, value)| value.len() as u64).sum::<u64>();
+        self.pairs.clear();
+        self.bytes = 0;
+        Ok(())
+    }
+
+    /// Sends what is left.
+    pub(crate) fn finish(mut self) -> Result<Imported, TransferError> {
+        self.send()?;
+        Ok(self.done)
+    }
+}
+
+/// Runs the command.
+pub(crate) fn import(arguments: &ImportArguments) -> Result<(), TransferError> {
+    let client = Client::new(&arguments.to, &arguments.namespace, PATIENCE);
+    let done = match (&arguments.place.dir, &arguments.place.jsonl) {
+        (Some(dir), _) => import_directory(&client, dir, &arguments.prefix)?,
+        (None, Some(file)) => import_lines(&client, file, &arguments.prefix)?,
+        (None, None) => Imported::default(),
+    };
+    for key in &done.skipped {
+        eprintln!("skipped {key:?}: a key has 1 to {KEY_MAX} bytes, a value at most {VALUE_MAX}");
+    }
+    println!(
+        "{} keys, {} bytes, acknowledged up to LSN {}; {} skipped",
+        done.pairs,
+        done.bytes,
+        done.last_lsn,
+        done.skipped.len()
+    );
+    Ok(())
+}
+
+fn import_directory(client: &Client, dir: &Path, prefix: &str) -> Result<Imported, TransferError> {
+    let files = walk(dir)?;
+    let bar = bar("importing", files.iter().map(|file| file.bytes).sum());
+    let mut batcher = Batcher::new(client);
+    for file in files {
+        bar.inc(file.bytes);
+        let key = format!("{prefix}{}", file.key);
+        if file.bytes > VALUE_MAX as u64 {
+            batcher.skip(key);
+            continue;
+        }
+        let value = std::fs::read(&file.path).map_err(TransferError::file(&file.path))?;
+        batcher.push(key.into_bytes(), value)?;
+    }
+    bar.finish_and_clear();
+    batcher.finish()
+}
+
+fn import_lines(client: &Client, path: &Path, prefix: &str) -> Result<Imported, TransferError> {
+    let reader: Box<dyn Read> = if path == Path::new("-") {
+        Box::new(std::io::stdin())
+    } else {
+        Box::new(File::open(path).map_err(TransferError::file(path))?)
+    };
+    let total = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+    let bar = bar("importing", total);
+    let mut batcher = Batcher::new(client);
+    for (index, line) in BufReader::new(reader).lines().enumerate() {
+        let line = line.map_err(TransferError::file(path))?;
+        bar.inc(line.len() as u64 + 1);
+        if line.trim().is_empty() {
+            continue;
+        }
+        let entry = jsonl::parse(&line).map_err(|source| TransferError::Line {
+            path: path.to_owned(),
+            line: index + 1,
+            source,
+        })?;
+        batcher.push([prefix.as_bytes(), &entry.key].concat(), entry.value)?;
+    }
+    bar.finish_and_clear();
+    batcher.finish()
+}

@@ -1,0 +1,75 @@
+//! JSON Lines: one key and its value a line.
+
+use super::error::LineError;
+use crate::client::Entry;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+
+/// The shape of a line. A key that is not UTF-8 stands in base64 and says so; so does a value,
+/// which otherwise is readable text.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    key: String,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    key_base64: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    value: Option<String>,
+}
+
+/// Reads one line.
+pub(super) fn parse(line: &str) -> Result<Entry, LineError> {
+    let line: Line = serde_json::from_str(line)?;
+    let key = if line.key_base64 { STANDARD.decode(line.key)? } else { line.key.into_bytes() };
+    let value = match (line.text, line.value) {
+        (Some(text), None) => text.into_bytes(),
+        (None, Some(value)) => STANDARD.decode(value)?,
+        _ => return Err(LineError::OneValue),
+    };
+    Ok(Entry { key, value })
+}
+
+/// Writes one line, without its end.
+pub(super) fn format(entry: Entry) -> Result<String, LineError> {
+    let mut line = Line::default();
+    match String::from_utf8(entry.key) {
+        Ok(key) => line.key = key,
+        Err(error) => {
+            line.key = STANDARD.encode(error.into_bytes());
+            line.key_base64 = true;
+        }
+    }
+    match String::from_utf8(entry.value) {
+        Ok(text) => line.text = Some(text),
+        Err(error) => line.value = Some(STANDARD.encode(error.into_bytes())),
+    }
+    Ok(serde_json::to_string(&line)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{format, parse};
+    use crate::client::Entry;
+
+    #[test]
+    fn lines_come_back_whatever_the_bytes() {
+        let cases: [(&[u8], &[u8]); 4] =
+            [(b"k", b"v"), (b"\xff\x00", b""), (b"a\"b\n", b"\xfe"), ("ü".as_bytes(), b"\n")];
+        for (key, value) in cases {
+            let entry = Entry { key: key.to_vec(), value: value.to_vec() };
+            assert_eq!(parse(&format(entry.clone()).unwrap()).unwrap(), entry);
+        }
+    }
+
+    #[test]
+    fn lines_of_another_shape_are_refused() {
+        for line in ["", "{}", r#"{"key":"a"}"#, r#"{"key":"a","text":"b","value":"Yg=="}"#,
+            r#"{"key":"a","value":"?"}"#, r#"{"key":"a","text":"b","ttl":1}"#, "[]"]
+        {
+            assert!(parse(line).is_err(), "{line} was taken");
+        }
+    }
+}

@@ -1,0 +1,432 @@
+//! The commit queue of one namespace.
+
+use super::Workers;
+use super::seat::{Seat, Word};
+use crate::store::{Acknowledged, Durability, Written};
+use crate::FileStore;
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use unison_base::Lsn;
+use unison_engine::{Engine, Write, WriteError};
+use unison_ports::Clock;
+
+/// Called after the durable watermark of a namespace has moved.
+pub(crate) type Observer = Arc<dyn Fn(Lsn) + Send + Sync>;
+
+/// Whoever wants to know; shared by all namespaces of a store.
+#[derive(Default)]
+pub(crate) struct Observers(Mutex<Vec<Observer>>);
+
+impl Observers {
+    pub(crate) fn add(&self, observer: Observer) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(observer);
+    }
+
+    fn tell(&self, durable: Lsn) {
+        let observers = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        observers.iter().for_each(|observer| observer(durable));
+    }
+}
+
+/// How long a blocking writer waits for memory before it is told that there is none.
+const PRESSURE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// One engine behind one lock, with those who wait for its next sync.
+pub(crate) struct CommitQueue {
+    state: Mutex<State>,
+    relieved: Condvar,
+    durability: Durability,
+    shared: Shared,
+}
+
+/// What all namespaces of a store share.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Sync for callers that do not wait.
+    pub(crate) syncers: Arc<Workers>,
+    /// Flush, settle, make segments ahead.
+    pub(crate) background: Arc<Workers>,
+    pub(crate) observers: Arc<Observers>,
+}
+
+pub(crate) struct State {
+    /// `None` once closed.
+    engine: Option<Engine<FileStore>>,
+    waiters: VecDeque<Waiter>,
+    leading: bool,
+    /// Nothing is acknowledged any more.
+    sync_failed: bool,
+    preparing: bool,
+    flushing: bool,
+    settling: bool,
+}
+
+struct Waiter {
+    up_to: Lsn,
+    place: Place,
+}
+
+enum Place {
+    Seat(Arc<Seat>),
+    Callback(Box<dyn FnOnce(Acknowledged) + Send>),
+}
+
+impl Place {
+    fn tell(self, result: Result<(), WriteError>, lsn: Lsn) {
+        match self {
+            Self::Seat(seat) => seat.tell(Word::Done(result)),
+            Self::Callback(done) => done(result.map(|()| lsn)),
+        }
+    }
+}
+
+impl State {
+    /// The engine, unless the namespace is closed.
+    pub(crate) fn engine(&mut self) -> Result<&mut Engine<FileStore>, WriteError> {
+        self.engine.as_mut().ok_or(WriteError::Closed)
+    }
+
+    fn take_waiters(&mut self, concerns: impl Fn(Lsn) -> bool) -> Vec<Waiter> {
+        let (told, kept) =
+            std::mem::take(&mut self.waiters).into_iter().partition(|w| concerns(w.up_to));
+        self.waiters = kept;
+        Vec::from(told)
+    }
+}
+
+/// True for errors after which everything staged above the last appended record is gone.
+fn undoes_staged(error: &WriteError) -> bool {
+    matches!(error, WriteError::Append(_) | WriteError::NoSpace | WriteError::Poisoned)
+}
+
+impl CommitQueue {
+    pub(crate) fn new(
+        engine: Engine<FileStore>,
+        durability: Durability,
+        shared: Shared,
+    ) -> Arc<Self> {
+        let state = State {
+            engine: Some(engine),
+            waiters: VecDeque::new(),
+            leading: false,
+            sync_failed: false,
+            preparing: false,
+            flushing: false,
+            settling: false,
+        };
+        Arc::new(Self { state: Mutex::new(state), relieved: Condvar::new(), durability, shared })
+    }
+
+    pub(crate) fn durability(&self) -> Durability {
+        self.durability
+    }
+
+    /// The state; refused after a panic under the lock, since the engine may be half-way then.
+    pub(crate) fn lock(&self) -> Result<MutexGuard<'_, State>, WriteError> {
+        self.state.lock().map_err(|_| WriteError::Poisoned)
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.shared.clock.wall_ms()
+    }
+
+    /// Writes and returns when the write is acknowledged at the namespace's durability.
+    pub(crate) fn write(self: &Arc<Self>, write: &Write<'_>) -> Result<Written, WriteError> {
+        let mut state = self.lock()?;
+        let written = loop {
+            match self.stage(&mut state, write) {
+                Err(WriteError::Busy(_)) => state = self.wait_for_relief(state)?,
+                result => break result?,
+            }
+        };
+        match self.durability {
+            Durability::Always => self.commit_and_wait(state, written.lsn)?,
+            Durability::Interval { .. } | Durability::Never => self.append_now(state)?,
+        }
+        Ok(written)
+    }
+
+    fn wait_for_relief<'a>(
+        self: &'a Arc<Self>,
+        mut state: MutexGuard<'a, State>,
+    ) -> Result<MutexGuard<'a, State>, WriteError> {
+        self.housekeep(&mut state);
+        let deadline = Instant::now() + PRESSURE_PATIENCE;
+        loop {
+            let pressure = state.engine()?.pressure();
+            if !pressure.refuses_writes() {
+                return Ok(state);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(WriteError::Busy(pressure));
+            }
+            state = self.relieved.wait_timeout(state, left).map_err(|_| WriteError::Poisoned)?.0;
+        }
+    }
+
+    /// Stages writes for a caller that does not wait: `done` is called once, when every staged one
+    /// is acknowledged, or not at all when none was staged.
+    pub(crate) fn submit(
+        self: &Arc<Self>,
+        writes: &[Write<'_>],
+        done: Box<dyn FnOnce(Acknowledged) + Send>,
+    ) -> Vec<Result<Written, WriteError>> {
+        let mut state = match self.lock() {
+            Ok(state) => state,
+            Err(error) => return writes.iter().map(|_| Err(error)).collect(),
+        };
+        let results = self.stage_all(&mut state, writes);
+        let Some(last) = results.iter().rev().find_map(|r| r.as_ref().ok().map(|w| w.lsn)) else {
+            return results;
+        };
+        match self.durability {
+            Durability::Always => {
+                state.waiters.push_back(Waiter { up_to: last, place: Place::Callback(done) });
+                self.lead_elsewhere(&mut state);
+            }
+            Durability::Interval { .. } | Durability::Never => {
+                done(self.append_now(state).map(|()| last));
+            }
+        }
+        results
+    }
+
+    fn stage_all(
+        self: &Arc<Self>,
+        state: &mut State,
+        writes: &[Write<'_>],
+    ) -> Vec<Result<Written, WriteError>> {
+        let mut results: Vec<Result<Written, WriteError>> = Vec::with_capacity(writes.len());
+        for write in writes {
+            let result = self.stage(state, write);
+            if let Err(error) = &result
+                && undoes_staged(error)
+            {
+                let appended = state.engine.as_ref().map_or(Lsn::ZERO, Engine::appended);
+                for earlier in &mut results {
+                    if matches!(earlier, Ok(written) if written.lsn > appended) {
+                        *earlier = Err(*error);
+                    }
+                }
+            }
+            results.push(result);
+        }
+        results
+    }
+
+    fn stage(
+        self: &Arc<Self>,
+        state: &mut State,
+        write: &Write<'_>,
+    ) -> Result<Written, WriteError> {
+        let now_ms = self.now_ms();
+        let result = state.engine()?.stage(write, now_ms);
+        match &result {
+            Err(error) if undoes_staged(error) => self.fail_unappended(state, *error),
+            Err(WriteError::Busy(_)) => self.housekeep(state),
+            _ => {}
+        }
+        result
+    }
+
+    /// What was staged has left the engine again after a failed append: its writers are told.
+    fn fail_unappended(&self, state: &mut State, error: WriteError) {
+        let appended = state.engine.as_ref().map_or(Lsn::ZERO, Engine::appended);
+        for waiter in state.take_waiters(|up_to| up_to > appended) {
+            waiter.place.tell(Err(error), waiter.up_to);
+        }
+    }
+
+    fn append_now(self: &Arc<Self>, mut state: MutexGuard<'_, State>) -> Result<(), WriteError> {
+        let now_ms = self.now_ms();
+        let engine = state.engine()?;
+        let appended = engine.append(now_ms)?;
+        engine.publish(appended);
+        self.housekeep(&mut state);
+        Ok(())
+    }
+
+    fn commit_and_wait<'a>(
+        self: &'a Arc<Self>,
+        mut state: MutexGuard<'a, State>,
+        lsn: Lsn,
+    ) -> Result<(), WriteError> {
+        if state.leading {
+            let seat = Seat::take();
+            let place = Place::Seat(Arc::clone(&seat));
+            state.waiters.push_back(Waiter { up_to: lsn, place });
+            drop(state);
+            match seat.wait(|| self.state.is_poisoned()) {
+                Word::Done(result) => return result,
+                Word::Lead => state = self.lock()?,
+            }
+        }
+        state.leading = true;
+        self.lead(state).map(|_| ())
+    }
+
+    /// One round: append what is staged, sync, publish, wake those it covers, pass the lead on.
+    fn lead<'a>(
+        self: &'a Arc<Self>,
+        mut state: MutexGuard<'a, State>,
+    ) -> Result<Lsn, WriteError> {
+        let now_ms = self.now_ms();
+        let appended = state.engine()?.append(now_ms);
+        if let Err(error) = appended {
+            self.fail_unappended(&mut state, error);
+            self.pass_the_lead(&mut state);
+            return Err(error);
+        }
+        let ticket = state.engine()?.sync_ticket();
+        drop(state);
+        let outcome = ticket.run();
+        let mut state = self.lock()?;
+        let engine = state.engine()?;
+        let synced = engine.synced(outcome).map_err(WriteError::from);
+        match synced {
+            Ok(durable) => engine.publish(durable),
+            Err(_) => state.sync_failed = true,
+        }
+        let told = match synced {
+            Ok(durable) => state.take_waiters(|up_to| up_to <= durable),
+            Err(_) => state.take_waiters(|_| true),
+        };
+        self.pass_the_lead(&mut state);
+        self.housekeep(&mut state);
+        drop(state);
+        if let Ok(durable) = synced {
+            self.shared.observers.tell(durable);
+        }
+        for waiter in told {
+            waiter.place.tell(synced.map(|_| ()), waiter.up_to);
+        }
+        synced
+    }
+
+    /// Gives the lead to the longest waiting thread, or to a worker when only callbacks wait.
+    fn pass_the_lead(self: &Arc<Self>, state: &mut State) {
+        state.leading = false;
+        let seated = state.waiters.iter().position(|w| matches!(w.place, Place::Seat(_)));
+        if let Some(waiter) = seated.and_then(|index| state.waiters.remove(index)) {
+            state.leading = true;
+            if let Place::Seat(seat) = waiter.place {
+                seat.tell(Word::Lead);
+            }
+        } else if !state.waiters.is_empty() {
+            self.lead_elsewhere(state);
+        }
+    }
+
+    fn lead_elsewhere(self: &Arc<Self>, state: &mut State) {
+        if state.leading {
+            return;
+        }
+        state.leading = true;
+        let queue = Arc::clone(self);
+        self.shared.syncers.run(move || {
+            if let Ok(state) = queue.lock() {
+                // Its waiters have been told of a failure; nobody else is to hear of it here.
+                let _ = queue.lead(state);
+            }
+        });
+    }
+
+    /// Has everything appended so far synced in the background, when anything is unsynced.
+    pub(crate) fn sync_soon(self: &Arc<Self>) {
+        let Ok(mut state) = self.lock() else { return };
+        let Ok(engine) = state.engine() else { return };
+        let dirty = engine.durable() < engine.appended();
+        if dirty && !state.sync_failed {
+            self.lead_elsewhere(&mut state);
+        }
+    }
+
+    /// Hands due work to the background: a segment to be made ahead, a flush, a settling.
+    fn housekeep(self: &Arc<Self>, state: &mut State) {
+        self.prepare_segment(state);
+        self.flush_memtable(state);
+        self.settle(state);
+    }
+
+    fn prepare_segment(self: &Arc<Self>, state: &mut State) {
+        if state.preparing {
+            return;
+        }
+        let Some(preparation) = state.engine.as_ref().and_then(Engine::preparation) else { return };
+        state.preparing = true;
+        let queue = Arc::clone(self);
+        self.shared.background.run(move || {
+            let prepared = preparation.run();
+            let Ok(mut state) = queue.lock() else { return };
+            state.preparing = false;
+            if let Ok(engine) = state.engine() {
+                engine.install(prepared);
+            }
+        });
+    }
+
+    fn flush_memtable(self: &Arc<Self>, state: &mut State) {
+        if state.flushing {
+            return;
+        }
+        let Some(job) = state.engine.as_mut().and_then(Engine::flush_job) else { return };
+        state.flushing = true;
+        let queue = Arc::clone(self);
+        self.shared.background.run(move || {
+            let result = job.run();
+            let Ok(mut state) = queue.lock() else { return };
+            state.flushing = false;
+            if let Some(Err(error)) = state.engine.as_mut().map(|e| e.flushed(result)) {
+                tracing::error!(%error, "flush failed; the log keeps what the tree lacks");
+            } else {
+                queue.housekeep(&mut state);
+            }
+            queue.relieved.notify_all();
+        });
+    }
+
+    fn settle(self: &Arc<Self>, state: &mut State) {
+        if state.settling || state.flushing {
+            return;
+        }
+        let Some(job) = state.engine.as_mut().and_then(Engine::settle_job) else { return };
+        state.settling = true;
+        let queue = Arc::clone(self);
+        self.shared.background.run(move || {
+            let result = job.run();
+            let Ok(mut state) = queue.lock() else { return };
+            state.settling = false;
+            if let Some(Err(error)) = state.engine.as_mut().map(|e| e.settled(result)) {
+                tracing::error!(%error, "settling a segment failed; it stays");
+            }
+        });
+    }
+
+    /// Runs `act` on the engine, then whatever has become due.
+    pub(crate) fn with_engine<R>(
+        self: &Arc<Self>,
+        act: impl FnOnce(&mut Engine<FileStore>) -> R,
+    ) -> Result<R, WriteError> {
+        let mut state = self.lock()?;
+        let result = act(state.engine()?);
+        self.housekeep(&mut state);
+        Ok(result)
+    }
+
+    /// Takes the engine out, for closing.
+    pub(crate) fn take_engine(&self) -> Option<Engine<FileStore>> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        for waiter in state.take_waiters(|_| true) {
+            waiter.place.tell(Err(WriteError::Closed), waiter.up_to);
+        }
+        state.engine.take()
+    }
+
+    /// Tells observers of durable progress that was made outside of a round (a follower's).
+    pub(crate) fn announce(&self, durable: Lsn) {
+        self.shared.observers.tell(durable);
+    }
+}

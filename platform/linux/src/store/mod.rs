@@ -1,0 +1,206 @@
+//! All namespaces under one data directory, each a log and a tree of its own.
+
+mod error;
+mod namespace;
+mod open;
+mod status;
+
+pub use error::StoreError;
+pub use namespace::Namespace;
+pub use status::NamespaceStatus;
+
+use crate::commit::Shared;
+use crate::{DataDirLock, FileStore};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+use unison_base::{Lsn, NamespaceName};
+use unison_engine::{EngineOptions, WriteError};
+
+/// A reader of a namespace on this machine.
+pub type Reader = unison_engine::Reader<FileStore>;
+/// A value of a namespace on this machine.
+pub type ValueRef = unison_engine::ValueRef<FileStore>;
+/// What a write answers on this machine.
+pub type Written = unison_engine::Written<FileStore>;
+/// The outcome of writes handed over with [`Namespace::submit`]: the LSN up to which the namespace
+/// has acknowledged.
+pub type Acknowledged = Result<Lsn, WriteError>;
+
+/// When a write is acknowledged. Named in the status of a namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// After it is synced: an acknowledged write survives a power cut.
+    Always,
+    /// When the operating system has it; synced this often. A power cut loses at most that much, a
+    /// killed process loses nothing.
+    Interval {
+        /// Between two syncs.
+        every: Duration,
+    },
+    /// When the operating system has it; synced when a segment is full, at a flush, at a clean
+    /// stop, and every few seconds so that followers move on. No promise for a power cut.
+    Never,
+}
+
+/// How often a namespace that promises nothing is synced for its followers' sake.
+const NEVER_SYNC_EVERY: Duration = Duration::from_secs(5);
+/// How often dirty namespaces are looked for.
+const TICK: Duration = Duration::from_millis(50);
+
+impl Durability {
+    /// Time between background syncs; `None` when every write syncs.
+    #[must_use]
+    pub const fn sync_every(self) -> Option<Duration> {
+        match self {
+            Self::Always => None,
+            Self::Interval { every } => Some(every),
+            Self::Never => Some(NEVER_SYNC_EVERY),
+        }
+    }
+}
+
+/// How to open a store.
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    /// The data directory; made when it is not there.
+    pub data_dir: PathBuf,
+    /// When writes are acknowledged.
+    pub durability: Durability,
+    /// Sizes and policies of every namespace's engine.
+    pub engine: EngineOptions,
+    /// Bytes of page cache that each tree may keep on top of the operating system's.
+    pub tree_cache_bytes: usize,
+}
+
+/// The open store. Dropping it without [`close`](Self::close) is a crash that loses nothing
+/// acknowledged.
+pub struct Store {
+    options: StoreOptions,
+    namespaces: RwLock<BTreeMap<NamespaceName, Arc<Namespace>>>,
+    shared: Shared,
+    _lock: DataDirLock,
+}
+
+impl Store {
+    /// A namespace by name.
+    #[must_use]
+    pub fn namespace(&self, name: &str) -> Option<Arc<Namespace>> {
+        let name = NamespaceName::new(name).ok()?;
+        self.read().get(&name).cloned()
+    }
+
+    /// All namespaces in order of their names.
+    #[must_use]
+    pub fn list(&self) -> Vec<Arc<Namespace>> {
+        self.read().values().cloned().collect()
+    }
+
+    /// The data directory.
+    #[must_use]
+    pub fn data_dir(&self) -> &Path {
+        &self.options.data_dir
+    }
+
+    /// Size of new segments, bytes.
+    #[must_use]
+    pub fn segment_bytes(&self) -> u64 {
+        self.options.engine.segment_bytes
+    }
+
+    /// Makes a namespace; one that exists already is returned as it is.
+    ///
+    /// # Errors
+    /// [`StoreError::TooManyNamespaces`], or what the medium says.
+    pub fn create(&self, name: &NamespaceName) -> Result<Arc<Namespace>, StoreError> {
+        let mut namespaces = self.write();
+        if let Some(existing) = namespaces.get(name) {
+            return Ok(Arc::clone(existing));
+        }
+        if namespaces.len() >= unison_base::limits::NAMESPACES_MAX {
+            return Err(StoreError::TooManyNamespaces);
+        }
+        let namespace = self.open_namespace(name)?;
+        namespaces.insert(name.clone(), Arc::clone(&namespace));
+        Ok(namespace)
+    }
+
+    /// Drops a namespace and its files. Readers that hold it keep what they hold.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchNamespace`], or what the medium says.
+    pub fn drop_namespace(&self, name: &NamespaceName) -> Result<(), StoreError> {
+        let mut namespaces = self.write();
+        let namespace = namespaces
+            .remove(name)
+            .ok_or_else(|| StoreError::NoSuchNamespace { name: name.clone() })?;
+        namespace.abandon();
+        open::remove_namespace_dir(&self.options.data_dir, name)
+    }
+
+    /// Puts an empty namespace in the place of one whose log differs from its leader's. The old
+    /// files are kept in a directory beside it, which is returned; readers keep what they hold.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchNamespace`], or what the medium says.
+    pub fn start_over(&self, name: &NamespaceName) -> Result<(Arc<Namespace>, PathBuf), StoreError> {
+        let mut namespaces = self.write();
+        let namespace = namespaces
+            .remove(name)
+            .ok_or_else(|| StoreError::NoSuchNamespace { name: name.clone() })?;
+        namespace.abandon();
+        let aside = open::set_namespace_dir_aside(&self.options.data_dir, name)?;
+        let fresh = self.open_namespace(name)?;
+        namespaces.insert(name.clone(), Arc::clone(&fresh));
+        Ok((fresh, aside))
+    }
+
+    /// Has `observer` called with the durable LSN whenever that of any namespace has moved.
+    pub fn on_durable(&self, observer: impl Fn(Lsn) + Send + Sync + 'static) {
+        self.shared.observers.add(Arc::new(observer));
+    }
+
+    /// Syncs and closes every namespace. The first failure is returned after all were tried.
+    ///
+    /// # Errors
+    /// A sync that failed: what was acknowledged before it is safe.
+    pub fn close(&self) -> Result<(), StoreError> {
+        let namespaces = std::mem::take(&mut *self.write());
+        let results: Vec<_> = namespaces.into_values().map(|n| n.close()).collect();
+        results.into_iter().collect()
+    }
+
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<NamespaceName, Arc<Namespace>>> {
+        self.namespaces.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, BTreeMap<NamespaceName, Arc<Namespace>>> {
+        self.namespaces.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Starts the thread that syncs namespaces whose writers do not wait for it. It ends by itself
+    /// when the store is gone.
+    fn start_ticker(self: &Arc<Self>) -> Result<(), StoreError> {
+        let Some(every) = self.options.durability.sync_every() else { return Ok(()) };
+        let store = Arc::downgrade(self);
+        std::thread::Builder::new()
+            .name("sync-ticker".to_owned())
+            .spawn(move || {
+                loop {
+                    std::thread::sleep(every.max(TICK));
+                    let Some(store) = store.upgrade() else { return };
+                    store.list().iter().for_each(|namespace| namespace.sync_soon());
+                }
+            })
+            .map(drop)
+            .map_err(StoreError::Threads)
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("options", &self.options).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,125 @@
+//! One open namespace: writes through the commit queue, reads without any lock.
+
+use super::{Acknowledged, Durability, Reader, StoreError, Written};
+use crate::FileStore;
+use crate::commit::CommitQueue;
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+use unison_base::{LogId, Lsn, NamespaceName};
+use unison_engine::{Engine, OpenReport, Write, WriteError};
+use unison_ports::{IoError, SegmentStore};
+use unison_walfs::LogReader;
+
+/// A namespace. Cheap to share; every method may be called from any thread.
+pub struct Namespace {
+    pub(super) name: NamespaceName,
+    pub(super) segments: Arc<FileStore>,
+    pub(super) log_id: RwLock<LogId>,
+    pub(super) queue: Arc<CommitQueue>,
+    pub(super) reader: Reader,
+    pub(super) log: LogReader<FileStore>,
+    pub(super) report: OpenReport,
+}
+
+impl Namespace {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &NamespaceName {
+        &self.name
+    }
+
+    /// Identity of its log.
+    #[must_use]
+    pub fn log_id(&self) -> LogId {
+        *self.log_id.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes another identity, durably: that of the leader whose log this one begins to follow.
+    ///
+    /// # Errors
+    /// What the medium says; the old identity holds.
+    pub fn adopt(&self, log_id: LogId) -> Result<(), IoError> {
+        if self.log_id() != log_id {
+            self.segments.set_log_id(log_id)?;
+            *self.log_id.write().unwrap_or_else(PoisonError::into_inner) = log_id;
+        }
+        Ok(())
+    }
+
+    /// Reads of what is visible; never waits for a writer.
+    #[must_use]
+    pub fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    /// Reads of the log itself.
+    #[must_use]
+    pub fn log(&self) -> &LogReader<FileStore> {
+        &self.log
+    }
+
+    /// When its writes are acknowledged.
+    #[must_use]
+    pub fn durability(&self) -> Durability {
+        self.queue.durability()
+    }
+
+    /// What opening it found and did.
+    #[must_use]
+    pub fn open_report(&self) -> &OpenReport {
+        &self.report
+    }
+
+    /// Writes, and returns when the write is acknowledged. Waits for memory up to ten seconds.
+    ///
+    /// # Errors
+    /// The write took no effect, unless the error is a failed sync: then it is unknown.
+    pub fn write(&self, write: &Write<'_>) -> Result<Written, WriteError> {
+        self.queue.write(write)
+    }
+
+    /// Stages writes without waiting. `done` is called once when all that were staged are
+    /// acknowledged (perhaps before this returns), or never when none was staged.
+    pub fn submit(
+        &self,
+        writes: &[Write<'_>],
+        done: Box<dyn FnOnce(Acknowledged) + Send>,
+    ) -> Vec<Result<Written, WriteError>> {
+        self.queue.submit(writes, done)
+    }
+
+    /// Runs `act` on the engine: what a follower's driver applies runs through this.
+    ///
+    /// # Errors
+    /// [`WriteError::Closed`] after the namespace was closed or dropped.
+    pub fn with_engine<R>(
+        &self,
+        act: impl FnOnce(&mut Engine<FileStore>) -> R,
+    ) -> Result<R, WriteError> {
+        self.queue.with_engine(act)
+    }
+
+    /// Tells observers of durable progress made through [`with_engine`](Self::with_engine).
+    pub fn announce(&self, durable: Lsn) {
+        self.queue.announce(durable);
+    }
+
+    pub(super) fn sync_soon(&self) {
+        self.queue.sync_soon();
+    }
+
+    pub(super) fn abandon(&self) {
+        drop(self.queue.take_engine());
+    }
+
+    pub(super) fn close(&self) -> Result<(), StoreError> {
+        let Some(engine) = self.queue.take_engine() else { return Ok(()) };
+        engine.close().map_err(|source| StoreError::Close { name: self.name.clone(), source })
+    }
+}
+
+impl fmt::Debug for Namespace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Namespace").field("name", &self.name).finish_non_exhaustive()
+    }
+}

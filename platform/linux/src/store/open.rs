@@ -1,0 +1,140 @@
+//! Opening a data directory and the namespaces in it.
+
+use super::{Namespace, Store, StoreError, StoreOptions};
+use crate::commit::{CommitQueue, Shared, Workers};
+use crate::{DataDirLock, FileStore, SystemClock, SystemEntropy};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, RwLock};
+use unison_base::{LogId, NamespaceName};
+use unison_engine::Engine;
+use unison_ports::{Entropy, SegmentStore};
+
+/// Threads that sync for callers that do not wait; more would only queue at the device.
+const SYNC_THREADS: usize = 2;
+/// Threads for flushes, settling, and segments made ahead.
+const BACKGROUND_THREADS: usize = 2;
+/// Directory of a namespace that is being dropped; removed at the next open at the latest.
+const DROPPED_PREFIX: &str = ".dropped-";
+/// Directory of a namespace whose log differed from its leader's. Never removed by us.
+const ASIDE_PREFIX: &str = ".diverged-";
+
+impl Store {
+    /// Opens the data directory and every namespace in it.
+    ///
+    /// # Errors
+    /// The directory is locked, of another version or unreadable, or a namespace cannot be served;
+    /// the error says which and what to do.
+    pub fn open(options: StoreOptions) -> Result<Arc<Self>, StoreError> {
+        let lock = DataDirLock::acquire(&options.data_dir)?;
+        let store = Arc::new(Self {
+            namespaces: RwLock::new(BTreeMap::new()),
+            shared: Shared {
+                clock: Arc::new(SystemClock::default()),
+                syncers: workers("syncer", SYNC_THREADS)?,
+                background: workers("background", BACKGROUND_THREADS)?,
+                observers: Arc::default(),
+            },
+            _lock: lock,
+            options,
+        });
+        for name in store.namespace_dirs()? {
+            let namespace = store.open_namespace(&name)?;
+            store.write().insert(name, namespace);
+        }
+        store.start_ticker()?;
+        Ok(store)
+    }
+
+    fn namespace_dirs(&self) -> Result<Vec<NamespaceName>, StoreError> {
+        let root = &self.options.data_dir;
+        let mut names = Vec::new();
+        for entry in fs::read_dir(root).map_err(|source| at(root, source))? {
+            let path = entry.map_err(|source| at(root, source))?.path();
+            let Some(file_name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+            if file_name.starts_with(DROPPED_PREFIX) {
+                fs::remove_dir_all(&path).map_err(|source| at(&path, source))?;
+            } else if path.join("wal").is_dir() {
+                names.extend(NamespaceName::new(file_name));
+            }
+        }
+        Ok(names)
+    }
+
+    pub(super) fn open_namespace(
+        &self,
+        name: &NamespaceName,
+    ) -> Result<Arc<Namespace>, StoreError> {
+        let dir = self.options.data_dir.join(name.as_str());
+        let medium = |source| StoreError::Medium { name: name.clone(), source };
+        let segments = Arc::new(FileStore::open(&dir.join("wal"), true).map_err(medium)?);
+        let log_id = identity(&*segments).map_err(medium)?;
+        let tree = redb::Builder::new()
+            .set_cache_size(self.options.tree_cache_bytes)
+            .create(dir.join("tree.redb"))
+            .map_err(|source| StoreError::Tree { name: name.clone(), source })?;
+        let now_ms = self.shared.clock.wall_ms();
+        let opened = Engine::open(Arc::clone(&segments), tree, self.options.engine, now_ms);
+        let (engine, report) = opened
+            .map_err(|source| StoreError::Engine { name: name.clone(), source })?;
+        Ok(Arc::new(Namespace {
+            name: name.clone(),
+            segments,
+            log_id: RwLock::new(log_id),
+            reader: engine.reader(),
+            log: engine.log(),
+            report,
+            queue: CommitQueue::new(engine, self.options.durability, self.shared.clone()),
+        }))
+    }
+}
+
+fn workers(name: &str, count: usize) -> Result<Arc<Workers>, StoreError> {
+    Workers::start(name, count).map(Arc::new).map_err(StoreError::Threads)
+}
+
+/// The stored identity, or a new one that is stored before anything else is.
+fn identity(segments: &FileStore) -> Result<LogId, unison_ports::IoError> {
+    if let Some(id) = segments.log_id()? {
+        return Ok(id);
+    }
+    let mut id = LogId::default();
+    SystemEntropy.fill(&mut id.0);
+    segments.set_log_id(id)?;
+    Ok(id)
+}
+
+/// Takes a namespace out of sight in one step, then removes its files; a cut in between is finished
+/// by the next open.
+pub(super) fn remove_namespace_dir(root: &Path, name: &NamespaceName) -> Result<(), StoreError> {
+    let hidden = rename_durably(root, name, DROPPED_PREFIX)?;
+    fs::remove_dir_all(&hidden).map_err(|source| at(&hidden, source))
+}
+
+/// Takes a namespace out of the way and keeps its files; returns where.
+pub(super) fn set_namespace_dir_aside(
+    root: &Path,
+    name: &NamespaceName,
+) -> Result<PathBuf, StoreError> {
+    rename_durably(root, name, ASIDE_PREFIX)
+}
+
+fn rename_durably(
+    root: &Path,
+    name: &NamespaceName,
+    prefix: &str,
+) -> Result<PathBuf, StoreError> {
+    let from = root.join(name.as_str());
+    let to = (0_u64..)
+        .map(|number| root.join(format!("{prefix}{number}-{name}")))
+        .find(|path| !path.exists())
+        .unwrap_or_else(|| root.join(prefix));
+    fs::rename(&from, &to).map_err(|source| at(&from, source))?;
+    fs::File::open(root).and_then(|dir| dir.sync_all()).map_err(|source| at(root, source))?;
+    Ok(to)
+}
+
+fn at(path: &Path, source: std::io::Error) -> StoreError {
+    StoreError::Path { path: path.to_owned(), source }
+}

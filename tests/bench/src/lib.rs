@@ -1,1 +1,0 @@
-//! Ratios to peers and to the floor of the machine.
