@@ -1,16 +1,15 @@
 //! Every limit names itself, and nothing is staged when one is broken.
 
 use crate::fixture::{self, options, stage};
+use unison_base::Lsn;
 use unison_base::limits::{
     BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, KEY_MAX, SEGMENT_BYTES_MIN, VALUE_MAX,
 };
-use unison_base::Lsn;
 use unison_engine::{EngineOptions, Operation, ReadError, WriteError};
 
 #[test]
 fn writes_beyond_a_limit_are_refused_before_they_take_an_lsn() {
-    let (_disk, mut engine) =
-        fixture::new(EngineOptions { segment_bytes: 16 << 20, ..options() });
+    let (_disk, mut engine) = fixture::new(EngineOptions { segment_bytes: 16 << 20, ..options() });
     let long = vec![b'k'; KEY_MAX + 1];
     let huge = vec![0; VALUE_MAX + 1];
     let many: Vec<&[u8]> = vec![b"k"; BATCH_OPERATIONS_MAX + 1];
@@ -55,8 +54,7 @@ fn writes_beyond_a_limit_are_refused_before_they_take_an_lsn() {
 
 #[test]
 fn what_is_just_within_the_limits_is_taken() {
-    let (disk, mut engine) =
-        fixture::new(EngineOptions { segment_bytes: 16 << 20, ..options() });
+    let (disk, mut engine) = fixture::new(EngineOptions { segment_bytes: 16 << 20, ..options() });
     let key = vec![b'k'; KEY_MAX];
     let value = vec![7; VALUE_MAX];
     fixture::put(&mut engine, &key, &value);

@@ -57,7 +57,16 @@ impl Run {
         let engine = Some(fixture::open(&disk, options));
         let history = vec![Rc::default()];
         let held = Vec::new();
-        Self { disk, engine, options, prng, history, held, job: None, happened: Happened::default() }
+        Self {
+            disk,
+            engine,
+            options,
+            prng,
+            history,
+            held,
+            job: None,
+            happened: Happened::default(),
+        }
     }
 
     fn engine(&mut self) -> &mut Sim {
@@ -149,8 +158,11 @@ impl Run {
             .iter()
             .filter_map(|(key, value)| Some((key.as_slice(), value.as_deref()?)))
             .collect();
-        let operation =
-            if pairs.is_empty() { Operation::DeleteBatch(&keys) } else { Operation::PutBatch(&pairs) };
+        let operation = if pairs.is_empty() {
+            Operation::DeleteBatch(&keys)
+        } else {
+            Operation::PutBatch(&pairs)
+        };
         let want_previous = self.prng.chance(40);
         self.write(&Write { operation, condition, want_previous }, &change);
     }
@@ -283,7 +295,8 @@ impl Run {
         let inside = |key: &[u8]| {
             key.starts_with(&prefix) && above(key, request.start) && below(key, request.end)
         };
-        let mut expected: Pairs = pairs(&state).into_iter().filter(|item| inside(&item.0)).collect();
+        let mut expected: Pairs =
+            pairs(&state).into_iter().filter(|item| inside(&item.0)).collect();
         if request.reverse {
             expected.reverse();
         }
