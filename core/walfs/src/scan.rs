@@ -208,17 +208,27 @@ fn lengths(head: &[u8], left: u64) -> Option<(usize, usize)> {
     fits.then_some((payload_bytes, frame_bytes))
 }
 
+/// Zeros are passed over in blocks of this size.
+const BLOCK_BYTES: usize = 256;
+static ZERO_BLOCK: [u8; BLOCK_BYTES] = [0; BLOCK_BYTES];
+
 /// Bytes to pass over, and whether what follows them looks like the head of a frame.
 fn first_head(bytes: &[u8], offset: u64, left: u64, dirty: &mut u64) -> (u64, bool) {
     let mut passed = 0;
-    for word in bytes.chunks(8) {
-        if word.iter().any(|&byte| byte != 0) {
-            *dirty = (*dirty).max(offset.saturating_add(passed + word.len() as u64));
-            if word.len() == 8 && lengths(word, left.saturating_sub(passed)).is_some() {
-                return (passed, true);
-            }
+    for block in bytes.chunks(BLOCK_BYTES) {
+        if ZERO_BLOCK.get(..block.len()) == Some(block) {
+            passed += block.len() as u64;
+            continue;
         }
-        passed += word.len() as u64;
+        for word in block.chunks(8) {
+            if word.iter().any(|&byte| byte != 0) {
+                *dirty = (*dirty).max(offset.saturating_add(passed + word.len() as u64));
+                if word.len() == 8 && lengths(word, left.saturating_sub(passed)).is_some() {
+                    return (passed, true);
+                }
+            }
+            passed += word.len() as u64;
+        }
     }
     (passed, false)
 }

@@ -56,8 +56,8 @@ struct Judge<'a, S: SegmentStore> {
     fates: Vec<Fate>,
     /// LSN that the next record must have; unknown before the first.
     expected: Option<Lsn>,
-    /// The last segment that holds records of the log.
-    previous: Option<&'a Finding<S>>,
+    /// The last segment that holds records of the log, and its place among the findings.
+    previous: Option<(usize, &'a Finding<S>)>,
 }
 
 impl<'a, S: SegmentStore> Judge<'a, S> {
@@ -83,9 +83,9 @@ impl<'a, S: SegmentStore> Judge<'a, S> {
     }
 
     fn keep(&mut self, finding: &'a Finding<S>, fate: Fate, last: Lsn) {
+        self.previous = Some((self.fates.len(), finding));
         self.fates.push(fate);
         self.expected = Some(last.next());
-        self.previous = Some(finding);
     }
 
     /// Rung F.
@@ -99,25 +99,49 @@ impl<'a, S: SegmentStore> Judge<'a, S> {
         }
     }
 
-    /// Whether the first record follows the one before; rungs C and E otherwise.
+    /// Whether the first record follows the one before; rungs C, D and E otherwise.
     fn follows(&mut self, finding: &'a Finding<S>, report: &mut RecoveryReport) -> bool {
         let Some(expected) = self.expected.filter(|&expected| finding.first() > expected) else {
             return true;
         };
-        let at = self.fates.len();
-        let end = self.previous.map_or(u64::MAX, |previous| previous.survey.prefix.end);
-        let vouched = self.previous.is_some_and(|previous| previous.survey.vouches(end));
-        let fault = self.fault(expected, vouched, Claims::default(), at);
-        if fault == Fault::Torn {
-            self.discard_rest(report);
-            return false;
+        let vouched = |(_, previous): (usize, &Finding<S>)| {
+            previous.survey.vouches(previous.survey.prefix.end)
+        };
+        let vouched = self.previous.is_some_and(vouched);
+        let fault = self.fault(expected, vouched, Claims::default(), self.fates.len());
+        if fault == Fault::Rot {
+            self.missing(finding, report);
         }
-        report.note(Rung::Gap, finding.at(finding.survey.prefix.start));
-        if self.role == LogRole::Follower {
+        let goes_on = fault == Fault::Rot && self.role == LogRole::Leader;
+        if !goes_on {
             self.discard_rest(report);
-            return false;
         }
-        true
+        goes_on
+    }
+
+    /// The end of the segment before is damaged, or there was one in between that is missing.
+    fn missing(&mut self, finding: &Finding<S>, report: &mut RecoveryReport) {
+        let torn = |(_, previous): &(usize, &'a Finding<S>)| {
+            let end = previous.survey.prefix.end;
+            previous.survey.later.dirty_to > end || previous.survey.vouches(end)
+        };
+        let Some((at, previous)) = self.previous.filter(torn) else {
+            report.note(Rung::Gap, finding.at(finding.survey.prefix.start));
+            return;
+        };
+        let own = previous.entry.kind == SegmentKind::Log;
+        if own && self.fates.get(at) == Some(&Fate::Whole) {
+            report.note(Rung::RotSegment, previous.at(previous.survey.prefix.end));
+        }
+        match self.role {
+            LogRole::Leader => {
+                self.fates.get_mut(at).into_iter().for_each(|fate| *fate = Fate::Damaged)
+            }
+            LogRole::Follower => {
+                self.fates.truncate(at);
+                self.expected = Some(previous.first());
+            }
+        }
     }
 
     /// A segment with sound records behind bytes that are none: rungs A with C, or D.

@@ -1,0 +1,9 @@
+//! The log as its callers see it, on a disk in memory.
+
+mod follower;
+mod lookup;
+mod recovery;
+mod retention;
+mod support;
+mod threads;
+mod writer;
