@@ -1,6 +1,6 @@
 //! The engine from outside, over a disk in memory.
 
-// mod conditions;
+mod conditions;
 // mod crash;
 // mod damage;
 mod fixture;
@@ -8,7 +8,7 @@ mod fixture;
 // mod jobs;
 mod limits;
 mod model;
-// mod rollback;
+mod rollback;
 // mod scans;
 // mod settling;
-// mod snapshots;
+mod snapshots;
