@@ -8,7 +8,8 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
-use unison_engine::{EngineOptions, Operation, Write};
+use unison_base::NamespaceName;
+use unison_engine::{EngineOptions, ScanRequest, Write};
 use unison_linux::store::{Durability, Namespace, Store, StoreOptions};
 
 const THREADS: u64 = 4;
@@ -30,7 +31,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         engine,
         tree_cache_bytes: 1 << 20,
     })?;
-    let namespace = store.create(&"default".parse()?)?;
+    let namespace = store.create(&NamespaceName::new("default")?)?;
     let found = (0..THREADS).map(|thread| prove(&namespace, thread)).collect::<Result<Vec<_>, _>>()?;
     say("ready");
     std::thread::scope(|scope| {
@@ -62,7 +63,8 @@ fn say(line: &str) {
 fn prove(namespace: &Namespace, thread: u64) -> Result<u64, Box<dyn std::error::Error>> {
     let prefix = format!("t/{thread}/").into_bytes();
     let mut count = 0;
-    for item in namespace.reader().snapshot().scan(unison_engine::ScanRequest::prefix(&prefix)) {
+    let request = ScanRequest { prefix: &prefix, ..ScanRequest::default() };
+    for item in namespace.reader().snapshot().scan(request)? {
         let item = item?;
         count += 1;
         if item.key != key(thread, count) {
@@ -80,8 +82,7 @@ fn write_for_ever(namespace: &Namespace, thread: u64, mut number: u64) {
     loop {
         number += 1;
         let (key, value) = (key(thread, number), value(thread, number));
-        let write = Write::new(Operation::Put { key: &key, value: &value });
-        if let Err(error) = namespace.write(&write) {
+        if let Err(error) = namespace.write(&Write::put(&key, &value)) {
             say(&format!("failed {thread} {number} {error}"));
             return;
         }

@@ -1,0 +1,125 @@
+//! A follower is a prefix of its leader, byte for byte, whatever happens to the line and to either
+//! node.
+
+mod pair;
+
+use pair::{Edge, Hub, Line, assert_same_bytes};
+use std::collections::BTreeMap;
+use unison_base::prng::Prng;
+use unison_base::{LogId, Lsn};
+use unison_engine::ScanRequest;
+use unison_link::Divergence;
+use unison_node::Stepped;
+use unison_sim::disk::{CrashDisk, Cut};
+
+const LOG: LogId = LogId([7; 16]);
+type Model = BTreeMap<Vec<u8>, Vec<u8>>;
+
+fn write(hub: &mut Hub, model: &mut Model, prng: &mut Prng, count: u64) {
+    for _ in 0..count {
+        let key = format!("key-{}", prng.below(300)).into_bytes();
+        let mut value = vec![0; usize::try_from(prng.below(2_000)).unwrap()];
+        prng.fill(&mut value);
+        hub.put(&key, &value);
+        model.insert(key, value);
+    }
+}
+
+fn assert_state(edge: &Edge, model: &Model) {
+    let snapshot = edge.engine().reader().snapshot();
+    let held: Model = snapshot
+        .scan(ScanRequest::default())
+        .unwrap()
+        .map(|item| item.unwrap())
+        .map(|item| (item.key.clone(), item.value.bytes().unwrap().to_vec()))
+        .collect();
+    assert!(held == *model, "{} keys held, {} expected", held.len(), model.len());
+}
+
+fn any_cut(prng: &mut Prng) -> Cut {
+    Cut::ALL[usize::try_from(prng.below(Cut::ALL.len() as u64)).unwrap()]
+}
+
+#[test]
+fn an_edge_catches_up_then_follows_and_holds_the_same_bytes() {
+    let mut prng = Prng::new(1);
+    let mut model = Model::new();
+    let mut hub = Hub::open(CrashDisk::new(), LOG);
+    write(&mut hub, &mut model, &mut prng, 500);
+    let mut edge = Edge::open(CrashDisk::new(), 1);
+    let mut line = Line::connect(&mut edge, 0, usize::MAX);
+    assert!(line.exchange(&hub, &mut edge, 0));
+    assert_state(&edge, &model);
+    for _ in 0..50 {
+        write(&mut hub, &mut model, &mut prng, 1);
+        assert!(line.exchange(&hub, &mut edge, 0));
+        assert_eq!(edge.engine().applied(), hub.engine.durable());
+    }
+    assert_state(&edge, &model);
+    let compared = assert_same_bytes(&hub, &edge);
+    assert!(compared > 5 * 60_000, "several segments, {compared} bytes");
+}
+
+#[test]
+fn cuts_of_line_and_power_leave_a_prefix_and_then_everything() {
+    let (mut cuts, mut edge_crashes, mut hub_crashes) = (0, 0, 0);
+    for seed in 0..60 {
+        let mut prng = Prng::new(seed);
+        let mut model = Model::new();
+        let mut hub = Hub::open(CrashDisk::new(), LOG);
+        let mut edge = Edge::open(CrashDisk::new(), seed);
+        let mut now_ms = 0;
+        for _ in 0..12 {
+            let count = prng.below(40);
+            write(&mut hub, &mut model, &mut prng, count);
+            now_ms = edge.session.link().reconnect_at().unwrap_or(now_ms).max(now_ms);
+            let allowance = usize::try_from(prng.between(1, 60_000)).unwrap();
+            let mut line = Line::connect(&mut edge, now_ms, allowance);
+            cuts += u32::from(!line.exchange(&hub, &mut edge, now_ms));
+            assert!(edge.engine().durable() <= hub.engine.durable());
+            assert_same_bytes(&hub, &edge);
+            edge.session.link().disconnected(now_ms);
+            if prng.chance(40) {
+                edge_crashes += 1;
+                let before = edge.engine().durable();
+                let cut = any_cut(&mut prng);
+                edge = Edge::open(edge.disk.crash(cut, &mut prng), seed);
+                assert!(edge.engine().durable() >= before, "an acknowledged record is gone");
+                now_ms = 0;
+            }
+            if prng.chance(20) {
+                hub_crashes += 1;
+                let cut = any_cut(&mut prng);
+                hub = Hub::open(hub.disk.crash(cut, &mut prng), LOG);
+            }
+        }
+        now_ms = edge.session.link().reconnect_at().unwrap_or(now_ms).max(now_ms);
+        let mut line = Line::connect(&mut edge, now_ms, usize::MAX);
+        assert!(line.exchange(&hub, &mut edge, now_ms), "seed {seed}");
+        assert_eq!(edge.engine().applied(), hub.engine.durable(), "seed {seed}");
+        assert_state(&edge, &model);
+        assert_same_bytes(&hub, &edge);
+    }
+    println!("60 seeds: {cuts} cut lines, {edge_crashes} edge and {hub_crashes} hub power cuts");
+    assert!(cuts > 100 && edge_crashes > 100 && hub_crashes > 50);
+}
+
+#[test]
+fn a_log_that_was_made_anew_is_noticed_and_the_old_one_set_aside() {
+    let mut prng = Prng::new(3);
+    let mut hub = Hub::open(CrashDisk::new(), LOG);
+    write(&mut hub, &mut Model::new(), &mut prng, 20);
+    let mut edge = Edge::open(CrashDisk::new(), 3);
+    assert!(Line::connect(&mut edge, 0, usize::MAX).exchange(&hub, &mut edge, 0));
+    edge.session.link().disconnected(0);
+
+    let mut model = Model::new();
+    let mut other = Hub::open(CrashDisk::new(), LogId([8; 16]));
+    write(&mut other, &mut model, &mut prng, 10);
+    let now_ms = edge.session.link().reconnect_at().unwrap();
+    assert!(Line::connect(&mut edge, now_ms, usize::MAX).exchange(&other, &mut edge, now_ms));
+    assert!(edge.told.contains(&Stepped::SetAside { namespace: 0, why: Divergence::Log }));
+    assert_eq!(edge.engine().applied(), Lsn(10));
+    assert_state(&edge, &model);
+    assert_same_bytes(&other, &edge);
+}
