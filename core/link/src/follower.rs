@@ -262,9 +262,11 @@ impl<M: Memory, T: Table> Follower<M, T> {
         self.clock(now_ms);
         let now_ms = self.now_ms;
         let Some(slot) = self.slot_mut(namespace) else { return };
-        if slot.appended(durable, applied, now_ms) {
-            self.say(namespace);
+        if !slot.appended(durable, applied, now_ms) {
+            return;
         }
+        self.good_run(namespace);
+        self.say(namespace);
     }
 
     /// The driver could not use the last run: its log still ends at `end`. The records are asked

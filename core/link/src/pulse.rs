@@ -140,7 +140,14 @@ impl Pulse {
         if !self.greeted {
             return self.opened_ms.saturating_add(u64::from(self.timing.handshake_ms));
         }
-        self.heard_ms.saturating_add(SILENT_INTERVALS_MAX * u64::from(self.longest_interval_ms()))
+        self.heard_ms.saturating_add(self.patience_ms())
+    }
+
+    /// Three intervals; until the round trip is known, at least the time of a handshake.
+    fn patience_ms(&self) -> u64 {
+        let intervals_ms = SILENT_INTERVALS_MAX * u64::from(self.longest_interval_ms());
+        let handshake_ms = u64::from(self.timing.handshake_ms);
+        if self.rtt_ms.is_none() { intervals_ms.max(handshake_ms) } else { intervals_ms }
     }
 
     fn longest_interval_ms(&self) -> u32 {
@@ -151,8 +158,7 @@ impl Pulse {
         let (since_ms, bytes) = self.message_since_ms?;
         let slowest = u64::from(self.timing.slowest_bytes_per_second.max(1));
         let transfer_ms = (bytes as u64).saturating_mul(1_000) / slowest;
-        let patience_ms = SILENT_INTERVALS_MAX * u64::from(self.longest_interval_ms());
-        Some(since_ms.saturating_add(patience_ms).saturating_add(transfer_ms))
+        Some(since_ms.saturating_add(self.patience_ms()).saturating_add(transfer_ms))
     }
 
     /// True when the peer has been silent too long.

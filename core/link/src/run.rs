@@ -90,8 +90,8 @@ pub enum RunFault {
         /// Frames that came.
         found: u32,
     },
-    /// No log has such a segment.
-    #[error("segment {segment} cannot be")]
+    /// No log has such a segment, or such a one behind it.
+    #[error("no log goes on from segment {segment} like that")]
     Bounds {
         /// The segment.
         segment: SegmentId,
@@ -237,8 +237,8 @@ impl Walk<'_> {
 /// What a Seal means for a log that ends at `end`: `Some` is the new end, `None` a repeated Seal.
 pub(crate) fn check_seal(seal: &SealRange, end: &LogEnd) -> Result<Option<LogEnd>, RunFault> {
     let found = Position { segment: seal.segment, offset: seal.offset };
-    if seal.next_segment_bytes > SEGMENT_BYTES_MAX {
-        return Err(RunFault::Bounds { segment: seal.segment.next() });
+    if seal.segment == SegmentId(0) || seal.next_segment_bytes > SEGMENT_BYTES_MAX {
+        return Err(RunFault::Bounds { segment: seal.segment });
     }
     if found.segment < end.next.segment {
         return Ok(None);

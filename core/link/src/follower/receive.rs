@@ -167,6 +167,7 @@ impl<M: Memory, T: Table> Follower<M, T> {
             Outcome::Serve(served) => {
                 slot.served(&served, now_ms);
                 self.ask_again.reset();
+                self.say(namespace);
                 Step::Event(FollowerEvent::Welcome { namespace, served })
             }
             Outcome::Refused { reason, detail } => {
@@ -276,7 +277,6 @@ impl<M: Memory, T: Table> Follower<M, T> {
             return Step::Quiet;
         };
         slot.handed_out(end, bytes as u64);
-        self.good_run(namespace);
         self.counters.runs += 1;
         self.counters.run_bytes += u64::from(range.bytes);
         self.counters.records += u64::from(range.count);

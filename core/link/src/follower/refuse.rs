@@ -26,7 +26,7 @@ impl<M: Memory, T: Table> Follower<M, T> {
         }
     }
 
-    /// A run was good: the next trouble starts counting anew.
+    /// A run is in the log: the next trouble starts counting anew.
     pub(super) fn good_run(&mut self, number: u32) {
         let Some(slot) = self.slot_mut(number) else { return };
         if slot.bad_in_row > 0 {

@@ -170,6 +170,7 @@ impl Slot {
         ask == self.ask && !self.ask_due && !matches!(self.standing, Standing::Diverged(_))
     }
 
+    /// The leader learns at once what is durable here: the cursor may be ahead of it.
     pub(super) fn served(&mut self, served: &Served, now_ms: u64) {
         self.standing = Standing::Following;
         self.end.cursor.log = served.log;
@@ -178,6 +179,7 @@ impl Slot {
         self.taken_bytes = 0;
         self.mark = None;
         self.beat_due = true;
+        self.ack_due = true;
         self.note_sync(now_ms);
     }
 
@@ -220,7 +222,7 @@ impl Slot {
         self.end = end;
     }
 
-    /// Takes the driver's word; true when there is something to acknowledge.
+    /// Takes the driver's word; true when it got on.
     pub(super) fn appended(&mut self, durable: Lsn, applied: Lsn, now_ms: u64) -> bool {
         let durable = durable.min(self.end.cursor.lsn);
         let applied = applied.min(self.end.cursor.lsn);
@@ -231,7 +233,7 @@ impl Slot {
         self.settle();
         self.note_sync(now_ms);
         self.ack_due |= moved && self.is_following();
-        self.ack_due
+        moved
     }
 
     /// Frees window bytes for what is durable.

@@ -60,7 +60,7 @@ impl Served {
             answer_queued: false,
             sent: want.cursor.lsn,
             durable: Lsn::ZERO,
-            acked_durable: want.cursor.lsn,
+            acked_durable: Lsn::ZERO,
             acked_applied: Lsn::ZERO,
             sent_bytes: 0,
             taken_bytes: 0,

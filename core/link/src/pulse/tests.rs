@@ -9,6 +9,7 @@ fn beat(time_ms: u64, echo: Option<Echo>, interval_ms: u32) -> Beat {
 fn greeted() -> Pulse {
     let mut pulse = Pulse::new(Timing::default(), 1_000);
     pulse.greeted(5_000, 1_000);
+    pulse.beat_heard(&beat(1, Some(Echo { time_ms: 1_000, held_ms: 0 }), 5_000), 1_000);
     pulse
 }
 
@@ -36,7 +37,7 @@ fn the_round_trip_leaves_out_what_the_peer_held_and_stretches_the_interval() {
     let mut pulse = greeted();
     assert_eq!(pulse.interval_ms(), 5_000);
     let echo = Echo { time_ms: 10_000, held_ms: 500 };
-    pulse.beat_heard(&beat(1, Some(echo), 5_000), 14_500);
+    pulse.beat_heard(&beat(1, Some(echo), 5_000), 42_500);
     assert_eq!(pulse.rtt_ms(), Some(4_000));
     assert_eq!(pulse.interval_ms(), 8_000);
     let hostile = Echo { time_ms: 0, held_ms: 0 };
@@ -56,6 +57,14 @@ fn a_message_that_never_ends_is_noticed() {
     assert!(pulse.is_stalled(18_000));
     pulse.message_done();
     assert!(!pulse.is_stalled(18_000));
+}
+
+#[test]
+fn patience_is_longer_until_the_round_trip_is_known() {
+    let mut pulse = Pulse::new(Timing { beat_ms: 200, ..Timing::default() }, 1_000);
+    pulse.greeted(200, 1_000);
+    assert!(!pulse.is_dead(20_999));
+    assert!(pulse.is_dead(21_000));
 }
 
 #[test]

@@ -136,6 +136,8 @@ fn seals_end_a_segment_once() {
     assert_eq!(check_seal(&seal, &after), Ok(None));
     let early = SealRange { offset: seal.offset + 8, ..seal };
     assert!(matches!(check_seal(&early, &end), Err(RunFault::Place { .. })));
+    let nothing = SealRange { segment: SegmentId(0), offset: 0, ..seal };
+    assert!(matches!(check_seal(&nothing, &LogEnd::empty(LOG)), Err(RunFault::Bounds { .. })));
     let huge = SealRange { next_segment_bytes: u64::MAX, ..seal };
     assert!(matches!(check_seal(&huge, &end), Err(RunFault::Bounds { .. })));
 }
