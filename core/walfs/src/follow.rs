@@ -10,7 +10,6 @@ use crate::table::{Extent, Pin, frame_bytes_at};
 use crate::window::CHUNK_BYTES;
 use alloc::sync::Arc;
 use alloc::vec;
-use alloc::vec::Vec;
 use unison_base::atomic::Ordering;
 use unison_base::frame::Frames;
 use unison_base::limits::SEGMENT_BYTES_MAX;
@@ -201,17 +200,18 @@ impl<S: SegmentStore> Log<S> {
 
     /// The active segment's file lost part of its room: its frames move to one of the right size.
     fn widen(&mut self, segment_bytes: u64) -> Result<(), RunError> {
-        let Some(active) = self.active.take() else { return Ok(()) };
-        let (end, count) = (active.extent.end(), active.extent.count());
-        let split = Split { extent: active.extent, end, count };
-        self.lower_to(split.extent.first.prev());
+        let Some(active) = &self.active else { return Ok(()) };
+        let extent = Arc::clone(&active.extent);
+        let split = Split { end: extent.end(), count: extent.count(), extent };
+        self.drop_above(split.extent.first.prev())?;
         Ok(self.carry_over(&split, segment_bytes)?)
     }
 
     /// Sets everything above `lsn` aside, where it stays on the medium, and goes on behind `lsn`.
     ///
     /// # Errors
-    /// See [`CutError`]; the log may end earlier than asked, never later.
+    /// See [`CutError`]. The log may then end anywhere between; a part that should stay may have to
+    /// be fetched again, and what is above `lsn` still may be cut by asking again.
     pub fn cut_after(&mut self, lsn: Lsn, now_ns: u64) -> Result<(), CutError> {
         match self.ready() {
             Err(RunError::Poisoned) => return Err(CutError::Poisoned),
@@ -224,7 +224,7 @@ impl<S: SegmentStore> Log<S> {
         }
         let split = self.split_at(lsn)?;
         let kept = split.as_ref().map_or(lsn, |split| split.extent.first.prev());
-        self.drop_above(kept, split.as_ref().map(|split| split.extent.segment.id))?;
+        self.drop_above(kept)?;
         if let Some(split) = split {
             let size = split.extent.segment.size;
             self.carry_over(&split, size)?;
@@ -247,17 +247,14 @@ impl<S: SegmentStore> Log<S> {
         Ok(Some(Split { extent, end, count }))
     }
 
-    /// Sets segments above `kept` aside, the newest first. The one to be split keeps its role yet.
-    fn drop_above(&mut self, kept: Lsn, split: Option<SegmentId>) -> Result<(), CutError> {
+    /// Sets segments above `kept` aside, the newest first, each before the log lets go of it.
+    fn drop_above(&mut self, kept: Lsn) -> Result<(), IoError> {
         let table = self.shared.table.load();
         let first = table.extents.partition_point(|extent| extent.first <= kept);
-        let above: Vec<_> = table.extents.get(first..).unwrap_or_default().to_vec();
-        self.active = None;
-        for extent in above.iter().rev() {
+        for extent in table.extents.get(first..).unwrap_or_default().iter().rev() {
+            self.discard(extent)?;
+            self.active = None;
             self.lower_to(extent.first.prev());
-            if Some(extent.segment.id) != split {
-                self.discard(extent)?;
-            }
         }
         self.lower_to(kept);
         Ok(())
@@ -266,17 +263,18 @@ impl<S: SegmentStore> Log<S> {
     fn discard(&self, extent: &Extent<S>) -> Result<(), IoError> {
         let segment = &extent.segment;
         if segment.kind() == SegmentKind::Log {
-            self.mark_discarded(extent)?;
+            let file = segment.file(&self.shared.store)?;
             self.shared.store.set_kind(segment.id, SegmentKind::Log, SegmentKind::Aside)?;
             segment.set_kind(SegmentKind::Aside);
+            self.mark_discarded(&file, extent);
         }
         self.shared.change(|table| table.add_aside(Arc::clone(segment)));
         Ok(())
     }
 
-    /// So that no later opening takes it for part of the history.
-    fn mark_discarded(&self, extent: &Extent<S>) -> Result<(), IoError> {
-        let file = extent.segment.file(&self.shared.store)?;
+    /// So that no later opening takes it for part of the history. Its number and LSNs say so too,
+    /// so this may fail.
+    fn mark_discarded(&self, file: &S::File, extent: &Extent<S>) {
         let header = SegmentHeader {
             flags: FLAG_DISCARDED,
             write_offset: extent.end(),
@@ -284,7 +282,7 @@ impl<S: SegmentStore> Log<S> {
             first_lsn: extent.first,
             ..SegmentHeader::empty(self.now_ns)
         };
-        file.write_at(0, &header.encode())
+        let _ = file.write_at(0, &header.encode());
     }
 
     /// Lets the log end at `lsn`, the end of a segment.
@@ -298,12 +296,11 @@ impl<S: SegmentStore> Log<S> {
         self.shared.cuts.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Sets a segment aside and makes a new one of the same number from the frames to keep. They are
-    /// durable then.
+    /// Makes a segment from the frames to keep of one that was set aside, with the same number. They
+    /// are durable then.
     fn carry_over(&mut self, split: &Split<S>, size: u64) -> Result<(), IoError> {
         let Split { extent, end, count } = split;
         let source = extent.segment.file(&self.shared.store)?;
-        self.discard(extent)?;
         let prepared = self.make_named(extent.segment.id, size)?;
         let mut active: Active<S> = prepared.into_active(extent.first);
         copy(&*source, &*active.file, *end)?;

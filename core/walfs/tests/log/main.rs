@@ -1,5 +1,7 @@
 //! The log as its callers see it, on a disk in memory.
 
+mod crash;
+mod faults;
 mod follower;
 mod lookup;
 mod recovery;
