@@ -23,7 +23,6 @@ pub struct FlushJob<S: SegmentStore> {
     log: LogReader<S>,
     ticket: SyncTicket<S>,
     memtable: Arc<Memtable>,
-    before: Checkpoint,
     hlc: Hlc,
     inline_value_bytes: usize,
     token: Arc<()>,
@@ -42,23 +41,17 @@ pub struct FlushResult<S: SegmentStore> {
 /// A committed flush.
 pub(super) struct Flushed {
     pub(super) view: TreeView,
-    pub(super) changed: LiveBytes,
+    pub(super) live: LiveBytes,
     pub(super) keys: u64,
 }
 
 impl<S: SegmentStore> FlushJob<S> {
-    pub(super) fn new(
-        engine: &Engine<S>,
-        memtable: Arc<Memtable>,
-        before: &Checkpoint,
-        token: Arc<()>,
-    ) -> Self {
+    pub(super) fn new(engine: &Engine<S>, memtable: Arc<Memtable>, token: Arc<()>) -> Self {
         Self {
             tree: engine.tree.clone(),
             log: engine.log.reader(),
             ticket: engine.log.sync_ticket(),
             memtable,
-            before: *before,
             hlc: engine.clock.last(),
             inline_value_bytes: engine.options.inline_value_bytes,
             token,
@@ -73,10 +66,10 @@ impl<S: SegmentStore> FlushJob<S> {
 
     /// Syncs the log as far as the memtable reaches, then writes the tree in one transaction.
     pub fn run(self) -> FlushResult<S> {
-        let Self { tree, log, ticket, memtable, before, hlc, inline_value_bytes, token } = self;
+        let Self { tree, log, ticket, memtable, hlc, inline_value_bytes, token } = self;
         let outcome = (log.durable() < memtable.last()).then(|| ticket.run());
         let synced = outcome.is_none_or(|outcome| outcome.is_ok());
-        let work = Work { tree, log, memtable, before, hlc, inline_value_bytes };
+        let work = Work { tree, log, memtable, hlc, inline_value_bytes };
         // The outcome itself tells the engine why; without a sync the tree is left alone.
         let flushed = if synced { work.write() } else { Err(FlushError::NotSynced) };
         let _memtable = work.memtable;
@@ -88,7 +81,6 @@ struct Work<S: SegmentStore> {
     tree: Tree,
     log: LogReader<S>,
     memtable: Arc<Memtable>,
-    before: Checkpoint,
     hlc: Hlc,
     inline_value_bytes: usize,
 }
@@ -96,12 +88,20 @@ struct Work<S: SegmentStore> {
 impl<S: SegmentStore> Work<S> {
     fn write(&self) -> Result<Flushed, FlushError> {
         let transaction = self.tree.begin_write()?;
-        let mut tree = TreeWrite::new(&transaction, self.before.keys)?;
-        let flushed = self.write_data(&mut tree)?;
-        let checkpoint = self.checkpoint(tree.keys())?;
-        let changed = tree.finish(&checkpoint)?;
+        let mut tree = TreeWrite::new(&transaction)?;
+        if tree.checkpoint().lsn >= self.memtable.last() {
+            // Flushed before, by a job whose result was lost.
+            return self.flushed(0);
+        }
+        let keys = self.write_data(&mut tree)?;
+        let checkpoint = self.checkpoint(tree.checkpoint())?;
+        tree.finish(&checkpoint)?;
         transaction.commit().map_err(TreeError::from)?;
-        Ok(Flushed { view: self.tree.view()?, changed, keys: flushed })
+        self.flushed(keys)
+    }
+
+    fn flushed(&self, keys: u64) -> Result<Flushed, FlushError> {
+        Ok(Flushed { view: self.tree.view()?, live: self.tree.live_bytes()?, keys })
     }
 
     /// Newest version of every key, in key order. Returns how many.
@@ -139,7 +139,7 @@ impl<S: SegmentStore> Work<S> {
         slice(&self.log, location).and_then(|bytes| checked(location, bytes)).ok()
     }
 
-    fn checkpoint(&self, keys: u64) -> Result<Checkpoint, FlushError> {
+    fn checkpoint(&self, before: Checkpoint) -> Result<Checkpoint, FlushError> {
         let lsn = self.memtable.last();
         let located = self.log.locate(lsn).map_err(ReadError::from)?;
         Ok(Checkpoint {
@@ -147,8 +147,8 @@ impl<S: SegmentStore> Work<S> {
             position: located.position,
             crc: located.crc,
             hlc: self.hlc,
-            keys,
-            skipped: self.before.skipped.saturating_add(self.memtable.skipped()),
+            keys: before.keys,
+            skipped: before.skipped.saturating_add(self.memtable.skipped()),
         })
     }
 }

@@ -41,7 +41,7 @@ impl<S: SegmentStore> Engine<S> {
         let view = self.shared.view.load();
         let memtable = Arc::clone(view.frozen.last()?);
         let token = self.take_job_slot()?;
-        Some(FlushJob::new(self, memtable, &view.tree.checkpoint, token))
+        Some(FlushJob::new(self, memtable, token))
     }
 
     /// As [`flush_job`](Self::flush_job), due or not; `None` too when memory holds nothing that the
@@ -67,7 +67,7 @@ impl<S: SegmentStore> Engine<S> {
         let tree = result.flushed?;
         let lsn: Lsn = tree.view.checkpoint.lsn;
         self.publish(lsn);
-        self.take_live(tree.changed);
+        self.live = tree.live;
         self.counters.flushes += 1;
         self.counters.flushed_keys = self.counters.flushed_keys.saturating_add(tree.keys);
         let view = self.shared.view.load();
@@ -77,16 +77,5 @@ impl<S: SegmentStore> Engine<S> {
         let next = View { active: Arc::clone(&view.active), frozen, tree: Arc::new(tree.view) };
         let before = self.replace_view(next);
         Ok(Released { _view: before, _memtable: memtable })
-    }
-
-    /// Takes note of how many bytes the tree points to in segments whose number changed.
-    pub(crate) fn take_live(&mut self, changed: crate::tree::LiveBytes) {
-        for (segment, bytes) in changed {
-            if bytes == 0 {
-                self.live.remove(&segment);
-            } else {
-                self.live.insert(segment, bytes);
-            }
-        }
     }
 }

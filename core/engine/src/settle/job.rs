@@ -5,7 +5,7 @@ use crate::errors::{SettleError, TreeError};
 use crate::memtable::Location;
 use crate::read::{checked, slice};
 use crate::records::{Kind, decode, key_values};
-use crate::tree::{Checkpoint, LiveBytes, Tree, TreeEntry, TreeValue, TreeView, TreeWrite};
+use crate::tree::{LiveBytes, Tree, TreeEntry, TreeValue, TreeView, TreeWrite};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -26,7 +26,6 @@ pub struct SettleJob<S: SegmentStore> {
     tree: Tree,
     log: LogReader<S>,
     segment: SegmentId,
-    checkpoint: Checkpoint,
     budget: u64,
     token: Arc<()>,
 }
@@ -43,7 +42,7 @@ pub struct SettleResult<S: SegmentStore> {
 /// A committed settling.
 pub(super) struct Settled {
     pub(super) view: TreeView,
-    pub(super) changed: LiveBytes,
+    pub(super) live: LiveBytes,
     pub(super) values: u64,
 }
 
@@ -72,17 +71,11 @@ fn cost(key: &[u8], location: &Location) -> u64 {
 }
 
 impl<S: SegmentStore> SettleJob<S> {
-    pub(super) fn new(
-        engine: &Engine<S>,
-        segment: SegmentId,
-        checkpoint: Checkpoint,
-        token: Arc<()>,
-    ) -> Self {
+    pub(super) fn new(engine: &Engine<S>, segment: SegmentId, token: Arc<()>) -> Self {
         Self {
             tree: engine.tree.clone(),
             log: engine.log.reader(),
             segment,
-            checkpoint,
             budget: engine.options.settle_job_bytes,
             token,
         }
@@ -105,11 +98,12 @@ impl<S: SegmentStore> SettleJob<S> {
         let view = self.tree.view()?;
         let batch = self.live_values(&view)?;
         let transaction = self.tree.begin_write()?;
-        let mut tree = TreeWrite::new(&transaction, self.checkpoint.keys)?;
+        let mut tree = TreeWrite::new(&transaction)?;
+        let checkpoint = tree.checkpoint();
         let values = self.copy(&batch, &mut tree)?;
-        let changed = tree.finish(&self.checkpoint)?;
+        tree.finish(&checkpoint)?;
         transaction.commit().map_err(TreeError::from)?;
-        Ok(Settled { view: self.tree.view()?, changed, values })
+        Ok(Settled { view: self.tree.view()?, live: self.tree.live_bytes()?, values })
     }
 
     /// Walks the segment's frames.

@@ -48,8 +48,7 @@ impl<S: SegmentStore> Engine<S> {
     pub fn settle_job(&mut self) -> Option<SettleJob<S>> {
         let segment = self.settle_candidate()?;
         let token = self.take_job_slot()?;
-        let checkpoint = self.shared.view.with(|view| view.tree.checkpoint);
-        Some(SettleJob::new(self, segment, checkpoint, token))
+        Some(SettleJob::new(self, segment, token))
     }
 
     fn settle_candidate(&self) -> Option<SegmentId> {
@@ -74,18 +73,17 @@ impl<S: SegmentStore> Engine<S> {
     /// The settling failed; everything is as before.
     pub fn settled(&mut self, result: SettleResult<S>) -> Result<(), SettleError> {
         let settled = match result.settled {
-            Ok(settled) if settled.values > 0 => settled,
-            // Nothing of it can be read or found any more: the others come first from now on.
-            Ok(_) => {
-                self.pass_over(result.segment);
-                return Ok(());
-            }
+            Ok(settled) => settled,
             Err(error) => {
                 self.pass_over(result.segment);
                 return Err(error);
             }
         };
-        self.take_live(settled.changed);
+        self.live = settled.live;
+        if settled.values == 0 {
+            // Nothing of it can be read or found any more: the others come first from now on.
+            self.pass_over(result.segment);
+        }
         self.counters.settled_values = self.counters.settled_values.saturating_add(settled.values);
         let view = self.shared.view.load();
         let (active, frozen) = (Arc::clone(&view.active), view.frozen.clone());

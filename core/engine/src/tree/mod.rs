@@ -48,10 +48,7 @@ impl Tree {
         let Some(meta) = existing(transaction.open_table(META))? else {
             return Ok(TreeView { data: None, checkpoint: Checkpoint::default() });
         };
-        let checkpoint = match meta.get(CHECKPOINT_KEY)? {
-            Some(row) => decoded(row.value())?,
-            None => Checkpoint::default(),
-        };
+        let checkpoint = checkpoint_of(&meta)?;
         Ok(TreeView { data: existing(transaction.open_table(DATA))?, checkpoint })
     }
 
@@ -77,8 +74,11 @@ impl Tree {
     }
 }
 
-fn decoded(row: &[u8]) -> Result<Checkpoint, TreeError> {
-    Checkpoint::decode(row).map_err(|version| match version {
+fn checkpoint_of(
+    meta: &impl ReadableTable<&'static str, &'static [u8]>,
+) -> Result<Checkpoint, TreeError> {
+    let Some(row) = meta.get(CHECKPOINT_KEY)? else { return Ok(Checkpoint::default()) };
+    Checkpoint::decode(row.value()).map_err(|version| match version {
         Some(found) => TreeError::Version { found },
         None => TreeError::Corrupt { table: TreeTable::Meta },
     })

@@ -1,6 +1,6 @@
 //! One write transaction: entries in key order, what died by them, and the checkpoint.
 
-use super::{CHECKPOINT_KEY, Checkpoint, DATA, LiveBytes, META, SEGMENTS, TreeEntry};
+use super::{CHECKPOINT_KEY, Checkpoint, DATA, META, SEGMENTS, TreeEntry, checkpoint_of};
 use crate::errors::{TreeError, TreeTable};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -13,21 +13,21 @@ type DataTable<'t> = Table<'t, &'static [u8], &'static [u8]>;
 pub(crate) struct TreeWrite<'t> {
     transaction: &'t WriteTransaction,
     data: DataTable<'t>,
-    keys: u64,
+    checkpoint: Checkpoint,
     live: BTreeMap<SegmentId, i64>,
     encoded: Vec<u8>,
 }
 
 impl<'t> TreeWrite<'t> {
-    /// `keys`: how many the tree holds before.
-    pub(crate) fn new(transaction: &'t WriteTransaction, keys: u64) -> Result<Self, TreeError> {
+    pub(crate) fn new(transaction: &'t WriteTransaction) -> Result<Self, TreeError> {
+        let checkpoint = checkpoint_of(&transaction.open_table(META)?)?;
         let data = transaction.open_table(DATA)?;
-        Ok(Self { transaction, data, keys, live: BTreeMap::new(), encoded: Vec::new() })
+        Ok(Self { transaction, data, checkpoint, live: BTreeMap::new(), encoded: Vec::new() })
     }
 
-    /// Keys in the tree as it now is.
-    pub(crate) fn keys(&self) -> u64 {
-        self.keys
+    /// What the tree stood for when this transaction began, with the keys that it now has.
+    pub(crate) fn checkpoint(&self) -> Checkpoint {
+        self.checkpoint
     }
 
     /// Sets the entry of a key.
@@ -37,7 +37,8 @@ impl<'t> TreeWrite<'t> {
             Some(old) => Some(live_of(old.value())?),
             None => None,
         };
-        self.keys = self.keys.saturating_add(u64::from(replaced.is_none()));
+        let added = u64::from(replaced.is_none());
+        self.checkpoint.keys = self.checkpoint.keys.saturating_add(added);
         self.account(entry.live(), 1);
         self.account(replaced.flatten(), -1);
         Ok(())
@@ -49,7 +50,7 @@ impl<'t> TreeWrite<'t> {
             Some(old) => live_of(old.value())?,
             None => return Ok(()),
         };
-        self.keys = self.keys.saturating_sub(1);
+        self.checkpoint.keys = self.checkpoint.keys.saturating_sub(1);
         self.account(removed, -1);
         Ok(())
     }
@@ -63,11 +64,9 @@ impl<'t> TreeWrite<'t> {
         }
     }
 
-    /// Writes the books. Returns the live bytes of every segment whose number changed; the caller
-    /// commits.
-    pub(crate) fn finish(self, checkpoint: &Checkpoint) -> Result<LiveBytes, TreeError> {
+    /// Writes the books; the caller commits.
+    pub(crate) fn finish(self, checkpoint: &Checkpoint) -> Result<(), TreeError> {
         let mut segments = self.transaction.open_table(SEGMENTS)?;
-        let mut changed = LiveBytes::new();
         for (segment, change) in self.live {
             let before = segments.get(segment.0)?.map_or(0, |bytes| bytes.value());
             let after = before.saturating_add_signed(change);
@@ -76,11 +75,10 @@ impl<'t> TreeWrite<'t> {
             } else {
                 segments.insert(segment.0, after)?;
             }
-            changed.insert(segment, after);
         }
         let mut meta = self.transaction.open_table(META)?;
         meta.insert(CHECKPOINT_KEY, checkpoint.encode().as_slice())?;
-        Ok(changed)
+        Ok(())
     }
 }
 

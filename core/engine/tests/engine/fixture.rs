@@ -1,5 +1,6 @@
 //! An engine on a disk in memory.
 
+use redb::{DatabaseError, StorageBackend, StorageError};
 use std::sync::Arc;
 use unison_base::Lsn;
 use unison_base::limits::SEGMENT_BYTES_MIN;
@@ -37,7 +38,14 @@ pub(crate) fn try_open(
 ) -> Result<(Sim, OpenReport), EngineOpenError> {
     let mut builder = redb::Database::builder();
     builder.set_cache_size(1 << 20);
-    let tree = builder.create_with_backend(disk.tree("ns")).expect("a tree");
+    let mut tree = builder.create_with_backend(disk.tree("ns"));
+    if let Err(DatabaseError::Storage(StorageError::Io(_))) = tree {
+        // The power went while redb made the file: it writes its magic number last. Nothing was
+        // ever in it, and an owner of such a file begins anew.
+        disk.tree("ns").set_len(0).expect("an empty file");
+        tree = builder.create_with_backend(disk.tree("ns"));
+    }
+    let tree = tree.expect("a tree");
     Engine::open(Arc::new(disk.store("ns")), tree, options, NOW_MS)
 }
 

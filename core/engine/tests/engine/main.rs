@@ -1,14 +1,14 @@
 //! The engine from outside, over a disk in memory.
 
 mod conditions;
-// mod crash;
+mod crash;
 // mod damage;
 mod fixture;
 // mod follow;
-// mod jobs;
+mod jobs;
 mod limits;
 mod model;
 mod rollback;
-// mod scans;
+mod scans;
 // mod settling;
 mod snapshots;
