@@ -1,6 +1,7 @@
 //! The log as its callers see it, on a disk in memory.
 
 mod crash;
+mod damage;
 mod faults;
 mod follower;
 mod lookup;
