@@ -71,7 +71,8 @@ impl<S: SegmentStore> Engine<S> {
     }
 
     /// Sets aside everything above `lsn`, which another history than the leader's has written.
-    /// Snapshots that are held keep what they saw.
+    /// Snapshots that are held keep their keys, and every value at or below `lsn`; reading one above
+    /// fails once its place has been written anew.
     ///
     /// # Errors
     /// [`CutError::BelowCheckpoint`] when the tree holds what should go; what the log says.

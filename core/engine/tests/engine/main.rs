@@ -2,13 +2,12 @@
 
 mod conditions;
 mod crash;
-// mod damage;
+mod damage;
 mod fixture;
-// mod follow;
+mod follow;
 mod jobs;
 mod limits;
 mod model;
 mod rollback;
 mod scans;
-// mod settling;
 mod snapshots;
