@@ -12,6 +12,44 @@
 //! Nothing queues up inside: what has to be said is derived from state when the line can take it,
 //! and received bytes stay in one bounded buffer until the driver has taken the event they make.
 //!
+//! A handshake, in memory instead of over a connection:
+//!
+//! ```
+//! # #[cfg(feature = "alloc")] {
+//! use unison_base::{LogId, NamespaceName};
+//! use unison_link::*;
+//!
+//! let config = FollowerConfig {
+//!     node: "edge-1".try_into().unwrap(),
+//!     token: Token::default(),
+//!     role: Role::Replica,
+//!     window_bytes: 4 << 20,
+//!     run_bytes_max: 16 << 20,
+//!     timing: Timing::default(),
+//! };
+//! let mut follower = HeapFollower::new(config, vec![0; 64 << 10], Vec::new(), 42, 0).unwrap();
+//! let name = NamespaceName::new("default").unwrap();
+//! let number = follower.follow(name.clone(), LogEnd::empty(LogId::default())).unwrap();
+//! let mut leader = Leader::new(LeaderConfig::new("hub".try_into().unwrap()), 0);
+//!
+//! let mut line = [0; TRANSMIT_BYTES_MIN];
+//! follower.connected(0);
+//! let bytes = follower.poll_transmit(0, &mut line);
+//! leader.handle_bytes(&line[..bytes], 0);
+//! assert!(matches!(leader.poll_event(), Some(LeaderEvent::Hello { node: "edge-1", .. })));
+//! leader.accept();
+//! let cursor = Cursor::default();
+//! assert_eq!(leader.poll_event(), Some(LeaderEvent::Follow { namespace: number, name, cursor }));
+//! leader.answer(number, Answer::Refuse(Refusal::UnknownNamespace));
+//!
+//! let Transmit::Bytes(bytes) = leader.poll_transmit(0, &mut line) else { panic!() };
+//! follower.handle_bytes(&line[..bytes], 0);
+//! assert_eq!(follower.poll_event(), Some(FollowerEvent::Greeted { protocol: 1 }));
+//! let reason = Refusal::UnknownNamespace;
+//! assert_eq!(follower.poll_event(), Some(FollowerEvent::Waiting { namespace: number, reason }));
+//! # }
+//! ```
+//!
 //! The byte format is in `schemas/link.md`. Without the `alloc` feature there is the codec and a
 //! [`Follower`] on the caller's buffers.
 

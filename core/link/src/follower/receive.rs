@@ -6,7 +6,7 @@ use super::{Follower, Phase};
 use crate::close::CloseReason;
 use crate::inbox::{Memory, Next};
 use crate::messages::{AnswerItem, Beat, BeatItem, Bye, NodeId, Outcome, Run, Seal, Welcome};
-use crate::reason::Refusal;
+use crate::reason::{Divergence, Refusal};
 use crate::run::{self, RunFault, RunRange, SealRange};
 use crate::wire::{Kind, PROTOCOL_MAX, PROTOCOL_MIN, Reader, WireError};
 
@@ -164,6 +164,9 @@ impl<M: Memory, T: Table> Follower<M, T> {
             return Step::Quiet;
         };
         match item.outcome {
+            Outcome::Serve(served) if slot.is_of_another_log(served.log) => {
+                self.not_served(namespace, Refusal::Diverged(Divergence::Log))
+            }
             Outcome::Serve(served) => {
                 slot.served(&served, now_ms);
                 self.ask_again.reset();
@@ -171,27 +174,30 @@ impl<M: Memory, T: Table> Follower<M, T> {
                 Step::Event(FollowerEvent::Welcome { namespace, served })
             }
             Outcome::Refused { reason, detail } => {
-                let before = slot.standing();
-                slot.not_served(Refusal::decode(reason, detail));
-                let after = slot.standing();
-                self.refused_by_leader(namespace, before, after)
+                self.not_served(namespace, Refusal::decode(reason, detail))
             }
         }
     }
 
-    fn refused_by_leader(&mut self, namespace: u32, before: Standing, after: Standing) -> Step {
-        if let Standing::Diverged(why) = after {
-            return Step::Event(FollowerEvent::Diverged { namespace, why });
+    fn not_served(&mut self, namespace: u32, refusal: Refusal) -> Step {
+        let Some(slot) = self.slot_mut(namespace) else { return Step::Quiet };
+        let before = slot.standing();
+        slot.not_served(refusal);
+        match slot.standing() {
+            Standing::Diverged(why) => Step::Event(FollowerEvent::Diverged { namespace, why }),
+            after => {
+                self.ask_again_later();
+                let news = Step::Event(FollowerEvent::Waiting { namespace, reason: refusal });
+                if after == before { Step::Quiet } else { news }
+            }
         }
+    }
+
+    /// One timer serves all namespaces that wait.
+    fn ask_again_later(&mut self) {
         if self.ask_again_at_ms.is_none() {
             let wait_ms = self.ask_again.next_ms(&mut self.prng);
             self.ask_again_at_ms = Some(self.now_ms.saturating_add(wait_ms));
-        }
-        match after {
-            Standing::Waiting(reason) if after != before => {
-                Step::Event(FollowerEvent::Waiting { namespace, reason })
-            }
-            _ => Step::Quiet,
         }
     }
 

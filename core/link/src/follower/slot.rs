@@ -3,7 +3,7 @@
 use crate::cursor::LogEnd;
 use crate::messages::Served;
 use crate::reason::{Divergence, Refusal};
-use unison_base::{Lsn, NamespaceName};
+use unison_base::{LogId, Lsn, NamespaceName};
 
 /// One [`Slot`] per namespace: a `Vec`, or a fixed number of them.
 pub trait Table: AsRef<[Slot]> + AsMut<[Slot]> {
@@ -168,6 +168,11 @@ impl Slot {
     /// True when an answer to request `ask` is the one waited for, or a later word on it.
     pub(super) const fn expects(&self, ask: u32) -> bool {
         ask == self.ask && !self.ask_due && !matches!(self.standing, Standing::Diverged(_))
+    }
+
+    /// True when records of `log` must not follow what is here.
+    pub(super) fn is_of_another_log(&self, log: LogId) -> bool {
+        self.end.cursor.lsn != Lsn::ZERO && self.end.cursor.log != log
     }
 
     /// The leader learns at once what is durable here: the cursor may be ahead of it.

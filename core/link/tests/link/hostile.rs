@@ -26,7 +26,7 @@ fn world() -> World {
 }
 
 /// What goes both ways until all is there and two beats have passed: down, then up.
-fn tapes() -> (Vec<u8>, Vec<u8>) {
+pub(crate) fn tapes() -> (Vec<u8>, Vec<u8>) {
     let mut world = world();
     world.fates.push_back(Fate { record: true, ..Fate::default() });
     world.run_for(6_000);
@@ -35,23 +35,35 @@ fn tapes() -> (Vec<u8>, Vec<u8>) {
     (connection.down.tape.unwrap(), connection.up.tape.unwrap())
 }
 
+/// The messages of a tape, each with its place.
+pub(crate) fn messages(tape: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let length = tape.get(at..at + 4)?;
+        let bytes = 4 + u32::from_le_bytes(length.try_into().unwrap()) as usize;
+        let message = (at, &tape[at..at + bytes]);
+        at += bytes;
+        Some(message)
+    })
+}
+
 /// A follower that has just said Hello, and one that has heard nothing yet.
-fn listening() -> World {
+pub(crate) fn listening() -> World {
     let mut world = world();
     world.follower.connected(world.now_ms);
     world.follower.poll_transmit(world.now_ms, &mut [0; 2_048]);
     world
 }
 
-fn assert_nothing_wrong(world: &World, case: &str) {
+pub(crate) fn assert_nothing_wrong(world: &World, case: &str) {
     for (log, name) in world.follower_logs.iter().zip(["a", "b"]) {
         assert!(log.is_prefix_of(&world.leader_logs[name]), "{case}");
     }
 }
 
-fn follower_hears(fresh: &World, bytes: &[u8], case: &str) -> World {
+pub(crate) fn follower_hears(fresh: &World, bytes: &[u8], case: &str) -> World {
     let mut world = fresh.clone();
-    world.to_follower(bytes);
+    world.deliver_down(bytes);
     let mut out = [0; 2_048];
     while world.follower.poll_transmit(world.now_ms, &mut out) > 0 {}
     world.disconnect();
@@ -68,7 +80,7 @@ fn leader_hears(fresh: &World, bytes: &[u8]) -> World {
     while !left.is_empty() {
         let taken = connection.leader.handle_bytes(left, world.now_ms);
         left = &left[taken..];
-        leader_events(&mut connection, &world.leader_logs, &mut world.seen);
+        leader_events(&mut connection, &world.leader_logs, world.bugs, &mut world.seen);
     }
     connection.leader.poll_transmit(world.now_ms, &mut [0; 2_048]);
     world.connection = Some(connection);
@@ -280,10 +292,10 @@ fn well_formed_nonsense_from_a_leader() {
     for seed in 0..20_000 {
         let mut prng = Prng::new(seed);
         let mut world = fresh.clone();
-        world.to_follower(&welcomes());
+        world.deliver_down(&welcomes());
         for _ in 0..prng.between(2, 12) {
             let bytes = leader_nonsense(&mut prng, &log);
-            world.to_follower(&bytes);
+            world.deliver_down(&bytes);
             world.follower.poll_transmit(world.now_ms, &mut [0; 2_048]);
             world.follower.handle_timeout(world.now_ms + 100);
         }
@@ -337,7 +349,7 @@ fn well_formed_nonsense_from_a_follower() {
             let bytes = follower_nonsense(&mut prng);
             let Some(mut connection) = world.connection.take() else { break };
             assert_eq!(connection.leader.handle_bytes(&bytes, world.now_ms), bytes.len());
-            leader_events(&mut connection, &world.leader_logs, &mut world.seen);
+            leader_events(&mut connection, &world.leader_logs, world.bugs, &mut world.seen);
             world.connection = Some(connection);
             while world.leader_transmits() {}
         }
@@ -437,4 +449,46 @@ fn a_high_namespace_number_costs_little_and_too_high_a_one_the_connection() {
     assert!(world.seen.leader_closes.is_empty());
     let world = leader_hears(&silent(), &follow(10_000));
     assert_eq!(world.seen.leader_closes, [CloseReason::TooManyNamespaces]);
+}
+
+#[test]
+fn a_stream_that_comes_twice_is_taken_once() {
+    let (down, _) = tapes();
+    let world = follower_hears(&listening(), &down.repeat(2), "twice");
+    assert!(world.converged());
+    let counters = world.follower.counters();
+    assert_eq!((counters.records, counters.duplicate_records), (9, 9));
+    assert!(world.seen.faults.is_empty());
+}
+
+/// The streams of three connections, one after the other, in every order and more than once.
+#[test]
+fn whole_connections_in_any_order() {
+    let mut world = world();
+    let mut streams = Vec::new();
+    for _ in 0..3 {
+        world.fates.push_back(Fate { record: true, ..Fate::default() });
+        world.run_for(1_000);
+        streams.push(world.connection.as_ref().unwrap().down.tape.clone().unwrap());
+        world.disconnect();
+        world.lead("a", 4, 0);
+        world.lead("b", 4, 9);
+    }
+    let mut fresh = self::world();
+    fresh.leader_logs.clone_from(&world.leader_logs);
+    let mut whole = 0;
+    for order in 0..3_usize.pow(5) {
+        let mut heard = fresh.clone();
+        for turn in 0..5 {
+            heard.follower.connected(heard.now_ms);
+            heard.follower.poll_transmit(heard.now_ms, &mut [0; 2_048]);
+            heard.deliver_down(&streams[order / 3_usize.pow(turn) % 3]);
+            heard.disconnect();
+            assert_nothing_wrong(&heard, "reordered");
+        }
+        whole += u64::from(heard.follower_logs[0].last() == Lsn(14));
+        assert!(heard.seen.faults.len() <= 10);
+    }
+    println!("243 orders, {whole} with all three in their place");
+    assert!(whole > 0 && whole < 243);
 }

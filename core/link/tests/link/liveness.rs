@@ -70,22 +70,34 @@ fn beats_carry_what_the_window_holds_back() {
 
 #[test]
 fn a_dead_peer_is_found_by_both_within_three_intervals() {
-    let mut world = following(Timing::default(), 5);
-    let connection = world.connection.as_mut().unwrap();
-    connection.down.dead = true;
-    connection.up.dead = true;
-    let mut leader = connection.leader.clone();
-    let last_heard_ms = world.now_ms;
-    world.run_for(3 * u64::from(BEAT_MS) + 1_000);
-    assert_eq!(world.seen.closes, [CloseReason::Dead]);
-    let found_ms = world.seen.attempts_ms[1] - last_heard_ms;
-    assert!(found_ms <= 3 * u64::from(BEAT_MS) + 600, "{found_ms}");
-    while leader.poll_timeout() < last_heard_ms + 3 * u64::from(BEAT_MS) + 10 {
-        let at_ms = leader.poll_timeout().max(last_heard_ms);
+    // Beats every so often, one way delay, and the interval they make.
+    for (beat_ms, delay_ms, interval_ms) in
+        [(5_000, 5, 5_000), (500, 5, 500), (1_000, 1_000, 4_000)]
+    {
+        let timing = Timing { beat_ms, ..Timing::default() };
+        let mut world = following(timing, delay_ms);
+        let connection = world.connection.as_mut().unwrap();
+        connection.down.dead = true;
+        connection.up.dead = true;
+        let leader = connection.leader.clone();
+        let cut_ms = world.now_ms;
+        // What is on the way still arrives; then three intervals, then the shortest back-off.
+        let latest_ms = cut_ms + delay_ms + 3 * interval_ms;
+        world.run_until(latest_ms + 601);
+        assert_eq!(world.seen.closes, [CloseReason::Dead]);
+        assert!(world.seen.attempts_ms[1] <= latest_ms + 600, "beats every {beat_ms} ms");
+        assert!(silence_ends(leader, cut_ms) <= latest_ms, "the leader, beats every {beat_ms} ms");
+    }
+}
+
+/// When a leader that hears nothing more gives up.
+fn silence_ends(mut leader: unison_link::Leader, from_ms: u64) -> u64 {
+    for _ in 0..100 {
+        let at_ms = leader.poll_timeout().max(from_ms);
         leader.handle_timeout(at_ms);
         if let Some(unison_link::LeaderEvent::Close { reason }) = leader.poll_event() {
             assert_eq!(reason, CloseReason::Dead);
-            return;
+            return at_ms;
         }
         leader.poll_transmit(at_ms, &mut [0; 2_048]);
     }

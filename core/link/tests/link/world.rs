@@ -3,7 +3,8 @@
 use crate::log::{FakeLog, Piece, Reading};
 use std::collections::{BTreeMap, VecDeque};
 use unison_base::{Hlc, LogId, Lsn, NamespaceName};
-use unison_link::messages::Served;
+use unison_link::messages::{Ack, Served, write};
+use unison_link::wire::{Kind, Reader};
 use unison_link::{
     Answer, CloseReason, Divergence, FollowerConfig, FollowerEvent, HeapFollower, Leader,
     LeaderConfig, LeaderEvent, LogEnd, NodeId, Refusal, Role, RunFault, SendError, Timing, Token,
@@ -84,6 +85,7 @@ pub(crate) struct Seen {
     pub(crate) faults: Vec<RunFault>,
     pub(crate) welcomes: u64,
     pub(crate) runs: Vec<(u32, u32)>,
+    pub(crate) send_errors: Vec<SendError>,
     pub(crate) seals: u64,
     pub(crate) beats: u64,
     pub(crate) attempts_ms: Vec<u64>,
@@ -91,6 +93,17 @@ pub(crate) struct Seen {
     pub(crate) down_bytes: u64,
     pub(crate) up_bytes: u64,
     pub(crate) largest_transmit: usize,
+}
+
+/// Bugs on purpose.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Bugs {
+    /// The leader's driver serves every cursor.
+    pub(crate) trusting: bool,
+    /// The leader's driver begins so many records too late.
+    pub(crate) late_by: u64,
+    /// The follower acknowledges one record more than it has.
+    pub(crate) false_acks: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -109,6 +122,7 @@ pub(crate) struct World {
     pub(crate) appending: bool,
     pub(crate) refuse_runs: u32,
     pub(crate) leader_timing: Timing,
+    pub(crate) bugs: Bugs,
     pub(crate) seen: Seen,
 }
 
@@ -140,6 +154,7 @@ impl World {
             appending: true,
             refuse_runs: 0,
             leader_timing: timing,
+            bugs: Bugs::default(),
             seen: Seen::default(),
         }
     }
@@ -270,16 +285,17 @@ impl World {
         let mut any = false;
         while let Some(bytes) = self.connection.as_mut().and_then(|c| c.up.take(self.now_ms)) {
             any = true;
-            bytes.chunks(self.chunk.min(bytes.len())).for_each(|chunk| self.to_leader(chunk));
+            let bytes = if self.bugs.false_acks { with_false_acks(&bytes) } else { bytes };
+            bytes.chunks(self.chunk.min(bytes.len())).for_each(|chunk| self.deliver_up(chunk));
         }
         while let Some(bytes) = self.connection.as_mut().and_then(|c| c.down.take(self.now_ms)) {
             any = true;
-            bytes.chunks(self.chunk.min(bytes.len())).for_each(|chunk| self.to_follower(chunk));
+            bytes.chunks(self.chunk.min(bytes.len())).for_each(|chunk| self.deliver_down(chunk));
         }
         any
     }
 
-    pub(crate) fn to_follower(&mut self, mut bytes: &[u8]) {
+    pub(crate) fn deliver_down(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let taken = self.follower.handle_bytes(bytes, self.now_ms);
             bytes = &bytes[taken..];
@@ -342,12 +358,12 @@ impl World {
         }
     }
 
-    fn to_leader(&mut self, mut bytes: &[u8]) {
+    fn deliver_up(&mut self, mut bytes: &[u8]) {
         let Some(connection) = &mut self.connection else { return };
         while !bytes.is_empty() {
             let taken = connection.leader.handle_bytes(bytes, self.now_ms);
             bytes = &bytes[taken..];
-            leader_events(connection, &self.leader_logs, &mut self.seen);
+            leader_events(connection, &self.leader_logs, self.bugs, &mut self.seen);
         }
     }
 
@@ -363,7 +379,7 @@ impl World {
 
     pub(crate) fn leader_transmits(&mut self) -> bool {
         let Some(connection) = &mut self.connection else { return false };
-        leader_events(connection, &self.leader_logs, &mut self.seen);
+        leader_events(connection, &self.leader_logs, self.bugs, &mut self.seen);
         let mut out = [0; 2_048];
         let before = connection.down.sent;
         let arrival_ms = self.now_ms + self.delay_ms;
@@ -373,12 +389,11 @@ impl World {
                 connection.down.put(&out[..bytes], arrival_ms);
                 true
             }
-            Transmit::Run { namespace, from, bytes_max } => {
+            Transmit::Run { namespace, bytes_max, .. } => {
                 send_piece(
                     connection,
                     &self.leader_logs,
                     namespace,
-                    from,
                     bytes_max,
                     arrival_ms,
                     &mut self.seen,
@@ -412,9 +427,27 @@ impl World {
     }
 }
 
+/// The same messages, but every Ack counts one record more; its check is right.
+fn with_false_acks(bytes: &[u8]) -> Vec<u8> {
+    let mut changed = Vec::new();
+    for (_, message) in crate::hostile::messages(bytes) {
+        if message[4] != Kind::Ack as u8 {
+            changed.extend_from_slice(message);
+            continue;
+        }
+        let ack: Ack = Reader::open(message).unwrap().only().unwrap();
+        let mut out = [0; 128];
+        let lie = Ack { durable: ack.durable.next(), applied: ack.applied.next(), ..ack };
+        let length = write(&mut out, Kind::Ack, &lie).unwrap();
+        changed.extend_from_slice(&out[..length]);
+    }
+    changed
+}
+
 pub(crate) fn leader_events(
     connection: &mut Connection,
     logs: &BTreeMap<String, FakeLog>,
+    bugs: Bugs,
     seen: &mut Seen,
 ) {
     loop {
@@ -431,9 +464,10 @@ pub(crate) fn leader_events(
                     continue;
                 };
                 let verdict = judge(&cursor, log.id, Lsn(1), log.durable, |lsn| log.frame_at(lsn));
-                match verdict {
+                let trusted = Verdict::Serve { from: cursor.lsn.next() };
+                match if bugs.trusting { trusted } else { verdict } {
                     Verdict::Serve { from } => {
-                        let reading = Reading::new(log, from);
+                        let reading = Reading::new(log, from.plus(bugs.late_by));
                         connection.readings.insert(namespace, (name.as_str().into(), reading));
                         let segment_bytes = log.segment_bytes();
                         let durable = log.durable;
@@ -453,7 +487,6 @@ fn send_piece(
     connection: &mut Connection,
     logs: &BTreeMap<String, FakeLog>,
     namespace: u32,
-    from: Lsn,
     bytes_max: usize,
     arrival_ms: u64,
     seen: &mut Seen,
@@ -462,21 +495,18 @@ fn send_piece(
     let head = match reading.read(&logs[name.as_str()], bytes_max) {
         None => return connection.leader.nothing_to_send(namespace),
         Some(Piece::Seal(seal)) => connection.leader.seal(namespace, &seal).unwrap().to_vec(),
-        Some(Piece::Run(range, frames)) => {
-            assert_eq!(range.first, from);
-            match connection.leader.run(namespace, &range) {
-                Ok(head) => {
-                    seen.frame_bytes_sent += frames.len() as u64;
-                    [&head, frames.as_slice()].concat()
-                }
-                Err(SendError::TooLarge { bytes, .. }) => {
-                    let bytes = u64::from(bytes);
-                    let refusal = Answer::Refuse(Refusal::RecordTooLarge { bytes });
-                    return connection.leader.answer(namespace, refusal);
-                }
-                Err(error) => panic!("{error}"),
+        Some(Piece::Run(range, frames)) => match connection.leader.run(namespace, &range) {
+            Ok(head) => {
+                seen.frame_bytes_sent += frames.len() as u64;
+                [&head, frames.as_slice()].concat()
             }
-        }
+            Err(SendError::TooLarge { bytes, .. }) => {
+                let bytes = u64::from(bytes);
+                let refusal = Answer::Refuse(Refusal::RecordTooLarge { bytes });
+                return connection.leader.answer(namespace, refusal);
+            }
+            Err(error) => return seen.send_errors.push(error),
+        },
     };
     connection.down.put(&head, arrival_ms);
 }
