@@ -4,7 +4,7 @@ use super::inode::Change;
 use super::state::InodeNumber;
 use super::{Calls, CrashDisk, Disk, Effect};
 use redb::StorageBackend;
-use redb::io::Error;
+use std::io::{Error, ErrorKind};
 use unison_ports::IoError;
 
 /// The tree file of one directory of a [`CrashDisk`].
@@ -37,11 +37,15 @@ impl SimTreeFile {
 }
 
 fn told(error: IoError) -> Error {
-    Error::other(match error {
-        IoError::NoSpace => "no space left on the medium",
-        IoError::OutOfBounds => "outside the file",
-        _ => "the medium failed",
-    })
+    match error {
+        IoError::NoSpace => ErrorKind::StorageFull.into(),
+        IoError::ReadOnly => ErrorKind::ReadOnlyFilesystem.into(),
+        IoError::Denied => ErrorKind::PermissionDenied.into(),
+        IoError::NotFound => ErrorKind::NotFound.into(),
+        IoError::OutOfBounds => ErrorKind::UnexpectedEof.into(),
+        IoError::Device(number) => Error::from_raw_os_error(number),
+        _ => Error::other(error),
+    }
 }
 
 impl StorageBackend for SimTreeFile {

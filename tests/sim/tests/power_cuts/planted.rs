@@ -31,14 +31,14 @@ pub(crate) enum Bug {
 }
 
 impl Bug {
-    pub(crate) const PLANTED: [Self; 8] = [
+    /// Those that one cut brings to light.
+    pub(crate) const PLANTED: [Self; 7] = [
         Self::SkipSync,
         Self::SkipThirdSync,
         Self::AnswerBeforeSync,
         Self::SkipDirectorySync,
         Self::DropLastRecord,
         Self::ReorderWrites,
-        Self::SkipClearing,
         Self::DamageNeighbour,
     ];
 

@@ -1,0 +1,67 @@
+//! The checks on a disk after a power cut.
+
+use crate::model::{Content, History, change};
+use crate::run::{Expected, open, stage};
+use unison_base::Lsn;
+use unison_base::prng::Prng;
+use unison_engine::{Engine, ScanRequest};
+use unison_sim::disk::{CrashDisk, Cut, SimStore};
+
+/// Checks a disk after a cut; the newest record that was recovered. Panics when a promise is broken.
+pub(crate) fn verify(disk: &CrashDisk, expected: Expected<'_>, prng: &mut Prng) -> Lsn {
+    let (engine, report) = open(disk).expect("an engine after a cut");
+    let rungs = report.recovery.rungs;
+    let taken_for_rot = rungs.rot_segments + rungs.gaps + rungs.stale_segments + rungs.lost_tails;
+    assert_eq!((taken_for_rot, report.missing, report.invalid), (0, 0, 0), "{report:?}");
+    let recovered = engine.applied();
+    let allowed = expected.acknowledged..=expected.appended;
+    assert!(allowed.contains(&recovered), "{recovered} recovered, expected {allowed:?}");
+    let content = expected.history.content(recovered);
+    compare(&engine, &content);
+    drop(engine);
+    let (engine, _) = open(disk).expect("a second opening");
+    assert_eq!(engine.applied(), recovered, "the second opening differs");
+    let mut history = expected.history.clone();
+    history.truncate(recovered);
+    go_on(engine, disk, history, prng);
+    recovered
+}
+
+/// Every key by scan and by get, and no other.
+fn compare(engine: &Engine<SimStore>, content: &Content) {
+    let reader = engine.reader();
+    let snapshot = reader.snapshot();
+    let mut scan = snapshot.scan(ScanRequest::default()).expect("a scan");
+    for (key, value) in content {
+        let item = scan.next().expect("a key is missing").expect("a key");
+        assert_eq!(&item.key, key);
+        assert_eq!(item.value.bytes().expect("a value")[..], value[..]);
+        let got = reader.get(key).expect("a get").expect("a key is missing");
+        assert_eq!(got.bytes().expect("a value")[..], value[..]);
+    }
+    assert!(scan.next().is_none(), "a key is there that nobody wrote or somebody deleted");
+    assert_eq!(reader.count().expect("a count"), content.len() as u64);
+}
+
+/// Some more records, synced, every second time flushed, and a cut that loses everything else.
+fn go_on(mut engine: Engine<SimStore>, disk: &CrashDisk, mut history: History, prng: &mut Prng) {
+    for _ in 0..2 {
+        let change = change(prng);
+        let lsn = stage(&mut engine, &change);
+        history.push(change);
+        assert_eq!(lsn, history.last(), "an LSN is not dense");
+    }
+    engine.append(0).expect("an append");
+    let durable = engine.synced(engine.sync_ticket().run()).expect("a sync");
+    engine.publish(durable);
+    if prng.chance(50)
+        && let Some(job) = engine.flush_now()
+    {
+        drop(engine.flushed(job.run()).expect("a flush"));
+    }
+    drop(engine);
+    let left = disk.crash(Cut::LOST, prng);
+    let (engine, _) = open(&left).expect("an engine after a second cut");
+    assert_eq!(engine.applied(), history.last());
+    compare(&engine, &history.content(history.last()));
+}
