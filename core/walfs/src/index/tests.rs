@@ -20,8 +20,10 @@ fn lookups_agree_with_a_list_of_all_frames() {
             let wanted = prng.below(frames.len() as u64);
             let (ordinal, found) = index.before(wanted).unwrap();
             assert!(ordinal <= wanted);
-            assert_eq!(frames[ordinal as usize], found);
-            assert!(frames[wanted as usize] - found < index.granule_bytes + 200_024);
+            assert_eq!(frames[usize::try_from(ordinal).unwrap()], found);
+            assert!(
+                frames[usize::try_from(wanted).unwrap()] - found < index.granule_bytes + 200_024
+            );
         }
     }
 }
