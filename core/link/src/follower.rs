@@ -25,8 +25,6 @@ pub use event::FollowerEvent;
 pub use lag::{Counters, Lag, LinkState};
 use queue::Queue;
 pub use slot::{Slot, Standing, Table};
-#[cfg(feature = "alloc")]
-pub(crate) use transmit::{BEAT_ITEM_BYTES_MAX, QUIET_BEAT_BYTES_MAX};
 
 /// A follower on memory that grows.
 #[cfg(feature = "alloc")]

@@ -66,6 +66,7 @@
 extern crate alloc;
 
 mod backoff;
+mod beat;
 mod close;
 mod cursor;
 mod follower;

@@ -83,7 +83,8 @@ impl Pulse {
     /// Milliseconds between own beats.
     pub(crate) fn interval_ms(&self) -> u32 {
         let scaled = self.rtt_ms.unwrap_or(0).saturating_mul(2);
-        self.timing.beat_ms.max(scaled).min(INTERVAL_MS_MAX.max(self.timing.beat_ms))
+        let least = self.timing.beat_ms.max(1);
+        least.max(scaled).min(INTERVAL_MS_MAX.max(least))
     }
 
     /// Bytes came.

@@ -2,14 +2,10 @@
 
 use super::slot::{Slot, Table};
 use super::{Follower, Phase};
+use crate::beat;
 use crate::inbox::Memory;
 use crate::messages::{Ack, BeatItem, Bye, Hello, ProtocolRange, Want, write};
 use crate::wire::{Kind, Writer};
-
-/// Longest beat while nothing has changed, bytes.
-pub(crate) const QUIET_BEAT_BYTES_MAX: usize = 100;
-/// Longest item of a beat, bytes.
-pub(crate) const BEAT_ITEM_BYTES_MAX: usize = 15;
 
 impl<M: Memory, T: Table> Follower<M, T> {
     /// Writes whole messages to `out`, as many as fit, and returns their bytes: 0 when there is
@@ -136,20 +132,12 @@ impl<M: Memory, T: Table> Follower<M, T> {
             }
         }
         if writer.bytes() == head_bytes {
-            self.put_some_durable(writer);
-        }
-    }
-
-    fn put_some_durable(&mut self, writer: &mut Writer<'_>) {
-        for _ in 0..self.count() {
-            if writer.bytes() + BEAT_ITEM_BYTES_MAX > QUIET_BEAT_BYTES_MAX {
-                return;
-            }
-            let namespace = self.beat_from;
-            self.beat_from = if namespace + 1 < self.count() { namespace + 1 } else { 0 };
-            if let Some(slot) = self.slot(namespace).filter(|slot| slot.is_following()) {
-                writer.put(&BeatItem { namespace, durable: slot.durable() });
-            }
+            let following = |number| self.slot(number).filter(|slot| slot.is_following());
+            let mut from = self.beat_from;
+            beat::put_some(writer, self.count(), &mut from, |number| {
+                following(number).map(Slot::durable)
+            });
+            self.beat_from = from;
         }
     }
 }

@@ -28,6 +28,8 @@ pub struct ServedStatus {
     pub acked_durable: Lsn,
     /// Newest record that its readers see.
     pub acked_applied: Lsn,
+    /// Bytes of frames sent since it was answered.
+    pub sent_bytes: u64,
     /// Bytes of frames on their way.
     pub outstanding_bytes: u64,
 }
@@ -84,6 +86,7 @@ impl Served {
             durable: self.durable,
             acked_durable: self.acked_durable,
             acked_applied: self.acked_applied,
+            sent_bytes: self.sent_bytes,
             outstanding_bytes: self.outstanding_bytes(),
         }
     }

@@ -1,7 +1,8 @@
 //! What a leader says: derived from state when the line can take it, so nothing queues up.
 
+use super::served::Served;
 use super::{Leader, Phase};
-use crate::follower::{BEAT_ITEM_BYTES_MAX, QUIET_BEAT_BYTES_MAX};
+use crate::beat;
 use crate::messages::{BeatItem, Bye, Welcome, write};
 use crate::wire::{Kind, Writer};
 use unison_base::Lsn;
@@ -143,21 +144,13 @@ impl Leader {
             }
         }
         if writer.bytes() == head_bytes {
-            self.put_some_durable(writer);
-        }
-    }
-
-    fn put_some_durable(&mut self, writer: &mut Writer<'_>) {
-        let count = u32::try_from(self.served.len()).unwrap_or(u32::MAX);
-        for _ in 0..count {
-            if writer.bytes() + BEAT_ITEM_BYTES_MAX > QUIET_BEAT_BYTES_MAX {
-                return;
-            }
-            let namespace = self.beat_from;
-            self.beat_from = if namespace + 1 < count { namespace + 1 } else { 0 };
-            if let Some(served) = self.served(namespace).filter(|served| served.is_serving()) {
-                writer.put(&BeatItem { namespace, durable: served.durable_lsn() });
-            }
+            let count = u32::try_from(self.served.len()).unwrap_or(u32::MAX);
+            let serving = |number| self.served(number).filter(|served| served.is_serving());
+            let mut from = self.beat_from;
+            beat::put_some(writer, count, &mut from, |number| {
+                serving(number).map(Served::durable_lsn)
+            });
+            self.beat_from = from;
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Connections that end at every byte: everything arrives once, in order, and little twice.
 
-use crate::world::{Fate, World, config};
+use crate::line::Fate;
+use crate::world::{World, config};
 use unison_base::Lsn;
 use unison_link::Timing;
 

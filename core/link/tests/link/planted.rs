@@ -1,7 +1,7 @@
 //! The checks are checked: bugs on purpose, and what finds them.
 
-use crate::hostile::{assert_nothing_wrong, follower_hears, listening, messages, tapes};
 use crate::log::{FakeLog, Piece, Reading};
+use crate::tape::{assert_nothing_wrong, follower_hears, listening, messages, tapes};
 use crate::world::{World, config};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use unison_base::checksum::crc32c;

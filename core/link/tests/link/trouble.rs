@@ -1,7 +1,8 @@
 //! Namespaces that are not there, logs that differ, runs that are bad, peers that say no.
 
+use crate::line::Fate;
 use crate::log::FakeLog;
-use crate::world::{Fate, World, config};
+use crate::world::{World, config};
 use unison_base::Lsn;
 use unison_link::{
     ByeReason, CloseReason, Divergence, LinkState, Refusal, RunFault, Standing, Timing,

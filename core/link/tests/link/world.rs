@@ -1,79 +1,14 @@
 //! One leader node, one follower node, the line between them, and time.
 
-use crate::log::{FakeLog, Piece, Reading};
+use crate::line::{Fate, Line};
+use crate::log::FakeLog;
+use crate::node::{Connection, leader_events, send_piece, with_false_acks};
 use std::collections::{BTreeMap, VecDeque};
-use unison_base::{Hlc, LogId, Lsn, NamespaceName};
-use unison_link::messages::{Ack, Served, write};
-use unison_link::wire::{Kind, Reader};
+use unison_base::{Hlc, LogId, NamespaceName};
 use unison_link::{
-    Answer, CloseReason, Divergence, FollowerConfig, FollowerEvent, HeapFollower, Leader,
-    LeaderConfig, LeaderEvent, LogEnd, NodeId, Refusal, Role, RunFault, SendError, Timing, Token,
-    Transmit, Verdict, judge,
+    CloseReason, Divergence, FollowerConfig, FollowerEvent, HeapFollower, Leader, LeaderConfig,
+    LogEnd, NodeId, Refusal, Role, RunFault, SendError, Timing, Token, Transmit,
 };
-
-/// One direction of a connection.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Line {
-    on_the_way: VecDeque<(u64, Vec<u8>)>,
-    /// Bytes put in so far, of this connection.
-    pub(crate) sent: u64,
-    /// The connection dies after so many bytes.
-    pub(crate) cut_after: Option<u64>,
-    /// This byte changes on its way.
-    pub(crate) damage: Option<(u64, u8)>,
-    /// Nothing arrives any more, and nobody is told.
-    pub(crate) dead: bool,
-    /// All bytes put in, if they are to be kept.
-    pub(crate) tape: Option<Vec<u8>>,
-}
-
-impl Line {
-    fn put(&mut self, bytes: &[u8], arrival_ms: u64) {
-        let left = self.cut_after.map_or(u64::MAX, |cut| cut.saturating_sub(self.sent));
-        let mut bytes = bytes[..bytes.len().min(left as usize)].to_vec();
-        if let Some((at, with)) = self.damage
-            && let Some(byte) = at.checked_sub(self.sent).and_then(|at| bytes.get_mut(at as usize))
-        {
-            *byte ^= with;
-        }
-        self.sent += bytes.len() as u64;
-        if let Some(tape) = &mut self.tape {
-            tape.extend_from_slice(&bytes);
-        }
-        if !bytes.is_empty() && !self.dead {
-            self.on_the_way.push_back((arrival_ms, bytes));
-        }
-    }
-
-    fn is_cut(&self) -> bool {
-        self.cut_after.is_some_and(|cut| self.sent >= cut) && self.on_the_way.is_empty()
-    }
-
-    fn take(&mut self, now_ms: u64) -> Option<Vec<u8>> {
-        self.on_the_way.front().filter(|(at, _)| *at <= now_ms)?;
-        self.on_the_way.pop_front().map(|(_, bytes)| bytes)
-    }
-}
-
-/// A connection that both ends have open.
-#[derive(Clone, Debug)]
-pub(crate) struct Connection {
-    pub(crate) leader: Leader,
-    pub(crate) down: Line,
-    pub(crate) up: Line,
-    readings: BTreeMap<u32, (String, Reading)>,
-    leader_done: bool,
-}
-
-/// What a test does to the connections to come.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Fate {
-    pub(crate) cut_down: Option<u64>,
-    pub(crate) cut_up: Option<u64>,
-    pub(crate) damage_down: Option<(u64, u8)>,
-    pub(crate) damage_up: Option<(u64, u8)>,
-    pub(crate) record: bool,
-}
 
 /// What has been seen.
 #[derive(Clone, Debug, Default)]
@@ -93,6 +28,19 @@ pub(crate) struct Seen {
     pub(crate) down_bytes: u64,
     pub(crate) up_bytes: u64,
     pub(crate) largest_transmit: usize,
+}
+
+impl Seen {
+    fn news(&mut self, event: &FollowerEvent<'_>) {
+        match *event {
+            FollowerEvent::Waiting { namespace, reason } => self.waiting.push((namespace, reason)),
+            FollowerEvent::Diverged { namespace, why } => self.diverged.push((namespace, why)),
+            FollowerEvent::BadRun { fault, .. } => self.faults.push(fault),
+            FollowerEvent::Close { reason } => self.closes.push(reason),
+            FollowerEvent::Beat { .. } => self.beats += 1,
+            _ => {}
+        }
+    }
 }
 
 /// Bugs on purpose.
@@ -304,22 +252,19 @@ impl World {
         }
     }
 
+    /// Does what the follower asks for; false when that was nothing.
     pub(crate) fn follower_events(&mut self) -> bool {
         let mut any = false;
         while let Some(event) = self.follower.poll_event() {
             any = true;
-            let mut appended = None;
+            let mut run = None;
             match event {
                 FollowerEvent::Run { namespace, range, frames } => {
                     self.seen.runs.push((namespace, range.bytes));
-                    let log = &mut self.follower_logs[namespace as usize];
-                    if self.refuse_runs > 0 {
-                        self.refuse_runs -= 1;
-                        appended = Some((namespace, Err(log.end())));
-                    } else {
-                        log.append_run(&range, frames);
-                        appended = Some((namespace, Ok(log.last())));
+                    if self.refuse_runs == 0 {
+                        self.follower_logs[namespace as usize].append_run(&range, frames);
                     }
+                    run = Some(namespace);
                 }
                 FollowerEvent::Seal { namespace, seal } => {
                     self.seen.seals += 1;
@@ -329,26 +274,24 @@ impl World {
                     self.seen.welcomes += 1;
                     self.follower_logs[namespace as usize].id = served.log;
                 }
-                FollowerEvent::Waiting { namespace, reason } => {
-                    self.seen.waiting.push((namespace, reason));
-                }
-                FollowerEvent::Diverged { namespace, why } => {
-                    self.seen.diverged.push((namespace, why));
-                }
-                FollowerEvent::BadRun { fault, .. } => self.seen.faults.push(fault),
-                FollowerEvent::Close { reason } => self.seen.closes.push(reason),
-                FollowerEvent::Beat { .. } => self.seen.beats += 1,
-                FollowerEvent::Greeted { .. } => {}
+                news => self.seen.news(&news),
             }
-            match appended {
-                Some((namespace, Ok(lsn))) if self.appending => {
-                    self.follower.appended(namespace, lsn, lsn, self.now_ms);
-                }
-                Some((namespace, Err(end))) => self.follower.refused(namespace, end, self.now_ms),
-                _ => {}
+            if let Some(namespace) = run {
+                self.run_done(namespace);
             }
         }
         any
+    }
+
+    /// Tells the follower what became of a run.
+    fn run_done(&mut self, namespace: u32) {
+        let log = &self.follower_logs[namespace as usize];
+        if self.refuse_runs > 0 {
+            self.refuse_runs -= 1;
+            self.follower.refused(namespace, log.end(), self.now_ms);
+        } else if self.appending {
+            self.follower.appended(namespace, log.last(), log.last(), self.now_ms);
+        }
     }
 
     /// The follower's disk has caught up.
@@ -425,88 +368,4 @@ impl World {
         self.follower.disconnected(self.now_ms);
         self.follower_events();
     }
-}
-
-/// The same messages, but every Ack counts one record more; its check is right.
-fn with_false_acks(bytes: &[u8]) -> Vec<u8> {
-    let mut changed = Vec::new();
-    for (_, message) in crate::hostile::messages(bytes) {
-        if message[4] != Kind::Ack as u8 {
-            changed.extend_from_slice(message);
-            continue;
-        }
-        let ack: Ack = Reader::open(message).unwrap().only().unwrap();
-        let mut out = [0; 128];
-        let lie = Ack { durable: ack.durable.next(), applied: ack.applied.next(), ..ack };
-        let length = write(&mut out, Kind::Ack, &lie).unwrap();
-        changed.extend_from_slice(&out[..length]);
-    }
-    changed
-}
-
-pub(crate) fn leader_events(
-    connection: &mut Connection,
-    logs: &BTreeMap<String, FakeLog>,
-    bugs: Bugs,
-    seen: &mut Seen,
-) {
-    loop {
-        let leader = &mut connection.leader;
-        let Some(event) = leader.poll_event() else { return };
-        match event {
-            LeaderEvent::Hello { node, token, .. } => {
-                assert_eq!((node, token), ("edge-1", "secret"));
-                leader.accept();
-            }
-            LeaderEvent::Follow { namespace, name, cursor } => {
-                let Some(log) = logs.get(name.as_str()) else {
-                    leader.answer(namespace, Answer::Refuse(Refusal::UnknownNamespace));
-                    continue;
-                };
-                let verdict = judge(&cursor, log.id, Lsn(1), log.durable, |lsn| log.frame_at(lsn));
-                let trusted = Verdict::Serve { from: cursor.lsn.next() };
-                match if bugs.trusting { trusted } else { verdict } {
-                    Verdict::Serve { from } => {
-                        let reading = Reading::new(log, from.plus(bugs.late_by));
-                        connection.readings.insert(namespace, (name.as_str().into(), reading));
-                        let segment_bytes = log.segment_bytes();
-                        let durable = log.durable;
-                        let served = Served { log: log.id, first: Lsn(1), durable, segment_bytes };
-                        leader.answer(namespace, Answer::Serve(served));
-                    }
-                    Verdict::Refuse(refusal) => leader.answer(namespace, Answer::Refuse(refusal)),
-                }
-            }
-            LeaderEvent::Close { reason } => seen.leader_closes.push(reason),
-            LeaderEvent::Ack { .. } | LeaderEvent::Beat { .. } => {}
-        }
-    }
-}
-
-fn send_piece(
-    connection: &mut Connection,
-    logs: &BTreeMap<String, FakeLog>,
-    namespace: u32,
-    bytes_max: usize,
-    arrival_ms: u64,
-    seen: &mut Seen,
-) {
-    let (name, reading) = connection.readings.get_mut(&namespace).expect("never followed");
-    let head = match reading.read(&logs[name.as_str()], bytes_max) {
-        None => return connection.leader.nothing_to_send(namespace),
-        Some(Piece::Seal(seal)) => connection.leader.seal(namespace, &seal).unwrap().to_vec(),
-        Some(Piece::Run(range, frames)) => match connection.leader.run(namespace, &range) {
-            Ok(head) => {
-                seen.frame_bytes_sent += frames.len() as u64;
-                [&head, frames.as_slice()].concat()
-            }
-            Err(SendError::TooLarge { bytes, .. }) => {
-                let bytes = u64::from(bytes);
-                let refusal = Answer::Refuse(Refusal::RecordTooLarge { bytes });
-                return connection.leader.answer(namespace, refusal);
-            }
-            Err(error) => return seen.send_errors.push(error),
-        },
-    };
-    connection.down.put(&head, arrival_ms);
 }
