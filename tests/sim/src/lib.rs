@@ -29,6 +29,7 @@
 pub mod clock;
 pub mod disk;
 pub mod entropy;
+pub mod planted;
 
 pub use clock::SimClock;
 pub use entropy::SimEntropy;

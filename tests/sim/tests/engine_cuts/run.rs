@@ -6,7 +6,8 @@ use unison_base::Lsn;
 use unison_base::limits::SEGMENT_BYTES_MIN;
 use unison_base::prng::Prng;
 use unison_engine::{Engine, EngineOpenError, EngineOptions, OpenReport, Operation, Write};
-use unison_sim::disk::{CrashDisk, Moment, SimStore};
+use unison_sim::disk::{CrashDisk, Moment};
+use unison_sim::planted::{Bug, PlantedStore, PlantedTree};
 
 const NOW_MS: u64 = 1_700_000_000_000;
 const DIRECTORY: &str = "default";
@@ -55,11 +56,14 @@ fn options() -> EngineOptions {
     }
 }
 
-pub(crate) fn open(disk: &CrashDisk) -> Result<(Engine<SimStore>, OpenReport), EngineOpenError> {
-    let tree = disk.tree(DIRECTORY);
+pub(crate) fn open(
+    disk: &CrashDisk,
+    bug: Bug,
+) -> Result<(Engine<PlantedStore>, OpenReport), EngineOpenError> {
+    let tree = PlantedTree::new(disk, DIRECTORY, bug);
     let mut builder = redb::Database::builder();
     let tree = builder.set_cache_size(1 << 20).create_with_backend(tree).expect("the tree opens");
-    Engine::open(Arc::new(disk.store(DIRECTORY)), tree, options(), NOW_MS)
+    Engine::open(Arc::new(PlantedStore::new(disk, DIRECTORY, bug)), tree, options(), NOW_MS)
 }
 
 /// A promise, and from which moment on it holds.
@@ -81,6 +85,7 @@ pub(crate) struct Expected<'a> {
 /// A run of an engine on a disk that keeps its moments.
 pub(crate) struct Run {
     disk: CrashDisk,
+    bug: Bug,
     prng: Prng,
     history: History,
     marks: Vec<Mark>,
@@ -90,15 +95,15 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    pub(crate) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64, bug: Bug) -> Self {
         let (disk, history) = (CrashDisk::new(), History::default());
         // redb does not open a file of which it was cut off while making it: whoever makes a tree
         // gives it its name when it is complete. So here it is complete.
-        drop(open(&disk).expect("a new namespace"));
+        drop(open(&disk, Bug::None).expect("a new namespace"));
         disk.record_moments();
         let marks = vec![Mark { moment: 0, acknowledged: Lsn::ZERO, appended: Lsn::ZERO }];
         let prng = Prng::new(seed ^ 0xABCD);
-        Self { disk, prng, history, marks, flushes: 0, retired: 0, settled: 0 }
+        Self { disk, bug, prng, history, marks, flushes: 0, retired: 0, settled: 0 }
     }
 
     fn acknowledge(&mut self, lsn: Lsn) {
@@ -109,7 +114,7 @@ impl Run {
 
     /// Opens the engine and plays the steps; no call may fail.
     pub(crate) fn play(&mut self, steps: &[Step]) {
-        let (mut engine, _) = open(&self.disk).expect("an empty engine");
+        let (mut engine, _) = open(&self.disk, self.bug).expect("an empty engine");
         for &step in steps {
             match step {
                 Step::Durable(count) => {
@@ -135,7 +140,7 @@ impl Run {
                     } else {
                         drop(engine);
                     }
-                    engine = open(&self.disk).expect("an engine after a restart").0;
+                    engine = open(&self.disk, self.bug).expect("an engine after a restart").0;
                     assert_eq!(engine.applied(), self.history.last(), "a restart lost records");
                     self.acknowledge(engine.durable());
                 }
@@ -143,7 +148,7 @@ impl Run {
         }
     }
 
-    fn write(&mut self, engine: &mut Engine<SimStore>, count: u64) {
+    fn write(&mut self, engine: &mut Engine<PlantedStore>, count: u64) {
         for _ in 0..count {
             let change = change(&mut self.prng);
             self.history.push(change.clone());
@@ -151,10 +156,13 @@ impl Run {
             self.acknowledge(Lsn::ZERO);
             stage(engine, &change);
         }
-        engine.append(NOW_MS).expect("an append");
+        let appended = engine.append(NOW_MS).expect("an append");
+        if self.bug == Bug::AnswerBeforeSync {
+            self.acknowledge(appended);
+        }
     }
 
-    fn flush(&mut self, engine: &mut Engine<SimStore>) {
+    fn flush(&mut self, engine: &mut Engine<PlantedStore>) {
         while let Some(job) = engine.flush_now() {
             let lsn = job.lsn();
             drop(engine.flushed(job.run()).expect("a flush"));
@@ -163,7 +171,7 @@ impl Run {
         }
     }
 
-    fn retire(&mut self, engine: &mut Engine<SimStore>) {
+    fn retire(&mut self, engine: &mut Engine<PlantedStore>) {
         let retired = engine.retire(None, NOW_MS * 1_000_000).expect("a retirement");
         self.retired += retired.len() as u64;
         if let Some(job) = engine.settle_job() {
@@ -189,7 +197,7 @@ impl Run {
 }
 
 /// Stages one record.
-pub(crate) fn stage(engine: &mut Engine<SimStore>, change: &Change) -> Lsn {
+pub(crate) fn stage(engine: &mut Engine<PlantedStore>, change: &Change) -> Lsn {
     let written = match change {
         Change::Put(entries) => {
             let entries: Vec<_> =

@@ -5,11 +5,12 @@ use crate::run::{Expected, open, stage};
 use unison_base::Lsn;
 use unison_base::prng::Prng;
 use unison_engine::{Engine, ScanRequest};
-use unison_sim::disk::{CrashDisk, Cut, SimStore};
+use unison_sim::disk::{CrashDisk, Cut};
+use unison_sim::planted::{Bug, PlantedStore};
 
-/// Checks a disk after a cut; the newest record that was recovered. Panics when a promise is broken.
+/// Checks a disk after a cut, without the bug that led there; the newest record that was recovered. Panics when a promise is broken.
 pub(crate) fn verify(disk: &CrashDisk, expected: Expected<'_>, prng: &mut Prng) -> Lsn {
-    let (engine, report) = open(disk).expect("an engine after a cut");
+    let (engine, report) = open(disk, Bug::None).expect("an engine after a cut");
     let rungs = report.recovery.rungs;
     let taken_for_rot = rungs.rot_segments + rungs.gaps + rungs.stale_segments + rungs.lost_tails;
     assert_eq!((taken_for_rot, report.missing, report.invalid), (0, 0, 0), "{report:?}");
@@ -19,7 +20,7 @@ pub(crate) fn verify(disk: &CrashDisk, expected: Expected<'_>, prng: &mut Prng) 
     let content = expected.history.content(recovered);
     compare(&engine, &content);
     drop(engine);
-    let (engine, _) = open(disk).expect("a second opening");
+    let (engine, _) = open(disk, Bug::None).expect("a second opening");
     assert_eq!(engine.applied(), recovered, "the second opening differs");
     let mut history = expected.history.clone();
     history.truncate(recovered);
@@ -28,7 +29,7 @@ pub(crate) fn verify(disk: &CrashDisk, expected: Expected<'_>, prng: &mut Prng) 
 }
 
 /// Every key by scan and by get, and no other.
-fn compare(engine: &Engine<SimStore>, content: &Content) {
+fn compare(engine: &Engine<PlantedStore>, content: &Content) {
     let reader = engine.reader();
     let snapshot = reader.snapshot();
     let mut scan = snapshot.scan(ScanRequest::default()).expect("a scan");
@@ -44,7 +45,12 @@ fn compare(engine: &Engine<SimStore>, content: &Content) {
 }
 
 /// Some more records, synced, every second time flushed, and a cut that loses everything else.
-fn go_on(mut engine: Engine<SimStore>, disk: &CrashDisk, mut history: History, prng: &mut Prng) {
+fn go_on(
+    mut engine: Engine<PlantedStore>,
+    disk: &CrashDisk,
+    mut history: History,
+    prng: &mut Prng,
+) {
     for _ in 0..2 {
         let change = change(prng);
         let lsn = stage(&mut engine, &change);
@@ -61,7 +67,7 @@ fn go_on(mut engine: Engine<SimStore>, disk: &CrashDisk, mut history: History, p
     }
     drop(engine);
     let left = disk.crash(Cut::LOST, prng);
-    let (engine, _) = open(&left).expect("an engine after a second cut");
+    let (engine, _) = open(&left, Bug::None).expect("an engine after a second cut");
     assert_eq!(engine.applied(), history.last());
     compare(&engine, &history.content(history.last()));
 }

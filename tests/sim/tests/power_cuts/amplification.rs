@@ -1,18 +1,19 @@
 //! Reliability row 10, as far as the log goes: bytes written for bytes of records.
 
-use crate::planted::{Bug, Store};
+use crate::DIRECTORY;
 use crate::record::record;
 use std::sync::Arc;
 use unison_base::Lsn;
 use unison_sim::disk::CrashDisk;
+use unison_sim::planted::{Bug, PlantedStore};
 use unison_walfs::{Log, LogOptions, LogRole, StageError};
 
 const SEGMENT_BYTES: u64 = 1 << 20;
 
-fn open(disk: &CrashDisk) -> Log<Store> {
+fn open(disk: &CrashDisk) -> Log<PlantedStore> {
     let (verify_from, role) = (Lsn::ZERO, LogRole::Leader);
     let options = LogOptions { segment_bytes: SEGMENT_BYTES, verify_from, role };
-    Log::open(Arc::new(Store::new(disk, Bug::None)), options, 0).unwrap().0
+    Log::open(Arc::new(PlantedStore::new(disk, DIRECTORY, Bug::None)), options, 0).unwrap().0
 }
 
 /// Writes 4 MiB of records; bytes handed to the disk for each byte of record, and bytes of pages

@@ -7,8 +7,10 @@
 
 mod amplification;
 mod pairs;
-mod planted;
 mod record;
 mod states;
 mod verify;
 mod workload;
+
+/// Where the log lies on the disk.
+const DIRECTORY: &str = "default";

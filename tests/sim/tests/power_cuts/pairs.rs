@@ -1,11 +1,11 @@
 //! Reliability row 5: a second cut after the first one, recovery itself included.
 
-use crate::planted::Bug;
 use crate::verify::{Violation, verify};
 use crate::workload::{Run, Step, script};
 use std::time::Instant;
 use unison_base::prng::Prng;
 use unison_sim::disk::{Cut, Fate, Moment};
+use unison_sim::planted::Bug;
 
 const OPERATIONS: usize = 60;
 const SEEDS: u64 = 3;
@@ -34,8 +34,8 @@ struct Found {
 
 impl Pairs {
     /// Every moment of a workload, each cut in every way.
-    fn explore(&mut self, steps: &[Step]) -> Result<(), Found> {
-        let mut run = Run::fresh(self.bug);
+    fn explore(&mut self, steps: &[Step]) -> Result<(), Box<Found>> {
+        let mut run = Run::fresh(self.bug, false);
         run.play(steps);
         for (index, moment) in run.moments().iter().enumerate() {
             for cut in CUTS {
@@ -54,11 +54,11 @@ impl Pairs {
         first: (usize, Cut),
         moment: &Moment,
         steps: &[Step],
-    ) -> Result<(), Found> {
+    ) -> Result<(), Box<Found>> {
         let expected = run.expected(first.0);
         let disk = moment.cut(first.1, &mut self.prng);
         let recovered = verify(&disk.copy(), self.bug, expected, &mut self.prng)
-            .map_err(|violation| Found { first, second: None, violation })?;
+            .map_err(|violation| Box::new(Found { first, second: None, violation }))?;
         let records = expected.records[..usize::try_from(recovered.0).unwrap()].to_vec();
         let mut run = Run::new(disk, self.bug, 1 + first.0 as u64, records, recovered);
         run.play(steps);
@@ -73,7 +73,7 @@ impl Pairs {
             let disk = moment.cut(cut, &mut self.prng);
             verify(&disk, self.bug, expected, &mut self.prng).map_err(|violation| {
                 let second = Some((index, cut));
-                Found { first, second, violation }
+                Box::new(Found { first, second, violation })
             })?;
         }
         Ok(())

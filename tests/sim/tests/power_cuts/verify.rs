@@ -1,12 +1,12 @@
 //! The checks on a disk after a power cut.
 
-use crate::planted::Bug;
 use crate::record::record;
 use crate::workload::{Expected, open};
 use std::sync::Arc;
 use unison_base::Lsn;
 use unison_base::prng::Prng;
 use unison_sim::disk::{CrashDisk, Cut};
+use unison_sim::planted::{Bug, PlantedStore};
 use unison_walfs::{Bound, Log, OpenError, ReadError, RungCounts};
 
 /// How the log broke its promise.
@@ -75,10 +75,7 @@ fn within(recovered: Lsn, expected: Expected<'_>) -> Result<(), Violation> {
 }
 
 /// All records are there, in order, as they were written, and nothing behind them.
-pub(crate) fn contents(
-    log: &Log<crate::planted::Store>,
-    records: &[Arc<[u8]>],
-) -> Result<(), Violation> {
+pub(crate) fn contents(log: &Log<PlantedStore>, records: &[Arc<[u8]>]) -> Result<(), Violation> {
     let hole = |lsn, error| Violation::Hole { lsn, error };
     if records.is_empty() {
         return Ok(());
@@ -101,7 +98,7 @@ pub(crate) fn contents(
 
 /// One more group, synced, and a cut that loses everything else: exactly that is there.
 fn go_on(
-    mut log: Log<crate::planted::Store>,
+    mut log: Log<PlantedStore>,
     disk: &CrashDisk,
     bug: Bug,
     records: &[Arc<[u8]>],

@@ -1,12 +1,13 @@
 //! What a log does until the power goes, and what was promised at each moment.
 
-use crate::planted::{Bug, Store};
+use crate::DIRECTORY;
 use crate::record::record;
 use std::sync::Arc;
 use unison_base::Lsn;
 use unison_base::limits::SEGMENT_BYTES_MIN;
 use unison_base::prng::Prng;
-use unison_sim::disk::{CrashDisk, Moment};
+use unison_sim::disk::{CrashDisk, DiskOptions, Moment};
+use unison_sim::planted::{Bug, PlantedStore};
 use unison_walfs::{Log, LogOptions, LogRole, StageError};
 
 /// One step.
@@ -84,13 +85,13 @@ pub(crate) struct Run {
 pub(crate) fn open(
     disk: &CrashDisk,
     bug: Bug,
-) -> Result<(Log<Store>, unison_walfs::RecoveryReport), unison_walfs::OpenError> {
+) -> Result<(Log<PlantedStore>, unison_walfs::RecoveryReport), unison_walfs::OpenError> {
     let options = LogOptions {
         segment_bytes: SEGMENT_BYTES_MIN,
         verify_from: Lsn::ZERO,
         role: LogRole::Leader,
     };
-    Log::open(Arc::new(Store::new(disk, bug)), options, 1_700_000_000_000_000_000)
+    Log::open(Arc::new(PlantedStore::new(disk, DIRECTORY, bug)), options, 1_700_000_000_000_000_000)
 }
 
 impl Run {
@@ -109,9 +110,10 @@ impl Run {
         Self { disk, bug, life, records, marks, begun: Vec::new() }
     }
 
-    /// A run on an empty disk.
-    pub(crate) fn fresh(bug: Bug) -> Self {
-        Self::new(CrashDisk::new(), bug, 0, Vec::new(), Lsn::ZERO)
+    /// A run on an empty disk, with views or without.
+    pub(crate) fn fresh(bug: Bug, mapped: bool) -> Self {
+        let disk = CrashDisk::with(DiskOptions { mapped, seed: 0 });
+        Self::new(disk, bug, 0, Vec::new(), Lsn::ZERO)
     }
 
     fn mark(&mut self, acknowledged: Lsn) {
@@ -168,13 +170,13 @@ impl Run {
     }
 
     /// What a log says after it was opened is a promise too.
-    fn recovered(&mut self, log: &Log<Store>) {
+    fn recovered(&mut self, log: &Log<PlantedStore>) {
         self.records.truncate(usize::try_from(log.appended().0).unwrap());
         let durable = log.durable().min(Lsn(self.records.len() as u64));
         self.acknowledge(durable);
     }
 
-    fn group(&mut self, log: &mut Log<Store>, sizes: &[usize]) -> Option<()> {
+    fn group(&mut self, log: &mut Log<PlantedStore>, sizes: &[usize]) -> Option<()> {
         for &size in sizes {
             let payload = record(log.next_lsn(), log.durable(), self.life, size);
             if log.stage(&payload) == Err(StageError::SegmentFull) {
@@ -187,7 +189,7 @@ impl Run {
         self.append(log)
     }
 
-    fn append(&mut self, log: &mut Log<Store>) -> Option<()> {
+    fn append(&mut self, log: &mut Log<PlantedStore>) -> Option<()> {
         // Before the write: from its moment on the records may be there.
         self.mark(self.acknowledged());
         let appended = log.append_staged().ok()?;

@@ -1,24 +1,29 @@
-//! A store between the log and the disk that breaks its promises in one chosen way.
+//! Media that break their promises in one chosen way: a suite of checks that does not find them
+//! proves nothing.
 
+use crate::disk::{CrashDisk, SimSegment, SimStore, SimTreeFile};
+use redb::StorageBackend;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use unison_base::prng::Prng;
 use unison_base::{LogId, SegmentId};
 use unison_ports::{IoError, SegmentEntry, SegmentFile, SegmentKind, SegmentStore};
-use unison_sim::disk::{CrashDisk, SimSegment, SimStore};
 
-/// What is wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Bug {
+/// What is wrong. Some of it is for the test around the medium to do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Bug {
     /// Nothing.
+    #[default]
     None,
-    /// No sync is done.
+    /// No sync of a segment is done.
     SkipSync,
-    /// Every third sync is not done.
+    /// No sync of the tree is done.
+    SkipTreeSync,
+    /// Every third sync of a segment is not done.
     SkipThirdSync,
-    /// Writes are acknowledged when they are appended.
+    /// Writes are acknowledged when they are appended. The test's part.
     AnswerBeforeSync,
-    /// The name of the newest segment may be gone after a cut.
+    /// The name of the newest segment may be gone after a cut; see [`Bug::tamper`].
     SkipDirectorySync,
     /// The newest frame of a group is not written.
     DropLastRecord,
@@ -31,70 +36,62 @@ pub(crate) enum Bug {
 }
 
 impl Bug {
-    /// Those that one cut brings to light.
-    pub(crate) const PLANTED: [Self; 7] = [
-        Self::SkipSync,
-        Self::SkipThirdSync,
-        Self::AnswerBeforeSync,
-        Self::SkipDirectorySync,
-        Self::DropLastRecord,
-        Self::ReorderWrites,
-        Self::DamageNeighbour,
-    ];
-
     /// What the bug does to a disk after a power cut.
-    pub(crate) fn tamper(self, disk: &CrashDisk, prng: &mut Prng) {
+    pub fn tamper(self, disk: &CrashDisk, directory: &str, prng: &mut Prng) {
         if self != Self::SkipDirectorySync || prng.chance(50) {
             return;
         }
-        let store = disk.store(DIRECTORY);
+        let store = disk.store(directory);
         let mut newest = None;
         let note = &mut |entry: SegmentEntry| newest = newest.max(Some(entry.id));
-        store.list(note).unwrap();
+        // A disk after a cut has no faults.
+        let _ = store.list(note);
         if let Some(newest) = newest.filter(|&id| id > SegmentId::FIRST) {
             let _ = store.remove(newest, SegmentKind::Log);
         }
     }
 }
 
-/// Where the log lies on the disk.
-const DIRECTORY: &str = "default";
-
+/// Segments of one directory of a disk, behind the bug.
 #[derive(Debug)]
-pub(crate) struct Store {
+pub struct PlantedStore {
     inner: SimStore,
     bug: Bug,
 }
 
-pub(crate) struct File {
+/// One of them.
+#[derive(Debug)]
+pub struct PlantedSegment {
     inner: SimSegment,
     bug: Bug,
     syncs: AtomicU64,
     held: Mutex<Option<(u64, Vec<u8>)>>,
 }
 
-impl Store {
-    pub(crate) fn new(disk: &CrashDisk, bug: Bug) -> Self {
-        Self { inner: disk.store(DIRECTORY), bug }
+impl PlantedStore {
+    /// The segments of `directory`.
+    #[must_use]
+    pub fn new(disk: &CrashDisk, directory: &str, bug: Bug) -> Self {
+        Self { inner: disk.store(directory), bug }
     }
 
-    fn file(&self, inner: SimSegment) -> File {
-        File { inner, bug: self.bug, syncs: AtomicU64::new(0), held: Mutex::new(None) }
+    fn file(&self, inner: SimSegment) -> PlantedSegment {
+        PlantedSegment { inner, bug: self.bug, syncs: AtomicU64::new(0), held: Mutex::new(None) }
     }
 }
 
-impl SegmentStore for Store {
-    type File = File;
+impl SegmentStore for PlantedStore {
+    type File = PlantedSegment;
 
     fn list(&self, visit: &mut dyn FnMut(SegmentEntry)) -> Result<(), IoError> {
         self.inner.list(visit)
     }
 
-    fn create(&self, id: SegmentId, size: u64) -> Result<File, IoError> {
+    fn create(&self, id: SegmentId, size: u64) -> Result<PlantedSegment, IoError> {
         self.inner.create(id, size).map(|file| self.file(file))
     }
 
-    fn open(&self, id: SegmentId, kind: SegmentKind) -> Result<File, IoError> {
+    fn open(&self, id: SegmentId, kind: SegmentKind) -> Result<PlantedSegment, IoError> {
         self.inner.open(id, kind).map(|file| self.file(file))
     }
 
@@ -115,9 +112,9 @@ impl SegmentStore for Store {
     }
 }
 
-impl File {
+impl PlantedSegment {
     fn held(&self) -> MutexGuard<'_, Option<(u64, Vec<u8>)>> {
-        self.held.lock().unwrap()
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write_reordered(&self, offset: u64, bytes: &[u8]) -> Result<(), IoError> {
@@ -125,7 +122,7 @@ impl File {
         match held.take() {
             Some((earlier, waiting)) => {
                 // Only what the later write does not cover.
-                let keep = usize::try_from(offset.saturating_sub(earlier)).unwrap();
+                let keep = usize::try_from(offset.saturating_sub(earlier)).unwrap_or(usize::MAX);
                 self.inner.write_at(offset, bytes)?;
                 self.inner.write_at(earlier, &waiting[..waiting.len().min(keep)])
             }
@@ -149,7 +146,7 @@ impl File {
     }
 }
 
-impl SegmentFile for File {
+impl SegmentFile for PlantedSegment {
     fn size(&self) -> u64 {
         self.inner.size()
     }
@@ -189,5 +186,42 @@ impl SegmentFile for File {
 
     fn view(&self, offset: u64, length: usize) -> Option<&[u8]> {
         self.inner.view(offset, length)
+    }
+}
+
+/// The tree file of one directory of a disk, behind the bug.
+#[derive(Debug)]
+pub struct PlantedTree {
+    inner: SimTreeFile,
+    bug: Bug,
+}
+
+impl PlantedTree {
+    /// The tree of `directory`.
+    #[must_use]
+    pub fn new(disk: &CrashDisk, directory: &str, bug: Bug) -> Self {
+        Self { inner: disk.tree(directory), bug }
+    }
+}
+
+impl StorageBackend for PlantedTree {
+    fn len(&self) -> std::io::Result<u64> {
+        self.inner.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> std::io::Result<()> {
+        self.inner.read(offset, out)
+    }
+
+    fn set_len(&self, length: u64) -> std::io::Result<()> {
+        self.inner.set_len(length)
+    }
+
+    fn sync_data(&self) -> std::io::Result<()> {
+        if self.bug == Bug::SkipTreeSync { Ok(()) } else { self.inner.sync_data() }
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> std::io::Result<()> {
+        self.inner.write(offset, data)
     }
 }
