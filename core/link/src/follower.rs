@@ -336,3 +336,6 @@ impl<M: Memory, T: Table> Follower<M, T> {
         self.closing = Closing { report: Some(reason), farewell: reason.farewell() };
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -288,3 +288,6 @@ impl Leader {
         self.closing = Closing { report: Some(reason), farewell, retry_after_ms: 0 };
     }
 }
+
+#[cfg(test)]
+mod tests;

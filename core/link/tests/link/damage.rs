@@ -135,5 +135,6 @@ fn whole_connections_in_any_order() {
         assert!(heard.seen.faults.len() <= 10);
     }
     println!("243 orders, {whole} with all three in their place");
-    assert!(whole > 0 && whole < 243);
+    // The first three turns have to be right, what comes in the last two does not matter.
+    assert_eq!(whole, 9);
 }
