@@ -109,15 +109,16 @@ impl SegmentStore for FileStore {
         create::clear_leftover(&path)?;
         let descriptor = create::reserve(&path, size, &self.directory)?;
         let place = Place::new(path, Some(descriptor));
-        self.handles.add(id, SegmentKind::Log, &place);
+        self.handles.add((id, SegmentKind::Log), &place);
         Ok(FileSegment::new(size, true, place))
     }
 
     fn open(&self, id: SegmentId, kind: SegmentKind) -> Result<FileSegment, IoError> {
         let path = self.path_of(id, kind);
-        let size = stat(&path)?.ok_or(IoError::NotFound)?;
-        let place = Place::new(path, None);
-        self.handles.add(id, kind, &place);
+        let (size, place) = self.handles.add_found((id, kind), || {
+            let size = stat(&path)?.ok_or(IoError::NotFound)?;
+            Ok((size, Place::new(path, None)))
+        })?;
         Ok(FileSegment::new(size, kind == SegmentKind::Log, place))
     }
 

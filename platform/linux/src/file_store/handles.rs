@@ -50,11 +50,20 @@ impl Handles {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn add(&self, id: SegmentId, kind: SegmentKind, place: &Arc<Place>) {
+    pub(super) fn add(&self, key: Key, place: &Arc<Place>) {
+        add_to(&mut self.open(), key, place);
+    }
+
+    /// Adds what `find` finds; no rename or removal comes between.
+    pub(super) fn add_found(
+        &self,
+        key: Key,
+        find: impl FnOnce() -> Result<(u64, Arc<Place>), IoError>,
+    ) -> Result<(u64, Arc<Place>), IoError> {
         let mut open = self.open();
-        let places = open.entry((id, kind)).or_default();
-        places.retain(|place| place.strong_count() > 0);
-        places.push(Arc::downgrade(place));
+        let found = find()?;
+        add_to(&mut open, key, &found.1);
+        Ok(found)
     }
 
     /// Runs `change` while no handle of the file can open its path, and none can be added.
@@ -76,4 +85,10 @@ impl Handles {
         }
         result
     }
+}
+
+fn add_to(open: &mut Open, key: Key, place: &Arc<Place>) {
+    let places = open.entry(key).or_default();
+    places.retain(|place| place.strong_count() > 0);
+    places.push(Arc::downgrade(place));
 }

@@ -1,4 +1,8 @@
 //! The read-only map of a segment file: one of the places in this workspace with `unsafe`.
+//!
+//! A device error under a map is a signal (SIGBUS) that ends the process, not an error: whoever
+//! wants to survive a bad sector reads with `read_at`. Where no map can be made, because of the
+//! limit on their number or of address space, the segment has no views and is read.
 
 use memmap2::{Mmap, MmapOptions, UncheckedAdvice};
 use std::os::fd::{AsRawFd, BorrowedFd};

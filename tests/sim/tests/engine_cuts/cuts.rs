@@ -8,6 +8,7 @@ use unison_base::prng::Prng;
 use unison_sim::disk::Cut;
 use unison_sim::planted::Bug;
 
+/// States on every commit; `UNISON_STATES` asks for more, `UNISON_SEED` begins elsewhere.
 const STATES: u64 = 3_000;
 const STATES_FOR_A_BUG: u64 = 4_000;
 const STEPS: usize = 40;
@@ -25,8 +26,8 @@ struct Tally {
 
 impl Tally {
     /// Goes through runs, moments and cuts; panics when a promise is broken.
-    fn explore(&mut self, bug: Bug, states: u64) {
-        for seed in 0.. {
+    fn explore(&mut self, bug: Bug, seed: u64, states: u64) {
+        for seed in seed.. {
             let mut run = Run::new(seed, bug);
             run.play(&script(seed, STEPS));
             self.runs += 1;
@@ -55,11 +56,16 @@ impl Tally {
     }
 }
 
+/// A number from the environment.
+fn asked(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
+}
+
 #[test]
 fn a_cut_at_every_io_of_log_and_tree_keeps_every_promise() {
     let started = Instant::now();
     let mut tally = Tally::default();
-    tally.explore(Bug::None, STATES);
+    tally.explore(Bug::None, asked("UNISON_SEED", 0), asked("UNISON_STATES", STATES));
     let seconds = started.elapsed().as_secs_f64();
     println!("power cuts with the tree: {tally:?}, {seconds:.1} s");
     // Runs that do nothing would prove nothing.
@@ -86,7 +92,7 @@ fn every_planted_bug_is_found() {
     let bugs = [Bug::AnswerBeforeSync, Bug::SkipSync, Bug::SkipTreeSync];
     let found = bugs.map(|bug| {
         let mut tally = Tally::default();
-        let explore = AssertUnwindSafe(|| tally.explore(bug, STATES_FOR_A_BUG));
+        let explore = AssertUnwindSafe(|| tally.explore(bug, 0, STATES_FOR_A_BUG));
         let found = catch_unwind(explore).err();
         (bug, tally.states, found.map(|panic| panic.downcast_ref::<String>().cloned()))
     });

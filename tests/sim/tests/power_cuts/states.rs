@@ -9,6 +9,7 @@ use unison_base::prng::Prng;
 use unison_sim::disk::{Cut, Moment};
 use unison_sim::planted::Bug;
 
+/// States on every commit; `UNISON_STATES` asks for more, `UNISON_SEED` begins elsewhere.
 const STATES: u64 = 200_000;
 const STATES_FOR_A_BUG: u64 = 20_000;
 const STEPS: usize = 24;
@@ -50,9 +51,9 @@ fn cuts(moment: &Moment) -> &'static [Cut] {
 }
 
 /// Goes through runs, moments and cuts until `states` were checked or a promise is broken.
-pub(crate) fn explore(bug: Bug, states: u64) -> (Tally, Result<(), Found>) {
+pub(crate) fn explore(bug: Bug, seed: u64, states: u64) -> (Tally, Result<(), Found>) {
     let mut tally = Tally::default();
-    for seed in 0.. {
+    for seed in seed.. {
         let mut run = Run::fresh(bug, seed % 2 == 1);
         run.play(&script(seed, STEPS));
         tally.runs += 1;
@@ -101,10 +102,16 @@ fn explore_run(
     Ok(())
 }
 
+/// A number from the environment.
+fn asked(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
+}
+
 #[test]
 fn a_cut_at_every_io_keeps_every_promise() {
     let started = Instant::now();
-    let (tally, result) = explore(Bug::None, STATES);
+    let states = asked("UNISON_STATES", STATES);
+    let (tally, result) = explore(Bug::None, asked("UNISON_SEED", 0), states);
     println!(
         "power cuts: {} states, {} moments of {} runs, recovered {:?}, {:.1} s",
         tally.states,
@@ -116,10 +123,10 @@ fn a_cut_at_every_io_keeps_every_promise() {
     if let Err(found) = result {
         panic!("{found:?}");
     }
-    assert_eq!(tally.states, STATES);
+    assert_eq!(tally.states, states);
     // A suite whose cuts lose nothing, or everything, would prove nothing.
     for outcome in ["all", "acknowledged only", "in between"] {
-        assert!(tally.outcomes[outcome] > STATES / 200, "{outcome}: {:?}", tally.outcomes);
+        assert!(tally.outcomes[outcome] > states / 200, "{outcome}: {:?}", tally.outcomes);
     }
 }
 
@@ -137,7 +144,7 @@ const PLANTED: [Bug; 7] = [
 #[test]
 fn every_planted_bug_is_found() {
     for bug in PLANTED {
-        let (tally, result) = explore(bug, STATES_FOR_A_BUG);
+        let (tally, result) = explore(bug, 0, STATES_FOR_A_BUG);
         let found = result.err();
         let violation = found.as_ref().map(|found| &found.violation);
         println!("{:20} found after {:6} states: {violation:?}", format!("{bug:?}"), tally.states);
