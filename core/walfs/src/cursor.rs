@@ -3,7 +3,7 @@
 use crate::error::ReadError;
 use crate::reader::{checked_frame, containing, frame_length, walk};
 use crate::slice::Slice;
-use crate::table::{Pin, Shared};
+use crate::table::{Extent, Pin, Shared};
 use alloc::sync::Arc;
 use unison_base::atomic::Ordering;
 use unison_base::frame::Frames;
@@ -109,7 +109,7 @@ impl<S: SegmentStore> LogCursor<S> {
             return Ok(None);
         }
         if !self.is_placed() {
-            self.seek()?;
+            self.leave()?;
         }
         let Some(place) = &mut self.place else { return Ok(None) };
         let frame = checked_frame(&place.pin, place.offset, self.next)?;
@@ -188,8 +188,7 @@ impl<S: SegmentStore> LogCursor<S> {
 
     /// Goes to the next extent; tells when that ends a segment.
     fn cross(&mut self) -> Result<Option<Step<S>>, ReadError> {
-        let left = self.place.as_ref().map(|place| Arc::clone(&place.pin.extent));
-        self.seek()?;
+        let left = self.leave()?;
         let next_bytes = self.place.as_ref().map(|place| place.pin.extent.segment.size);
         let sealed = left.filter(|extent| extent.is_sealed() && !extent.damaged);
         Ok(sealed.zip(next_bytes).map(|(extent, next_bytes)| Step::Seal {
@@ -197,6 +196,16 @@ impl<S: SegmentStore> LogCursor<S> {
             offset: extent.position(extent.end()).offset,
             next_bytes,
         }))
+    }
+
+    /// Goes to the extent of the next record; returns the one before, if there was one.
+    fn leave(&mut self) -> Result<Option<Arc<Extent<S>>>, ReadError> {
+        let left = self.place.as_ref().map(|place| Arc::clone(&place.pin.extent));
+        self.seek()?;
+        if let Some(extent) = &left {
+            extent.rest_if_idle();
+        }
+        Ok(left)
     }
 }
 

@@ -1,7 +1,6 @@
 //! Taking a leader's frames as they are, at the place they have there.
 
 use crate::error::{AppendError, CutError, ReadError, RunError};
-use crate::group::Group;
 use crate::layout::{FIRST_FRAME, FLAG_ACTIVE, FLAG_DISCARDED, FRAME_BYTES_MIN, SegmentHeader};
 use crate::log::{Active, Log};
 use crate::reader::{frame_length, walk};
@@ -110,10 +109,12 @@ impl<S: SegmentStore> Log<S> {
         let rest = skipped.and_then(|skipped| frames.get(skipped..)).ok_or(RunError::Header)?;
         let place = u64::from(run.offset) + (frames.len() - rest.len()) as u64;
         self.reach(&run, first, place, rest.len() as u64)?;
-        let mut group = Group::default();
-        group.extend(rest, u64::from(run.count) - known).ok_or(RunError::Header)?;
-        self.write_group(&mut group)?;
-        Ok(self.appended())
+        let mut group = core::mem::take(&mut self.group);
+        let taken = group.extend(rest, u64::from(run.count) - known).ok_or(RunError::Header);
+        let written = taken.and_then(|()| Ok(self.write_group(&mut group)?));
+        group.clear();
+        self.group = group;
+        written.map(|()| self.appended())
     }
 
     /// Seals the segment where the leader did. Doing so twice is one.

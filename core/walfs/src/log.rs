@@ -92,7 +92,7 @@ pub struct Log<S: SegmentStore> {
     pub(crate) poisoned: bool,
     /// The newest time the caller named.
     pub(crate) now_ns: u64,
-    group: Group,
+    pub(crate) group: Group,
 }
 
 impl<S: SegmentStore> Log<S> {

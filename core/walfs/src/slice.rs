@@ -1,8 +1,8 @@
 //! Bytes of a segment that stay valid for as long as they are held.
 
 use alloc::sync::Arc;
-use alloc::vec;
 use core::fmt;
+use core::iter::repeat_n;
 use core::ops::{Deref, Range};
 use unison_ports::{IoError, SegmentFile, SegmentStore};
 
@@ -21,9 +21,11 @@ impl<S: SegmentStore> Slice<S> {
         if file.view(offset, length).is_some() {
             return Ok(Self(Bytes::Mapped { file: Arc::clone(file), offset, length }));
         }
-        let mut bytes = vec![0; length];
-        file.read_at(offset, &mut bytes)?;
-        Ok(Self::from(bytes.as_slice()))
+        let mut bytes: Arc<[u8]> = repeat_n(0, length).collect();
+        if let Some(buffer) = Arc::get_mut(&mut bytes) {
+            file.read_at(offset, buffer)?;
+        }
+        Ok(Self(Bytes::Owned { bytes, start: 0, length }))
     }
 
     /// A part of it; empty when the range is outside.

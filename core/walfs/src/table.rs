@@ -61,6 +61,11 @@ impl<S: SegmentStore> Segment<S> {
         self.file.store(Arc::new(Some(Arc::clone(&file))));
         Ok(file)
     }
+
+    /// Lets the handle go; whoever uses it keeps it, and the next read opens it again.
+    pub(crate) fn rest(&self) {
+        self.file.store(Arc::new(None));
+    }
 }
 
 /// Length of the frame that starts `frames`, as its head says.
@@ -178,6 +183,14 @@ impl<S: SegmentStore> Extent<S> {
 
     pub(crate) fn position(&self, offset: u64) -> Position {
         Position { segment: self.segment.id, offset: u32::try_from(offset).unwrap_or(u32::MAX) }
+    }
+
+    /// A sealed segment that nobody reads any more gives its handle back: a cursor may pass more
+    /// segments than a process may open.
+    pub(crate) fn rest_if_idle(&self) {
+        if self.is_sealed() && !self.is_pinned() {
+            self.segment.rest();
+        }
     }
 
     pub(crate) fn is_pinned(&self) -> bool {

@@ -72,13 +72,22 @@ impl<S: SegmentStore> Builder<S> {
             return Ok(());
         }
         let header = header_of(finding, finding.survey.prefix, FLAG_DISCARDED, self.log.now_ns);
-        self.repair(&finding.file, &header, finding.at(0));
-        self.set_aside(&Segment::new(
-            finding.entry.id,
-            SegmentKind::Log,
-            finding.entry.size,
-            Some(Arc::clone(&finding.file)),
-        ))
+        let file = self.file(finding)?;
+        self.repair(&file, &header, finding.at(0));
+        self.set_aside(&finding.segment)?;
+        finding.segment.rest();
+        Ok(())
+    }
+
+    fn file(&self, finding: &Finding<S>) -> Result<Arc<S::File>, OpenError> {
+        let opened = finding.segment.file(&self.log.shared.store);
+        opened.map_err(|cause| OpenError::io(finding.entry.id, cause))
+    }
+
+    /// What was read after a crash may be in a cache only; nobody is told of it before it is durable.
+    fn sync(&self, finding: &Finding<S>) -> Result<(), OpenError> {
+        let synced = self.file(finding)?.sync();
+        synced.map_err(|cause| OpenError::io(finding.entry.id, cause))
     }
 
     fn set_aside(&mut self, segment: &Arc<Segment<S>>) -> Result<(), OpenError> {
@@ -107,11 +116,11 @@ impl<S: SegmentStore> Builder<S> {
         let continues = newest && own && prefix.last() == self.log.appended();
         let sealed = !continues || (sealed_before && !torn);
         if own && !finding.survey.vouches(prefix.end - 1) {
-            finding.file.sync().map_err(|cause| OpenError::io(finding.entry.id, cause))?;
+            self.sync(&finding)?;
         }
         let flags = if sealed { FLAG_SEALED } else { FLAG_ACTIVE };
         let header = header_of(&finding, prefix, flags, self.log.now_ns);
-        let on_disk = self.mend_header(&finding, header, torn);
+        let on_disk = self.mend_header(&finding, header, torn)?;
         let index = finding.index.take();
         let extent = self.extent(&finding, prefix, sealed, !own, index);
         self.log.last_id = self.log.last_id.max(finding.entry.id);
@@ -120,8 +129,10 @@ impl<S: SegmentStore> Builder<S> {
         }
         if !sealed {
             let dirty_to = finding.survey.later.dirty_to;
-            let file = finding.file;
+            let file = self.file(&finding)?;
             self.log.active = Some(Active { extent, file, dirty_to, header: on_disk });
+        } else {
+            finding.segment.rest();
         }
         Ok(())
     }
@@ -146,10 +157,15 @@ impl<S: SegmentStore> Builder<S> {
         finding: &Finding<S>,
         wanted: SegmentHeader,
         torn: bool,
-    ) -> Option<SegmentHeader> {
+    ) -> Result<Option<SegmentHeader>, OpenError> {
         let found = finding.survey.header.ok();
+        // A foreign header has no first LSN; its marker is 0.
+        let first = |header: SegmentHeader| match header.marker {
+            0 => wanted.first_lsn,
+            _ => header.first_lsn,
+        };
         let said = |header: SegmentHeader| {
-            (header.write_offset, header.entry_count, header.first_lsn, header.is_sealed())
+            (header.write_offset, header.entry_count, first(header), header.is_sealed())
         };
         let stale = |header: SegmentHeader| {
             !header.is_sealed()
@@ -160,13 +176,14 @@ impl<S: SegmentStore> Builder<S> {
         let behind = found.is_some_and(stale);
         let active = wanted.flags == FLAG_ACTIVE;
         if finding.entry.kind != SegmentKind::Log || right || behind && active {
-            return found;
+            return Ok(found);
         }
         if !(behind || torn) {
             self.report.note(Rung::HeaderRebuilt, finding.at(0));
         }
-        self.repair(&finding.file, &wanted, finding.at(0));
-        Some(wanted)
+        let file = self.file(finding)?;
+        self.repair(&file, &wanted, finding.at(0));
+        Ok(Some(wanted))
     }
 
     fn extent(
@@ -177,15 +194,6 @@ impl<S: SegmentStore> Builder<S> {
         damaged: bool,
         index: Option<SparseIndex>,
     ) -> Arc<Extent<S>> {
-        let entry = finding.entry;
-        let segment = match self.extents.last().filter(|last| last.segment.id == entry.id) {
-            Some(last) => Arc::clone(&last.segment),
-            None => {
-                // Sealed segments are opened again when they are read.
-                let file = (!sealed).then(|| Arc::clone(&finding.file));
-                Segment::new(entry.id, entry.kind, entry.size, file)
-            }
-        };
         let header = finding.survey.header.ok();
         let source = ExtentSource {
             island,
@@ -195,7 +203,7 @@ impl<S: SegmentStore> Builder<S> {
             modified_ns: header.map_or(self.log.now_ns, |header| header.modified_ns),
             index,
         };
-        let extent = Extent::new(segment, source);
+        let extent = Extent::new(Arc::clone(&finding.segment), source);
         self.extents.push(Arc::clone(&extent));
         extent
     }
@@ -205,7 +213,7 @@ impl<S: SegmentStore> Builder<S> {
     fn damaged(&mut self, mut finding: Finding<S>, next: Option<Lsn>) -> Result<(), OpenError> {
         let survey = finding.survey;
         if finding.entry.kind == SegmentKind::Log {
-            finding.file.sync().map_err(|cause| OpenError::io(finding.entry.id, cause))?;
+            self.sync(&finding)?;
         }
         let meets = |island: &Island| {
             let said = survey.header.is_ok_and(|header| {
@@ -224,11 +232,8 @@ impl<S: SegmentStore> Builder<S> {
         }
         self.log.last_id = self.log.last_id.max(finding.entry.id);
         if finding.entry.kind == SegmentKind::Log {
-            let served = self.extents.last().filter(|last| last.segment.id == finding.entry.id);
-            let segment = served.map(|extent| Arc::clone(&extent.segment)).unwrap_or_else(|| {
-                Segment::new(finding.entry.id, SegmentKind::Log, finding.entry.size, None)
-            });
-            self.damaged.push(segment);
+            finding.segment.rest();
+            self.damaged.push(finding.segment);
         }
         Ok(())
     }
@@ -247,7 +252,7 @@ impl<S: SegmentStore> Builder<S> {
         }
         match sound {
             Some(header) if behind && self.is_usable(finding, header) => {
-                let (file, dirty_to) = (Arc::clone(&finding.file), finding.survey.later.dirty_to);
+                let (file, dirty_to) = (self.file(finding)?, finding.survey.later.dirty_to);
                 self.log.next = Next::ready(Prepared::found(id, header, file, dirty_to));
                 self.log.last_id = SegmentId(id.0.saturating_sub(1));
                 Ok(())
@@ -257,7 +262,7 @@ impl<S: SegmentStore> Builder<S> {
                 if !behind {
                     self.report.note(Rung::RotSegment, finding.at(0));
                 }
-                self.set_aside(&Segment::new(id, SegmentKind::Log, finding.entry.size, None))
+                self.set_aside(&finding.segment)
             }
         }
     }

@@ -6,6 +6,7 @@ use crate::layout::{FIRST_FRAME, FLAG_DISCARDED, HEADER_BYTES, SegmentHeader};
 use crate::log::{LogOptions, LogRole};
 use crate::scan::{ScanError, SegmentScan, Stop};
 use crate::survey::{Claims, Island, Later, Survey, Witness, survey};
+use crate::table::Segment;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use unison_base::{Lsn, Position, SegmentId};
@@ -19,7 +20,8 @@ const INDEXED_MAX: usize = 64;
 /// A segment, and what is in it.
 pub(super) struct Finding<S: SegmentStore> {
     pub(super) entry: SegmentEntry,
-    pub(super) file: Arc<S::File>,
+    /// Closed again behind the survey: a log may have more segments than a process may open.
+    pub(super) segment: Arc<Segment<S>>,
     pub(super) survey: Survey,
     pub(super) islands: Vec<Island>,
     pub(super) index: Option<SparseIndex>,
@@ -176,22 +178,23 @@ fn examine<S: SegmentStore>(
     expected: Option<Lsn>,
     options: &LogOptions,
 ) -> Result<Finding<S>, IoError> {
-    let file = Arc::new(store.open(entry.id, entry.kind)?);
+    let file = store.open(entry.id, entry.kind)?;
     let entry = SegmentEntry { size: file.size(), ..entry };
-    if let Some(survey) = trusted(&*file, entry, options)? {
+    let segment = Segment::new(entry.id, entry.kind, entry.size, None);
+    if let Some(survey) = trusted(&file, entry, options)? {
         let (islands, index) = (Vec::new(), None);
-        return Ok(Finding { entry, file, survey, islands, index, trusted: true });
+        return Ok(Finding { entry, segment, survey, islands, index, trusted: true });
     }
     let index = SparseIndex::new(entry.size);
     let mut collector = Collector { islands: Vec::new(), index, ordinal: 0 };
-    let survey = match survey(SegmentScan::buffered(&*file), expected, &mut collector) {
+    let survey = match survey(SegmentScan::buffered(&file), expected, &mut collector) {
         Ok(survey) => survey,
         Err(ScanError::Io(error)) => return Err(error),
         // The buffer is the scan's own and grows.
         Err(ScanError::Buffer { .. }) => return Err(IoError::OutOfBounds),
     };
     let Collector { islands, index, .. } = collector;
-    Ok(Finding { entry, file, survey, islands, index: Some(index), trusted: false })
+    Ok(Finding { entry, segment, survey, islands, index: Some(index), trusted: false })
 }
 
 /// The survey of a sealed segment below the LSN from which the caller wants proof.

@@ -5,6 +5,7 @@ mod damage;
 mod faults;
 mod follower;
 mod lookup;
+mod planted;
 mod recovery;
 mod retention;
 mod support;

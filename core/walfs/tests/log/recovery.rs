@@ -357,6 +357,24 @@ fn g_a_header_with_wrong_numbers_is_built_anew() {
 }
 
 #[test]
+fn g_a_foreign_header_without_a_first_lsn_is_left_as_it_is() {
+    let disk = written(300);
+    let (file, mut bytes) = (file(&disk, SegmentId(1)), [0; 64]);
+    file.read_at(0, &mut bytes).unwrap();
+    let ours = SegmentHeader::decode(&bytes).unwrap();
+    let foreign = SegmentHeader { first_lsn: Lsn::ZERO, marker: 0, ..ours };
+    file.write_at(0, &foreign.encode()).unwrap();
+    let trusting = LogOptions { verify_from: Lsn(250), ..options(LogRole::Leader) };
+    for options in [options(LogRole::Leader), trusting] {
+        let (log, report) = open_twice(&disk, options);
+        assert_eq!((report.rungs, log.appended()), (RungCounts::default(), Lsn(300)));
+        assert_eq!(read_all(&log.reader()).records.len(), 300);
+    }
+    file.read_at(0, &mut bytes).unwrap();
+    assert_eq!(SegmentHeader::decode(&bytes), Ok(foreign));
+}
+
+#[test]
 fn g_a_newer_version_is_refused_and_left_alone() {
     let disk = written(10);
     let file = file(&disk, SegmentId(1));
