@@ -219,7 +219,8 @@ impl<M: Memory, T: Table> Follower<M, T> {
         (self.phase == Phase::Offline).then_some(self.reconnect_at_ms)
     }
 
-    /// When [`Self::handle_timeout`] (or, offline, a new connection) is due, milliseconds.
+    /// When [`Self::handle_timeout`] and [`Self::poll_transmit`] (or, offline, a new connection) are
+    /// due, milliseconds.
     #[must_use]
     pub fn poll_timeout(&self) -> u64 {
         match self.phase {
@@ -240,12 +241,15 @@ impl<M: Memory, T: Table> Follower<M, T> {
             self.close(CloseReason::Dead);
         } else if self.pulse.is_stalled(self.now_ms) {
             self.close(CloseReason::Stalled);
-        } else if self.ask_again_at_ms.is_some_and(|at_ms| self.now_ms >= at_ms) {
-            self.ask_again_now();
         }
     }
 
-    fn ask_again_now(&mut self) {
+    /// Asks again for the namespaces that wait, when it is time. Part of transmitting, so that a line
+    /// that is never idle does not put it off.
+    fn ask_again_if_due(&mut self) {
+        if self.ask_again_at_ms.is_none_or(|at_ms| self.now_ms < at_ms) {
+            return;
+        }
         self.ask_again_at_ms = None;
         for number in 0..self.count() {
             if self.slot(number).is_some_and(|slot| matches!(slot.standing(), Standing::Waiting(_)))

@@ -13,6 +13,7 @@ impl<M: Memory, T: Table> Follower<M, T> {
     /// What it returns has to be sent, in order, or the connection closed.
     pub fn poll_transmit(&mut self, now_ms: u64, out: &mut [u8]) -> usize {
         self.clock(now_ms);
+        self.ask_again_if_due();
         let mut written = 0;
         while let Some(room) = out.get_mut(written..) {
             match self.write_next(room) {

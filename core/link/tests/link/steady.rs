@@ -90,6 +90,23 @@ fn a_busy_namespace_does_not_starve_the_others() {
     assert!(world.follower_logs[0].last() < Lsn(60), "{}", world.follower_logs[0].last());
 }
 
+/// A driver whose line is never idle never gets to its timeouts.
+#[test]
+fn a_busy_line_does_not_put_off_the_namespaces_that_wait() {
+    let mut world = world();
+    world.lead("busy", 1, 10);
+    world.follow("busy");
+    world.follow("later");
+    world.settle();
+    world.lead("later", 1, 10);
+    for _ in 0..160 {
+        world.now_ms += 100;
+        world.append("busy", 1, 10);
+        world.settle();
+    }
+    assert_eq!(world.follower_logs[1].last(), Lsn(1));
+}
+
 #[test]
 fn a_full_window_stops_the_leader_and_costs_nothing() {
     let mut config = config(Timing::default());
