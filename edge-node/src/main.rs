@@ -1,3 +1,5 @@
-//! The edge: follows a hub and answers locally.
+//! The edge as a program of its own.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    edge_node::main()
+}

@@ -17,9 +17,9 @@ pub(crate) enum ClientError {
     /// The answer is not what the API promises.
     #[error("the node's answer cannot be read: {0}")]
     Answer(#[source] serde_json::Error),
-    /// A value in the answer is not base64.
-    #[error("a value in the node's answer is not base64: {0}")]
-    Value(#[source] base64::DecodeError),
+    /// A key or value in the answer is not base64.
+    #[error("an entry in the node's answer is not base64: {0}")]
+    Base64(#[source] base64::DecodeError),
 }
 
 impl ClientError {
@@ -28,7 +28,7 @@ impl ClientError {
         match self {
             Self::Exchange(_) => true,
             Self::Refused { status, .. } => matches!(status, 429 | 503 | 507),
-            Self::Answer(_) | Self::Value(_) => false,
+            Self::Answer(_) | Self::Base64(_) => false,
         }
     }
 }

@@ -1,13 +1,15 @@
 //! A client of the HTTP API, for the commands that move data in and out.
 
+mod entry;
 mod error;
 mod pages;
 
+pub(crate) use entry::{Entry, KeyEncoding};
 pub(crate) use error::ClientError;
-pub(crate) use pages::{Entry, Pages};
+pub(crate) use pages::Pages;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use entry::Item;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
@@ -29,15 +31,9 @@ pub(crate) struct Client {
 }
 
 #[derive(Serialize)]
-struct BatchItem<'a> {
-    key: &'a str,
-    value: String,
-}
-
-#[derive(Serialize)]
-struct Batch<'a> {
+struct Batch {
     operation: &'static str,
-    items: Vec<BatchItem<'a>>,
+    items: Vec<Item>,
 }
 
 #[derive(Deserialize)]
@@ -66,13 +62,9 @@ impl Client {
         }
     }
 
-    /// Puts all pairs in one atomic batch and returns its LSN once it is acknowledged.
-    pub(crate) fn put_batch(&self, pairs: &[(String, Vec<u8>)]) -> Result<u64, ClientError> {
-        let items = pairs
-            .iter()
-            .map(|(key, value)| BatchItem { key, value: STANDARD.encode(value) })
-            .collect();
-        let batch = Batch { operation: "put", items };
+    /// Puts all entries in one atomic batch and returns its LSN once it is acknowledged.
+    pub(crate) fn put_batch(&self, entries: &[Entry]) -> Result<u64, ClientError> {
+        let batch = Batch { operation: "put", items: entries.iter().map(Item::of).collect() };
         let url = self.url("kv/batch");
         let answer: BatchAnswer = self.retry(|| self.agent.post(&url).send_json(&batch))?;
         Ok(answer.lsn)
@@ -117,7 +109,7 @@ fn read<T: DeserializeOwned>(
     mut response: ureq::http::Response<ureq::Body>,
 ) -> Result<T, ClientError> {
     let status = response.status();
-    let mut body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX);
+    let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX);
     let text = body.read_to_string().map_err(ClientError::Exchange)?;
     if status.is_success() {
         return serde_json::from_str(&text).map_err(ClientError::Answer);

@@ -1,30 +1,12 @@
 //! Reading a whole prefix, one bounded page at a time.
 
-use super::{Client, ClientError};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use super::entry::Item;
+use super::{Client, ClientError, Entry};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use std::collections::VecDeque;
 
 const PAGE_ENTRIES: usize = 500;
-
-/// One key and its value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Entry {
-    /// The key, as bytes.
-    pub(crate) key: Vec<u8>,
-    /// The value.
-    pub(crate) value: Vec<u8>,
-}
-
-#[derive(Deserialize)]
-struct Item {
-    key: String,
-    #[serde(default)]
-    key_base64: bool,
-    value: String,
-}
 
 #[derive(Deserialize)]
 struct Page {
@@ -65,15 +47,6 @@ impl<'a> Pages<'a> {
     }
 }
 
-fn decode(item: Item) -> Result<Entry, ClientError> {
-    let key = if item.key_base64 {
-        STANDARD.decode(item.key).map_err(ClientError::Value)?
-    } else {
-        item.key.into_bytes()
-    };
-    Ok(Entry { key, value: STANDARD.decode(item.value).map_err(ClientError::Value)? })
-}
-
 impl Iterator for Pages<'_> {
     type Item = Result<Entry, ClientError>;
 
@@ -84,6 +57,6 @@ impl Iterator for Pages<'_> {
                 return Some(Err(error));
             }
         }
-        self.ready.pop_front().map(decode)
+        self.ready.pop_front().map(Item::decode)
     }
 }

@@ -4,6 +4,7 @@ use super::QuickstartError;
 use super::node::Node;
 use crate::client::Client;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,14 +31,27 @@ pub(crate) struct Standing {
     pub(crate) durable: u64,
     /// Newest visible record.
     pub(crate) applied: u64,
-    /// Milliseconds since the node was last level with its hub.
-    #[serde(default)]
-    pub(crate) lag_ms: Option<u64>,
+    /// Milliseconds since the node was last level with its hub; 0 on the hub.
+    #[serde(skip)]
+    pub(crate) lag_ms: u64,
 }
 
 #[derive(Deserialize)]
 struct Status {
     namespaces: Vec<NamespaceStatus>,
+    #[serde(default)]
+    upstream: Option<Upstream>,
+}
+
+#[derive(Deserialize)]
+struct Upstream {
+    namespaces: BTreeMap<String, Followed>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Followed {
+    lag_ms: u64,
 }
 
 #[derive(Deserialize)]
@@ -69,7 +83,9 @@ impl Fleet {
     pub(crate) fn standing(node: &Node) -> Option<Standing> {
         let client = Client::new(&node.http_url(), "default", STATUS_PATIENCE);
         let status: Status = client.get("status").ok()?;
-        status.namespaces.into_iter().find(|n| n.name == "default").map(|n| n.standing)
+        let found = status.namespaces.into_iter().find(|n| n.name == "default")?;
+        let followed = status.upstream.and_then(|mut up| up.namespaces.remove("default"));
+        Some(Standing { lag_ms: followed.map_or(0, |followed| followed.lag_ms), ..found.standing })
     }
 
     /// Waits until every edge has applied `lsn`.

@@ -90,7 +90,7 @@ fn rows_in_place(rows: usize) -> Vec<indicatif::ProgressBar> {
 fn row(node: &Node, standing: Option<Standing>, hub_lsn: u64, rate: f64) -> String {
     let Some(standing) = standing else { return format!("{:7} away", node.name) };
     let behind = hub_lsn.saturating_sub(standing.applied);
-    let lag_ms = standing.lag_ms.unwrap_or(0);
+    let lag_ms = standing.lag_ms;
     format!(
         "{:7} LSN {:>8}  behind {behind:>6} records {lag_ms:>6} ms  {rate:>8.0} records/s",
         node.name, standing.applied

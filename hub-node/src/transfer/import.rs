@@ -1,7 +1,7 @@
 //! `import`: files or lines into a namespace, in atomic batches.
 
 use super::{Place, TransferError, bar, jsonl, walk};
-use crate::client::Client;
+use crate::client::{Client, Entry};
 use clap::Args;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -12,7 +12,7 @@ use unison_base::limits::{KEY_MAX, VALUE_MAX};
 /// How long an import waits for a node that does not answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 const BATCH_BYTES: usize = 512 << 10;
-const BATCH_PAIRS: usize = 1_000;
+const BATCH_ENTRIES: usize = 1_000;
 
 /// Arguments of `import`.
 #[derive(Args, Clone, Debug)]
@@ -33,8 +33,8 @@ pub(crate) struct ImportArguments {
 /// What an import did.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Imported {
-    /// Pairs acknowledged.
-    pub(crate) pairs: u64,
+    /// Entries acknowledged.
+    pub(crate) entries: u64,
     /// Bytes of their values.
     pub(crate) bytes: u64,
     /// LSN of the last batch.
@@ -43,31 +43,31 @@ pub(crate) struct Imported {
     pub(crate) skipped: Vec<String>,
 }
 
-/// Gathers pairs into batches and sends each when it is full.
+/// Gathers entries into batches and sends each when it is full.
 pub(crate) struct Batcher<'a> {
     client: &'a Client,
-    pairs: Vec<(Vec<u8>, Vec<u8>)>,
+    entries: Vec<Entry>,
     bytes: usize,
     done: Imported,
 }
 
 impl<'a> Batcher<'a> {
     pub(crate) fn new(client: &'a Client) -> Self {
-        Self { client, pairs: Vec::new(), bytes: 0, done: Imported::default() }
+        Self { client, entries: Vec::new(), bytes: 0, done: Imported::default() }
     }
 
-    /// Takes one pair; what cannot be stored is skipped and named at the end.
+    /// Takes one entry; what cannot be stored is skipped and named at the end.
     pub(crate) fn push(&mut self, key: Vec<u8>, value: Vec<u8>) -> Result<(), TransferError> {
         if key.is_empty() || key.len() > KEY_MAX || value.len() > VALUE_MAX {
             self.skip(String::from_utf8_lossy(&key).into_owned());
             return Ok(());
         }
         let bytes = key.len() + value.len();
-        if self.pairs.len() >= BATCH_PAIRS || self.bytes + bytes > BATCH_BYTES {
+        if self.entries.len() >= BATCH_ENTRIES || self.bytes + bytes > BATCH_BYTES {
             self.send()?;
         }
         self.bytes += bytes;
-        self.pairs.push((key, value));
+        self.entries.push(Entry { key, value });
         Ok(())
     }
 
@@ -77,13 +77,13 @@ impl<'a> Batcher<'a> {
     }
 
     fn send(&mut self) -> Result<(), TransferError> {
-        if self.pairs.is_empty() {
+        if self.entries.is_empty() {
             return Ok(());
         }
-        self.done.last_lsn = self.client.put_batch(&self.pairs)?;
-        self.done.pairs += self.pairs.len() as u64;
-        self.done.bytes += self.pairs.iter().map(|(_, value)| value.len() as u64).sum::<u64>();
-        self.pairs.clear();
+        self.done.last_lsn = self.client.put_batch(&self.entries)?;
+        self.done.entries += self.entries.len() as u64;
+        self.done.bytes += self.entries.iter().map(|entry| entry.value.len() as u64).sum::<u64>();
+        self.entries.clear();
         self.bytes = 0;
         Ok(())
     }
@@ -108,7 +108,7 @@ pub(crate) fn import(arguments: &ImportArguments) -> Result<(), TransferError> {
     }
     println!(
         "{} keys, {} bytes, acknowledged up to LSN {}; {} skipped",
-        done.pairs,
+        done.entries,
         done.bytes,
         done.last_lsn,
         done.skipped.len()

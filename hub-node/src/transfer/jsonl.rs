@@ -1,19 +1,19 @@
 //! JSON Lines: one key and its value a line.
 
 use super::error::LineError;
-use crate::client::Entry;
+use crate::client::{Entry, KeyEncoding};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 /// The shape of a line. A key that is not UTF-8 stands in base64 and says so; so does a value,
 /// which otherwise is readable text.
-#[derive(Debug, Default, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Line {
     key: String,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    key_base64: bool,
+    #[serde(default, skip_serializing_if = "KeyEncoding::is_text")]
+    key_encoding: KeyEncoding,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     text: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -23,7 +23,7 @@ struct Line {
 /// Reads one line.
 pub(super) fn parse(line: &str) -> Result<Entry, LineError> {
     let line: Line = serde_json::from_str(line)?;
-    let key = if line.key_base64 { STANDARD.decode(line.key)? } else { line.key.into_bytes() };
+    let key = line.key_encoding.decode(line.key)?;
     let value = match (line.text, line.value) {
         (Some(text), None) => text.into_bytes(),
         (None, Some(value)) => STANDARD.decode(value)?,
@@ -34,25 +34,18 @@ pub(super) fn parse(line: &str) -> Result<Entry, LineError> {
 
 /// Writes one line, without its end.
 pub(super) fn format(entry: Entry) -> Result<String, LineError> {
-    let mut line = Line::default();
-    match String::from_utf8(entry.key) {
-        Ok(key) => line.key = key,
-        Err(error) => {
-            line.key = STANDARD.encode(error.into_bytes());
-            line.key_base64 = true;
-        }
-    }
-    match String::from_utf8(entry.value) {
-        Ok(text) => line.text = Some(text),
-        Err(error) => line.value = Some(STANDARD.encode(error.into_bytes())),
-    }
-    Ok(serde_json::to_string(&line)?)
+    let (key, key_encoding) = KeyEncoding::encode(&entry.key);
+    let (text, value) = match String::from_utf8(entry.value) {
+        Ok(text) => (Some(text), None),
+        Err(error) => (None, Some(STANDARD.encode(error.into_bytes()))),
+    };
+    Ok(serde_json::to_string(&Line { key, key_encoding, text, value })?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::{format, parse};
-    use crate::client::Entry;
+    use crate::client::{Entry, KeyEncoding};
 
     #[test]
     fn lines_come_back_whatever_the_bytes() {

@@ -1,0 +1,83 @@
+//! The records of a log, one line each.
+
+use serde::Serialize;
+use unison_base::{Hlc, Lsn};
+use unison_ports::SegmentStore;
+use unison_schemas::{KeyValueEntry, LogRecord};
+use unison_walfs::{Bound, LogReader, ReadError, Record};
+
+/// Keys of a record that are shown.
+const KEYS_SHOWN: usize = 3;
+
+/// One record, or what is there instead.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum RecordReport {
+    Record {
+        lsn: u64,
+        segment: u32,
+        offset: u32,
+        bytes: usize,
+        time_ms: u64,
+        operation: String,
+        entries: usize,
+        keys: Vec<String>,
+    },
+    Damaged {
+        damaged: String,
+    },
+}
+
+/// Every record that can be read. Damage is listed where it lies.
+pub(super) fn list<S: SegmentStore>(log: &LogReader<S>) -> Vec<RecordReport> {
+    let mut reports = Vec::new();
+    let mut from = log.first();
+    while let Err(error) = read(log, from, &mut reports) {
+        reports.push(RecordReport::Damaged { damaged: error.to_string() });
+        match error {
+            ReadError::Gap { to, .. } => from = to.next(),
+            _ => break,
+        }
+    }
+    reports
+}
+
+fn read<S: SegmentStore>(
+    log: &LogReader<S>,
+    from: Lsn,
+    reports: &mut Vec<RecordReport>,
+) -> Result<(), ReadError> {
+    let mut cursor = log.cursor(from, Bound::Appended)?;
+    while let Some(record) = cursor.next()? {
+        reports.push(describe(&record));
+    }
+    Ok(())
+}
+
+fn describe<S: SegmentStore>(record: &Record<S>) -> RecordReport {
+    let table = flatbuffers::root::<LogRecord<'_>>(&record.payload).ok();
+    let entries = table.and_then(|table| table.entries());
+    let keys = entries.iter().flatten().take(KEYS_SHOWN).filter_map(|entry| {
+        let entry = flatbuffers::root::<KeyValueEntry<'_>>(entry.entry()?.bytes()).ok()?;
+        Some(shown(entry.key()?.bytes()))
+    });
+    RecordReport::Record {
+        lsn: record.lsn.0,
+        segment: record.position.segment.0,
+        offset: record.position.offset,
+        bytes: record.payload.len(),
+        time_ms: table.map_or(0, |table| Hlc(table.hlc()).millis()),
+        operation: table.map_or_else(
+            || "no valid record".to_owned(),
+            |table| format!("{:?} {:?}", table.operation_type(), table.entry_type()),
+        ),
+        entries: entries.map_or(0, |entries| entries.len()),
+        keys: keys.collect(),
+    }
+}
+
+/// A key in storage form, readable: the model's mark is left out.
+fn shown(key: &[u8]) -> String {
+    let user = key.strip_prefix(&[0xFE]).unwrap_or(key);
+    user.escape_ascii().to_string()
+}

@@ -1,0 +1,72 @@
+//! Wiring: store, link, servers.
+
+use std::sync::Arc;
+use unison_engine::EngineOptions;
+use unison_linux::store::Durability;
+use unison_serve::config::{DurabilityLevel, HubConfig, Listen, start_logging};
+use unison_serve::health::LinkHealth;
+use unison_serve::link::{LeadOptions, lead};
+use unison_serve::listen::listen;
+use unison_serve::node::{Node, NodeOptions, Role};
+use unison_serve::process::{self, ProcessError};
+use unison_serve::serve::Listeners;
+use unison_serve::shutdown::Shutdown;
+
+const TREE_CACHE_BYTES: usize = 64 << 20;
+
+pub(crate) fn serve(config: HubConfig) -> Result<(), ProcessError> {
+    start_logging(config.log_format, config.log_level);
+    process::run(run(config))
+}
+
+async fn run(config: HubConfig) -> Result<(), ProcessError> {
+    let listeners = Listeners::open(&config.http, &config.resp).await?;
+    let link = match &config.link {
+        Listen::Off => None,
+        Listen::At(address) => Some(listen("link", address).await?),
+    };
+    let data_dir = config.data_dir.clone();
+    let engine = engine_options(&config);
+    let store = process::open_store(data_dir, durability(&config), engine, TREE_CACHE_BYTES)?;
+    let health = Arc::new(LinkHealth::default());
+    let shutdown = Shutdown::default();
+    let options = NodeOptions {
+        role: Role::Hub,
+        backup_dir: config.backup_dir.clone(),
+        connections_max: config.connections_max,
+    };
+    let node = Node::new(Arc::clone(&store), Arc::clone(&health), shutdown.clone(), options);
+    let mut ports = listeners.ports();
+    if let Some(listener) = link {
+        ports.link = listener.local_addr().ok();
+        let options = LeadOptions {
+            node: process::node_name(&config.data_dir, "hub")?,
+            followers_max: usize::try_from(config.connections_max).unwrap_or(usize::MAX),
+        };
+        let leading = lead(listener, Arc::clone(&store), health, shutdown.clone(), options);
+        tokio::spawn(leading);
+    }
+    listeners.serve(&node);
+    if let Some(file) = &config.ports_file {
+        ports.write(file)?;
+    }
+    tracing::info!(?ports, data = %config.data_dir.display(), "hub is up");
+    process::until_stopped(&node, &shutdown).await?;
+    Ok(store.close()?)
+}
+
+fn engine_options(config: &HubConfig) -> EngineOptions {
+    EngineOptions {
+        memtable_bytes: usize::try_from(config.memtable_size.0).unwrap_or(usize::MAX),
+        segment_bytes: config.segment_size.0,
+        ..EngineOptions::default()
+    }
+}
+
+fn durability(config: &HubConfig) -> Durability {
+    match config.durability {
+        DurabilityLevel::Always => Durability::Always,
+        DurabilityLevel::Interval => Durability::Interval { every: config.sync_interval.0 },
+        DurabilityLevel::Never => Durability::Never,
+    }
+}

@@ -1,0 +1,155 @@
+//! A node as a process: what both binaries do between their configuration and their exit code.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use unison_base::NamespaceName;
+use unison_engine::EngineOptions;
+use unison_link::NodeId;
+use unison_linux::SystemEntropy;
+use unison_linux::store::{Durability, Store, StoreError, StoreOptions};
+use unison_ports::Entropy as _;
+
+use crate::config::{ConfigError, PortsFileError};
+use crate::link::FollowError;
+use crate::listen::ListenError;
+use crate::node::Node;
+use crate::serve::stop;
+use crate::shutdown::{Shutdown, stop_signal};
+
+/// File in the data directory that holds the node's name.
+const NODE_NAME_FILE: &str = "node";
+
+/// Why a process ends before it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum ProcessError {
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// An address cannot be listened on.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The ports file cannot be written.
+    #[error(transparent)]
+    PortsFile(#[from] PortsFileError),
+    /// The data cannot be served.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Following cannot begin.
+    #[error(transparent)]
+    Follow(#[from] FollowError),
+    /// Following ended.
+    #[error("following ended: {0}")]
+    Replica(#[from] unison_node::ReplicaError),
+    /// A part of this program panicked; the log says where.
+    #[error("a part of this program panicked")]
+    Panicked,
+    /// The operating system refuses something small: threads, signals, a file of the data directory.
+    #[error("{what}: {source}")]
+    System {
+        /// What was asked of it.
+        what: &'static str,
+        /// Its answer.
+        source: std::io::Error,
+    },
+}
+
+impl ProcessError {
+    /// 1 failed while running, 2 usage or configuration, 3 the data cannot be served.
+    #[must_use]
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(_) | Self::Listen(_) | Self::PortsFile(_) => 2,
+            Self::Store(_) | Self::Follow(FollowError::Store(_) | FollowError::Replica(_)) => 3,
+            _ => 1,
+        }
+    }
+
+    fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+        move |source| Self::System { what, source }
+    }
+}
+
+/// Runs `work` on the runtime that all servers of a process share.
+///
+/// # Errors
+/// The runtime cannot be made, or what `work` says.
+pub fn run<F>(work: F) -> Result<(), ProcessError>
+where
+    F: Future<Output = Result<(), ProcessError>>,
+{
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(ProcessError::system("starting threads"))?.block_on(work)
+}
+
+/// Opens a data directory and sees to it that namespace `default` exists.
+///
+/// # Errors
+/// The data cannot be served.
+pub fn open_store(
+    data_dir: PathBuf,
+    durability: Durability,
+    engine: EngineOptions,
+    tree_cache_bytes: usize,
+) -> Result<Arc<Store>, ProcessError> {
+    let store = Store::open(StoreOptions { data_dir, durability, engine, tree_cache_bytes })?;
+    for namespace in store.list() {
+        let report = namespace.open_report();
+        tracing::info!(
+            namespace = %namespace.name(),
+            checkpoint = report.checkpoint.0,
+            replayed = report.replayed,
+            recovery = ?report.recovery.rungs,
+            "opened"
+        );
+    }
+    if let Ok(default) = NamespaceName::new(crate::DEFAULT_NAMESPACE) {
+        store.create(&default)?;
+    }
+    Ok(store)
+}
+
+/// The node's name, `<kind>-<8 hex digits>`: drawn once, then kept in the data directory.
+///
+/// # Errors
+/// The file cannot be read or written.
+pub fn node_name(data_dir: &Path, kind: &str) -> Result<NodeId, ProcessError> {
+    let file = data_dir.join(NODE_NAME_FILE);
+    let kept = std::fs::read_to_string(&file).unwrap_or_default();
+    if let Ok(name) = NodeId::try_from(kept.trim())
+        && !name.is_empty()
+    {
+        return Ok(name);
+    }
+    let name = format!("{kind}-{:08x}", seed() & 0xFFFF_FFFF);
+    std::fs::write(&file, &name).map_err(ProcessError::system("keeping the node's name"))?;
+    Ok(NodeId::try_from(name.as_str()).unwrap_or_default())
+}
+
+/// A number that differs between nodes and starts.
+#[must_use]
+pub fn seed() -> u64 {
+    let mut bytes = [0; 8];
+    SystemEntropy.fill(&mut bytes);
+    u64::from_le_bytes(bytes)
+}
+
+/// Waits for a signal, or for a part of the process that begins the end; then ends all connections.
+///
+/// # Errors
+/// Signals cannot be listened for.
+pub async fn until_stopped(node: &Node, shutdown: &Shutdown) -> Result<(), ProcessError> {
+    tokio::select! {
+        signal = stop_signal() => {
+            let signal = signal.map_err(ProcessError::system("listening for signals"))?;
+            tracing::info!(signal, "stopping");
+        }
+        () = shutdown.begun() => {}
+    }
+    let left = stop(node).await;
+    if left > 0 {
+        tracing::warn!(left, "connections were cut off");
+    }
+    Ok(())
+}
