@@ -106,9 +106,9 @@ struct Closing {
 }
 
 impl<M: Memory, T: Table> Follower<M, T> {
-    /// A follower that is not connected; `seed` decides its jitter. `None` when `memory` can hold
-    /// neither every message nor a run of `config.run_bytes_max`, but on memory that grows only the
-    /// former is tried.
+    /// A follower that is not connected; `seed` decides its jitter. `None` when `memory` cannot hold
+    /// every message without frames. Memory that does not grow has [`Self::memory_bytes`] of
+    /// `config.run_bytes_max`, or the leader sends what it cannot take.
     pub fn new(
         mut config: FollowerConfig,
         memory: M,
@@ -146,7 +146,7 @@ impl<M: Memory, T: Table> Follower<M, T> {
         })
     }
 
-    /// Memory that [`Self::new`] needs at least for runs of `run_bytes`, bytes.
+    /// Memory that runs of `run_bytes` need, bytes.
     #[must_use]
     pub const fn memory_bytes(run_bytes: usize) -> usize {
         let run = HEADER_BYTES + RUN_BODY_MAX + run_bytes;

@@ -2,7 +2,7 @@
 
 use crate::close::CloseReason;
 use crate::inbox::Inbox;
-use crate::messages::{NodeId, Role, Served as ServedLog};
+use crate::messages::{NodeId, Served as ServedLog};
 use crate::pulse::{Pulse, Timing};
 use crate::reason::{ByeReason, Refusal};
 use crate::wire::{HEADER_BYTES, RUN_BODY_MAX};
@@ -11,14 +11,15 @@ use alloc::collections::VecDeque;
 use alloc::vec;
 use alloc::vec::Vec;
 use unison_base::limits::NAMESPACES_MAX;
-use unison_base::{Hlc, Lsn, NamespaceName};
+use unison_base::{Hlc, Lsn};
 
+mod event;
 mod receive;
 mod send;
 mod served;
 mod transmit;
 
-use crate::cursor::Cursor;
+pub use event::LeaderEvent;
 pub use send::SendError;
 use served::Served;
 pub use served::ServedStatus;
@@ -47,52 +48,6 @@ impl LeaderConfig {
         let namespaces_max = u32::try_from(NAMESPACES_MAX).unwrap_or(u32::MAX);
         Self { node, namespaces_max, timing: Timing::default() }
     }
-}
-
-/// Something for the leader's driver to do or to know.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LeaderEvent<'a> {
-    /// A follower introduced itself. Answer with [`Leader::accept`] or [`Leader::dismiss`]; nothing
-    /// else happens before.
-    Hello {
-        /// Its name.
-        node: &'a str,
-        /// Its token, empty when it has none.
-        token: &'a str,
-        /// What it does with the records.
-        role: Role,
-        /// Protocol version that both speak.
-        protocol: u16,
-    },
-    /// It wants a namespace, for the first time or again, from another place. Judge the cursor
-    /// with [`judge`](crate::judge), then [`Leader::answer`].
-    Follow {
-        /// The follower's number for it.
-        namespace: u32,
-        /// Its name.
-        name: NamespaceName,
-        /// What the follower has.
-        cursor: Cursor,
-    },
-    /// It holds more than before.
-    Ack {
-        /// The namespace.
-        namespace: u32,
-        /// Newest record durable there.
-        durable: Lsn,
-        /// Newest record its readers see.
-        applied: Lsn,
-    },
-    /// It is alive.
-    Beat {
-        /// Its hybrid clock.
-        hlc: Hlc,
-    },
-    /// Transmit what is left and close the connection.
-    Close {
-        /// Why.
-        reason: CloseReason,
-    },
 }
 
 /// A leader's word on a namespace.

@@ -2,9 +2,9 @@
 //! wake-up times out.
 //!
 //! ```text
-//!  log ──RunWanted──▶ Leader ──Run, Seal, Welcome, Beat──▶ Follower ──Run──▶ log
-//!                       ▲                                     │
-//!                       └────────Hello, Follow, Ack, Beat─────┘
+//!  log ──runs──▶ Leader ──Welcome, Run, Seal, Beat──▶ Follower ──runs──▶ log
+//!                  ▲                                      │
+//!                  └───────Hello, Follow, Ack, Beat───────┘
 //! ```
 //!
 //! A driver owns the connection, the clock and the log. It moves bytes between the connection and

@@ -61,7 +61,7 @@ impl Role {
 }
 
 /// Hello: followed by as many [`Want`]s as fit; further ones come as Follow messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello<'a> {
     /// Versions the follower speaks.
     pub protocol: ProtocolRange,
@@ -75,6 +75,14 @@ pub struct Hello<'a> {
     pub run_bytes_max: u32,
     /// Milliseconds between its beats.
     pub interval_ms: u32,
+}
+
+/// Without the token.
+impl fmt::Debug for Hello<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut hello = f.debug_struct("Hello");
+        hello.field("protocol", &self.protocol).field("node", &self.node).finish_non_exhaustive()
+    }
 }
 
 /// The first field of Hello in every version: read before anything else.

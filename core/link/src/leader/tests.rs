@@ -7,6 +7,7 @@ use crate::messages::{
 use crate::reason::{ByeReason, Refusal};
 use crate::run::{RunRange, SealRange};
 use crate::wire::{Kind, Reader};
+use alloc::format;
 use alloc::vec::Vec;
 use serde::Serialize;
 use unison_base::{LogId, Lsn, SegmentId};
@@ -95,6 +96,26 @@ fn nothing_happens_before_the_driver_has_decided() {
     let reason = CloseReason::Ours(ByeReason::NotAllowed);
     assert_eq!(leader.poll_event(), Some(LeaderEvent::Close { reason }));
     assert_eq!(leader.poll_event(), None);
+}
+
+#[test]
+fn tokens_are_not_printed() {
+    let token = crate::messages::Token::new("open sesame").unwrap();
+    let hello = Hello {
+        protocol: ProtocolRange::OURS,
+        node: "edge",
+        token: token.as_str(),
+        role: 0,
+        run_bytes_max: 1,
+        interval_ms: 1,
+    };
+    let mut leader = Leader::new(LeaderConfig::new("hub".try_into().unwrap()), 0);
+    hears(&mut leader, Kind::Hello, &hello);
+    let event = leader.poll_event().unwrap();
+    assert!(matches!(event, LeaderEvent::Hello { token: "open sesame", .. }));
+    for printed in [format!("{event:?}"), format!("{hello:?}"), format!("{token:?}")] {
+        assert!(!printed.contains("sesame"), "{printed}");
+    }
 }
 
 #[test]
