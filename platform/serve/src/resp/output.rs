@@ -14,6 +14,7 @@ pub enum Protocol {
 #[derive(Debug, Default)]
 pub struct Output {
     bytes: Vec<u8>,
+    errors: u64,
     /// What the connection speaks.
     pub protocol: Protocol,
 }
@@ -31,6 +32,11 @@ impl Output {
         self.bytes.shrink_to(keep_bytes);
     }
 
+    /// Errors appended since this was last asked.
+    pub fn take_errors(&mut self) -> u64 {
+        std::mem::take(&mut self.errors)
+    }
+
     /// `+OK`.
     pub fn ok(&mut self) {
         self.bytes.extend_from_slice(b"+OK\r\n");
@@ -43,6 +49,7 @@ impl Output {
 
     /// An error. `text` begins with its code, as in `ERR no such thing`.
     pub fn error(&mut self, text: &str) {
+        self.errors += 1;
         self.line(b'-', text);
     }
 

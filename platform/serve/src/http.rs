@@ -1,0 +1,22 @@
+//! The HTTP server: keys and values, namespaces, the log's place and backup, health and metrics.
+//!
+//! Every answer is JSON except `/metrics`; every error, the framework's own included, is
+//! `{"error": "..."}`.
+
+mod backup;
+mod body;
+mod condition;
+mod error;
+mod item;
+mod kv;
+mod list;
+mod log;
+mod namespaces;
+mod path;
+mod process;
+mod query;
+mod routes;
+mod server;
+
+pub use error::ApiError;
+pub use server::HttpServer;

@@ -1,0 +1,52 @@
+//! Reading a body: bounded in bytes and in time.
+
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::http::{HeaderMap, header};
+use http_body_util::BodyExt;
+use serde::Deserialize;
+
+use super::error::ApiError;
+
+/// Time any body may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Beyond that a body has to come at this rate, bytes a second.
+const RATE_MIN: u64 = 16 << 10;
+
+/// The whole body, at most `limit` bytes.
+pub(super) async fn read(
+    headers: &HeaderMap,
+    mut body: Body,
+    limit: usize,
+) -> Result<Vec<u8>, ApiError> {
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    let announced = announced.and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
+    if announced > limit as u64 {
+        return Err(ApiError::BodyTooLarge { limit });
+    }
+    let began = Instant::now();
+    let mut bytes = Vec::new();
+    loop {
+        let left = deadline(began, bytes.len()).saturating_duration_since(Instant::now());
+        let frame = tokio::time::timeout(left, body.frame()).await;
+        let Some(frame) = frame.map_err(|_| ApiError::TooSlow)? else { return Ok(bytes) };
+        let broken = |_| ApiError::Malformed("the body is broken off".to_owned());
+        let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
+        if bytes.len() + data.len() > limit {
+            return Err(ApiError::BodyTooLarge { limit });
+        }
+        bytes.extend_from_slice(&data);
+    }
+}
+
+/// When a body of which `received` bytes came has to go on at the latest.
+fn deadline(began: Instant, received: usize) -> Instant {
+    began + PATIENCE + Duration::from_secs(received as u64 / RATE_MIN)
+}
+
+/// The JSON in a body.
+pub(super) fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ApiError> {
+    serde_json::from_slice(bytes)
+        .map_err(|error| ApiError::Malformed(format!("the body is not what is expected: {error}")))
+}

@@ -1,0 +1,170 @@
+//! Errors as clients see them: a status and `{"error": "..."}`.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use unison_base::Lsn;
+
+use unison_engine::{ReadError, WriteError};
+use unison_linux::store::StoreError;
+
+/// A request that is refused or failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// The request has no meaning.
+    #[error("{0}")]
+    Malformed(String),
+    /// What the request is about is not allowed here.
+    #[error("{0}")]
+    Forbidden(&'static str),
+    /// There is no such thing.
+    #[error("{0}")]
+    NotFound(String),
+    /// The path is known, the method is not.
+    #[error("this path does not know the method {0}")]
+    Method(String),
+    /// The body came too slowly.
+    #[error("the body came too slowly")]
+    TooSlow,
+    /// It exists already.
+    #[error("{0}")]
+    Exists(String),
+    /// The body is larger than any request needs to be.
+    #[error("the body is above the limit of {limit} bytes (body)")]
+    BodyTooLarge {
+        /// Most bytes of a body.
+        limit: usize,
+    },
+    /// The condition of the request does not hold.
+    #[error("the condition does not hold: the key is {}", version(*.0))]
+    Conflict(Option<Lsn>),
+    /// This node takes no writes; the text names the one that does.
+    #[error("{0}")]
+    ReadOnly(String),
+    /// Too much at a time.
+    #[error("too many connections, the limit is {0}")]
+    TooManyConnections(usize),
+    /// A write was refused or failed.
+    #[error("{0}")]
+    Write(WriteError),
+    /// A read failed.
+    #[error("{0}")]
+    Read(#[from] ReadError),
+    /// A namespace could not be made or dropped.
+    #[error("{0}")]
+    Store(StoreError),
+    /// A segment could not be copied.
+    #[error("{0}")]
+    Backup(#[from] super::backup::BackupError),
+    /// The request was given up because the server stops or a task of it failed.
+    #[error("the server gave the request up")]
+    Abandoned,
+}
+
+fn version(current: Option<Lsn>) -> String {
+    current.map_or("absent".to_owned(), |lsn| format!("at version {lsn}"))
+}
+
+/// How long a client should wait when memory or connections are short, seconds.
+const RETRY_PRESSURE: &str = "1";
+/// The same when the disk is full.
+const RETRY_NO_SPACE: &str = "30";
+
+impl ApiError {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Malformed(_) => StatusCode::BAD_REQUEST,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::Exists(_) => StatusCode::CONFLICT,
+            Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Conflict(_) => StatusCode::PRECONDITION_FAILED,
+            Self::ReadOnly(_) => StatusCode::MISDIRECTED_REQUEST,
+            Self::TooManyConnections(_) | Self::Abandoned => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Write(error) => status_of_write(error),
+            Self::Read(ReadError::KeyLength { bytes, .. }) => status_of_key(*bytes),
+            Self::Store(StoreError::TooManyNamespaces) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Read(_) | Self::Store(_) | Self::Backup(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn retry_after(&self) -> Option<&'static str> {
+        match self {
+            Self::TooManyConnections(_) | Self::Abandoned => Some(RETRY_PRESSURE),
+            Self::Write(WriteError::Busy(_) | WriteError::Poisoned | WriteError::Closed) => {
+                Some(RETRY_PRESSURE)
+            }
+            Self::Write(WriteError::NoSpace) => Some(RETRY_NO_SPACE),
+            _ => None,
+        }
+    }
+}
+
+fn status_of_write(error: &WriteError) -> StatusCode {
+    match error {
+        WriteError::KeyLength { bytes, .. } => status_of_key(*bytes),
+        WriteError::EmptyBatch => StatusCode::BAD_REQUEST,
+        WriteError::ValueLength { .. }
+        | WriteError::BatchOperations { .. }
+        | WriteError::BatchBytes { .. }
+        | WriteError::RecordTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        WriteError::Busy(_) => StatusCode::TOO_MANY_REQUESTS,
+        WriteError::Poisoned | WriteError::Closed => StatusCode::SERVICE_UNAVAILABLE,
+        WriteError::ReadOnly => StatusCode::MISDIRECTED_REQUEST,
+        WriteError::NoSpace => StatusCode::INSUFFICIENT_STORAGE,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+fn status_of_key(bytes: usize) -> StatusCode {
+    if bytes == 0 { StatusCode::BAD_REQUEST } else { StatusCode::PAYLOAD_TOO_LARGE }
+}
+
+impl From<WriteError> for ApiError {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Conflict { current } => Self::Conflict(current),
+            other => Self::Write(other),
+        }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NoSuchNamespace { name } => super::path::no_namespace(name.as_str()),
+            other => Self::Store(other),
+        }
+    }
+}
+
+impl From<tokio::task::JoinError> for ApiError {
+    fn from(_: tokio::task::JoinError) -> Self {
+        Self::Abandoned
+    }
+}
+
+#[derive(serde::Serialize)]
+struct Body {
+    error: String,
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        if status.is_server_error() {
+            tracing::warn!(%status, error = %self, "request failed");
+        }
+        let mut response = (status, Json(Body { error: self.to_string() })).into_response();
+        let headers = response.headers_mut();
+        if let Some(seconds) = self.retry_after() {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
+        }
+        if let Self::Conflict(current) = self {
+            headers.insert(header::ETAG, super::condition::etag(current.unwrap_or(Lsn::ZERO)));
+        }
+        response
+    }
+}

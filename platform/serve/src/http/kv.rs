@@ -1,0 +1,171 @@
+//! `/kv/{key}` and `/kv/batch`.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use serde::{Deserialize, Serialize};
+use unison_base::Lsn;
+use unison_base::limits::{BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, VALUE_MAX};
+use unison_engine::{Condition, Operation, Write};
+use unison_linux::store::Namespace;
+
+use super::body::{parse, read};
+use super::condition::{condition, etag};
+use super::error::ApiError;
+use super::item::{BASE64, KeyEncoding, decoded};
+use super::path::{AtKey, InNamespace};
+use crate::commit::commit_one;
+use crate::node::Node;
+
+/// Most bytes of a body with one value: base64 is four bytes for three, the rest is JSON.
+const VALUE_BODY_MAX: usize = VALUE_MAX / 3 * 4 + (64 << 10);
+/// Most bytes of a body with a batch: each item has its braces, names and quotes.
+const BATCH_BODY_MAX: usize = BATCH_BYTES_MAX / 3 * 4 + BATCH_OPERATIONS_MAX * 128 + (64 << 10);
+
+#[derive(Deserialize)]
+struct Put<'a> {
+    #[serde(borrow)]
+    value: Cow<'a, str>,
+}
+
+#[derive(Debug, Serialize)]
+struct Success {
+    success: bool,
+    lsn: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Found {
+    value: String,
+    found: bool,
+    lsn: u64,
+}
+
+pub(super) async fn put(
+    at: AtKey,
+    State(node): State<Arc<Node>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, ApiError> {
+    refuse_on_follower(&node)?;
+    let condition = condition(&headers)?;
+    let body = read(&headers, body, VALUE_BODY_MAX).await?;
+    let value = decoded(&parse::<Put<'_>>(&body)?.value, "value")?;
+    let operation = Operation::Put { key: &at.key, value: &value };
+    write(&at.namespace, operation, condition).await
+}
+
+pub(super) async fn delete(
+    at: AtKey,
+    State(node): State<Arc<Node>>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    refuse_on_follower(&node)?;
+    let condition = condition(&headers)?;
+    write(&at.namespace, Operation::Delete { key: &at.key }, condition).await
+}
+
+async fn write(
+    namespace: &Namespace,
+    operation: Operation<'_>,
+    condition: Condition,
+) -> Result<Response, ApiError> {
+    let write = Write { operation, condition, want_previous: false };
+    let lsn = commit_one(namespace, write).await?.lsn;
+    Ok(([(header::ETAG, etag(lsn))], Json(Success { success: true, lsn: lsn.0 })).into_response())
+}
+
+/// A missing key is an answer too: 200, `found` false, version 0.
+pub(super) async fn get(at: AtKey) -> Result<Response, ApiError> {
+    let found = at.namespace.reader().get(&at.key)?;
+    let lsn = found.as_ref().map_or(Lsn::ZERO, unison_linux::store::ValueRef::lsn);
+    let value = match &found {
+        Some(value) => BASE64.encode(&*value.bytes()?),
+        None => String::new(),
+    };
+    let body = Found { value, found: found.is_some(), lsn: lsn.0 };
+    Ok(([(header::ETAG, etag(lsn))], Json(body)).into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Batch {
+    operation: BatchOperation,
+    #[serde(default)]
+    items: Vec<BatchItem>,
+    #[serde(default)]
+    keys: Vec<String>,
+    /// How `keys` are written.
+    #[serde(default)]
+    key_encoding: KeyEncoding,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum BatchOperation {
+    Put,
+    Delete,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct BatchItem {
+    key: String,
+    value: String,
+    #[serde(default)]
+    key_encoding: KeyEncoding,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct BatchSuccess {
+    success: bool,
+    count: usize,
+    lsn: u64,
+}
+
+/// One record: all of it or nothing.
+pub(super) async fn batch(
+    InNamespace(namespace): InNamespace,
+    State(node): State<Arc<Node>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<BatchSuccess>, ApiError> {
+    refuse_on_follower(&node)?;
+    let batch: Batch = parse(&read(&headers, body, BATCH_BODY_MAX).await?)?;
+    let (count, outcome) = match batch.operation {
+        BatchOperation::Put => put_batch(&namespace, batch.items).await?,
+        BatchOperation::Delete => {
+            let keys: Result<Vec<_>, _> =
+                batch.keys.into_iter().map(|key| batch.key_encoding.decode(key)).collect();
+            let keys = keys?;
+            let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
+            (keys.len(), commit_one(&namespace, Write::new(Operation::DeleteBatch(&keys))).await)
+        }
+    };
+    Ok(Json(BatchSuccess { success: true, count, lsn: outcome?.lsn.0 }))
+}
+
+async fn put_batch(
+    namespace: &Namespace,
+    items: Vec<BatchItem>,
+) -> Result<(usize, crate::commit::Outcome), ApiError> {
+    let pairs: Result<Vec<_>, ApiError> = items
+        .into_iter()
+        .map(|item| Ok((item.key_encoding.decode(item.key)?, decoded(&item.value, "value")?)))
+        .collect();
+    let pairs = pairs?;
+    let pairs: Vec<(&[u8], &[u8])> =
+        pairs.iter().map(|(key, value)| (key.as_slice(), value.as_slice())).collect();
+    Ok((pairs.len(), commit_one(namespace, Write::new(Operation::PutBatch(&pairs))).await))
+}
+
+/// Writes belong to the hub: says where it is.
+pub(super) fn refuse_on_follower(node: &Node) -> Result<(), ApiError> {
+    node.read_only().map_or(Ok(()), |why| Err(ApiError::ReadOnly(why)))
+}

@@ -1,0 +1,115 @@
+//! What a path names. Keys are bytes: they are percent-decoded here and not by the router, so that
+//! they may hold `%2F` and need not be UTF-8.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use unison_linux::store::Namespace;
+
+use super::error::ApiError;
+use crate::node::Node;
+
+/// Where the API begins.
+pub(super) const PREFIX: &str = "/api/v1/";
+
+/// The namespace of a path.
+#[derive(Debug)]
+pub(super) struct InNamespace(pub(super) Arc<Namespace>);
+
+/// The namespace and the key of a path.
+#[derive(Debug)]
+pub(super) struct AtKey {
+    pub(super) namespace: Arc<Namespace>,
+    pub(super) key: Vec<u8>,
+}
+
+/// Bytes with every `%41` replaced; `None` when a `%` has no two hexadecimal digits behind it.
+pub(super) fn percent_decoded(text: &[u8]) -> Option<Vec<u8>> {
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((first, tail)) = rest.split_first() {
+        rest = if *first == b'%' {
+            let (digits, behind) = tail.split_at_checked(2)?;
+            decoded.push(hex(digits)?);
+            behind
+        } else {
+            decoded.push(*first);
+            tail
+        };
+    }
+    Some(decoded)
+}
+
+fn hex(digits: &[u8]) -> Option<u8> {
+    let digit = |at: usize| char::from(*digits.get(at)?).to_digit(16);
+    u8::try_from(digit(0)? * 16 + digit(1)?).ok()
+}
+
+pub(super) fn no_namespace(name: &str) -> ApiError {
+    ApiError::NotFound(format!("there is no namespace {name}"))
+}
+
+/// The name in the path, and what follows its slash.
+pub(super) fn split(path: &str) -> Result<(String, &str), ApiError> {
+    let below = path.strip_prefix(PREFIX).unwrap_or_default();
+    let (name, rest) = below.split_once('/').unwrap_or((below, ""));
+    let bad = || ApiError::Malformed("the path's namespace is no percent-encoded text".to_owned());
+    let name = percent_decoded(name.as_bytes()).ok_or_else(bad)?;
+    Ok((String::from_utf8(name).map_err(|_| bad())?, rest))
+}
+
+fn namespace<'p>(parts: &'p Parts, node: &Node) -> Result<(Arc<Namespace>, &'p str), ApiError> {
+    let (name, rest) = split(parts.uri.path())?;
+    let namespace = node.store.namespace(&name).ok_or_else(|| no_namespace(&name))?;
+    Ok((namespace, rest))
+}
+
+impl FromRequestParts<Arc<Node>> for InNamespace {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, node: &Arc<Node>) -> Result<Self, ApiError> {
+        namespace(parts, node).map(|(namespace, _)| Self(namespace))
+    }
+}
+
+impl FromRequestParts<Arc<Node>> for AtKey {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, node: &Arc<Node>) -> Result<Self, ApiError> {
+        let (namespace, rest) = namespace(parts, node)?;
+        let key = rest.strip_prefix("kv/").unwrap_or_default();
+        let bad = || ApiError::Malformed("a `%` in the key has no two digits behind it".to_owned());
+        let key = percent_decoded(key.as_bytes()).ok_or_else(bad)?;
+        Ok(Self { namespace, key })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{percent_decoded, split};
+
+    #[test]
+    fn keys_are_decoded_once_and_completely() {
+        for (text, bytes) in [
+            ("plain", b"plain".as_slice()),
+            ("a%2Fb", b"a/b"),
+            ("a%252F", b"a%2F"),
+            ("%00%ff", b"\x00\xff"),
+            ("a+b", b"a+b"),
+            ("", b""),
+        ] {
+            assert_eq!(percent_decoded(text.as_bytes()).as_deref(), Some(bytes), "{text}");
+        }
+        for text in ["%", "a%4", "%4g", "%%41"] {
+            assert_eq!(percent_decoded(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_path_splits_behind_its_namespace() {
+        assert_eq!(split("/api/v1/a/kv/b/c").unwrap(), ("a".to_owned(), "kv/b/c"));
+        assert_eq!(split("/api/v1/a%2Db").unwrap(), ("a-b".to_owned(), ""));
+        assert!(split("/api/v1/%ff/kv").is_err());
+    }
+}

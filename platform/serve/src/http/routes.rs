@@ -1,0 +1,58 @@
+//! Which path is what.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{Method, Uri};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use axum::routing::{delete, get, post};
+
+use super::error::ApiError;
+use super::{backup, kv, list, log, namespaces, process};
+use crate::node::Node;
+
+pub(super) fn router(node: Arc<Node>) -> Router {
+    let key = get(kv::get).put(kv::put).delete(kv::delete);
+    Router::new()
+        .route("/healthz", get(process::health))
+        .route("/readyz", get(process::readiness))
+        .route("/status", get(process::status))
+        .route("/metrics", get(process::metrics))
+        .route("/api/v1", get(namespaces::list).post(namespaces::create))
+        .route("/api/v1/{namespace}", delete(namespaces::remove))
+        .route("/api/v1/{namespace}/kv", get(list::list))
+        // A key may be called `batch` like any other: only POST means the batch.
+        .route("/api/v1/{namespace}/kv/batch", key.clone().post(kv::batch))
+        .route("/api/v1/{namespace}/kv/{*key}", key)
+        .route("/api/v1/{namespace}/offset", get(log::offset))
+        .route("/api/v1/{namespace}/stats", get(log::stats))
+        .route("/api/v1/{namespace}/checkpoint", get(log::checkpoint))
+        .route("/api/v1/{namespace}/wal/backup", post(backup::backup))
+        .fallback(unknown)
+        .method_not_allowed_fallback(not_allowed)
+        .layer(from_fn_with_state(Arc::clone(&node), count))
+        .with_state(node)
+}
+
+async fn unknown(uri: Uri) -> ApiError {
+    ApiError::NotFound(format!("there is nothing at {}", uri.path()))
+}
+
+async fn not_allowed(method: Method) -> ApiError {
+    ApiError::Method(method.to_string())
+}
+
+async fn count(
+    axum::extract::State(node): axum::extract::State<Arc<Node>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let response = next.run(request).await;
+    node.metrics.http.requests.inc();
+    if response.status().is_client_error() || response.status().is_server_error() {
+        node.metrics.http.errors.inc();
+    }
+    response
+}

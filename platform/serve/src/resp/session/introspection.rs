@@ -1,0 +1,114 @@
+//! `CLIENT` and `CONFIG`.
+
+use unison_base::limits::{NAMESPACES_MAX, VALUE_MAX};
+use unison_linux::store::Durability;
+
+use super::{Session, shown};
+use crate::resp::clients::shown_name;
+use crate::resp::glob;
+use crate::resp::output::Output;
+use crate::resp::parse::{Command, INLINE_BYTES_MAX};
+
+/// The version of Redis whose clients find what they expect.
+pub(super) const COMPATIBLE_VERSION: &str = "7.0.0";
+
+pub(in crate::resp) fn client(session: &mut Session, command: &Command<'_, '_>) {
+    let client = std::sync::Arc::clone(&session.client);
+    let (subcommand, argument) = (command.argument(1).to_ascii_lowercase(), command.argument(2));
+    match (subcommand.as_slice(), command.len()) {
+        (b"id", 2) => session.output.count(client.id),
+        (b"getname", 2) => session.output.bulk(client.said().name.as_bytes()),
+        (b"info", 2) => session.output.verbatim(&(client.line() + "\n")),
+        (b"list", _) => session.output.verbatim(&session.server.clients.list()),
+        (b"setname", 3) => set_name(session, argument),
+        (b"setinfo", 4) => set_info(session, argument, command.argument(3)),
+        (b"no-evict" | b"no-touch", 3) => session.output.ok(),
+        (b"reply", 3) if argument.eq_ignore_ascii_case(b"on") => session.output.ok(),
+        (b"tracking", _) if argument.eq_ignore_ascii_case(b"off") => session.output.ok(),
+        _ => unknown_subcommand(&mut session.output, &subcommand, "CLIENT"),
+    }
+}
+
+fn set_name(session: &mut Session, name: &[u8]) {
+    match shown_name(name) {
+        Some(name) => {
+            session.client.say(|said| said.name = name);
+            session.output.ok();
+        }
+        None => session
+            .output
+            .err("Client names cannot contain spaces, newlines or special characters."),
+    }
+}
+
+fn set_info(session: &mut Session, attribute: &[u8], value: &[u8]) {
+    let Some(value) = shown_name(value) else {
+        return session.output.err("a library is named without spaces or special characters");
+    };
+    match attribute.to_ascii_lowercase().as_slice() {
+        b"lib-name" => session.client.say(|said| said.library = value),
+        b"lib-ver" => session.client.say(|said| said.library_version = value),
+        other => {
+            return session.output.err(format_args!("Unrecognized option '{}'", shown(other)));
+        }
+    }
+    session.output.ok();
+}
+
+pub(in crate::resp) fn config(session: &mut Session, command: &Command<'_, '_>) {
+    let subcommand = command.argument(1).to_ascii_lowercase();
+    match (subcommand.as_slice(), command.len()) {
+        (b"get", 3..) => config_get(session, command),
+        (b"set" | b"rewrite" | b"resetstat", _) => session.output.err(
+            "settings are given when the server starts: flags, UNISON_ variables or the configuration file",
+        ),
+        _ => unknown_subcommand(&mut session.output, &subcommand, "CONFIG"),
+    }
+}
+
+fn config_get(session: &mut Session, command: &Command<'_, '_>) {
+    let wanted = |name: &str| {
+        command
+            .arguments_from(2)
+            .any(|pattern| glob::matches(&pattern.to_ascii_lowercase(), name.as_bytes()))
+    };
+    let mut settings = settings(session);
+    settings.retain(|(name, _)| wanted(name));
+    session.output.map(settings.len());
+    for (name, value) in settings {
+        session.output.bulk(name.as_bytes());
+        session.output.bulk(value.as_bytes());
+    }
+}
+
+/// What is true of this server, under the names Redis has for it.
+fn settings(session: &Session) -> Vec<(&'static str, String)> {
+    let sync = match session.namespace.durability() {
+        Durability::Always => "always",
+        Durability::Interval { .. } => "everysec",
+        Durability::Never => "no",
+    };
+    let server = &session.server;
+    vec![
+        ("appendfsync", sync.to_owned()),
+        ("appendonly", "yes".to_owned()),
+        ("client-query-buffer-limit", crate::resp::parse::COMMAND_BYTES_MAX.to_string()),
+        ("databases", NAMESPACES_MAX.to_string()),
+        ("dir", server.node.store.data_dir().display().to_string()),
+        ("maxclients", server.gate.limit().to_string()),
+        ("maxmemory", "0".to_owned()),
+        ("maxmemory-policy", "noeviction".to_owned()),
+        ("port", server.port.to_string()),
+        ("proto-inline-max-len", INLINE_BYTES_MAX.to_string()),
+        ("proto-max-bulk-len", VALUE_MAX.to_string()),
+        ("save", String::new()),
+        ("timeout", "0".to_owned()),
+    ]
+}
+
+pub(super) fn unknown_subcommand(output: &mut Output, name: &[u8], of: &str) {
+    output.err(format_args!(
+        "unknown subcommand or wrong number of arguments for '{}' of {of}",
+        shown(name)
+    ));
+}

@@ -1,0 +1,7 @@
+//! The servers over real sockets and a real store in a temporary directory.
+
+mod http;
+mod resp;
+mod resp_limits;
+mod resp_tools;
+mod running;
