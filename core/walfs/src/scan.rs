@@ -180,21 +180,24 @@ impl<'a, F: SegmentFile> SegmentScan<'a, F> {
     }
 
     /// The next multiple of eight from `offset` on whose bytes could start a frame, by length and
-    /// trailer. Moves `dirty` behind the last byte seen that is not zero.
+    /// trailer, and the length of that frame. Moves `dirty` behind the last byte seen that is not zero.
     pub(crate) fn candidate(
         &mut self,
         mut offset: u64,
         dirty: &mut u64,
-    ) -> Result<Option<u64>, ScanError> {
+    ) -> Result<Option<(u64, u64)>, ScanError> {
         while offset < self.window.size() {
             let left = self.window.size().saturating_sub(offset);
             let bytes = self.window.chunk(offset)?;
             let (passed, found) = first_head(bytes, offset, left, dirty);
             offset = offset.saturating_add(passed);
-            if found && self.sound_end(offset)?.is_some() {
-                return Ok(Some(offset));
+            if !found {
+                continue;
             }
-            offset = offset.saturating_add(if found { 8 } else { 0 });
+            if let Some(end) = self.sound_end(offset)? {
+                return Ok(Some((offset, end.saturating_sub(offset))));
+            }
+            offset = offset.saturating_add(8);
         }
         Ok(None)
     }

@@ -183,41 +183,49 @@ fn is_zero_header<F: SegmentFile>(scan: &mut SegmentScan<'_, F>) -> Result<bool,
     Ok(bytes.iter().all(|&byte| byte == 0))
 }
 
-/// Looks for sound frames with higher LSNs behind `bad`. Checksums are computed over at most four
-/// times the bytes there are, so that crafted bytes cannot make this quadratic.
+/// Looks for sound frames with higher LSNs behind `bad`, where the record `next` should be.
 fn search<F: SegmentFile>(
     scan: &mut SegmentScan<'_, F>,
     bad: u64,
     next: Option<Lsn>,
     witness: &mut dyn Witness,
 ) -> Result<Later, ScanError> {
-    let size = scan.window.size();
     let mut later = Later { dirty_to: bad, ..Later::default() };
-    let mut budget = size.saturating_sub(bad).saturating_mul(4).saturating_add(1 << 20);
-    let mut damaged = bad;
+    let mut budget = Budget::of(scan.window.size().saturating_sub(bad));
+    let (mut next, mut damaged, mut offset) = (next, bad, bad);
     let mut anchor = scan.sound_end(bad)?;
-    let mut offset = bad;
-    while let Some(at) = scan.candidate(offset, &mut later.dirty_to)? {
-        let Some(end) = scan.sound_end(at)? else { break };
-        let Some(left) = budget.checked_sub(end.saturating_sub(at)) else {
+    while let Some((at, bytes)) = scan.candidate(offset, &mut later.dirty_to)? {
+        if !budget.pay(bytes) {
             later.exhausted = true;
-            later.dirty_to = size;
+            later.dirty_to = scan.window.size();
             break;
-        };
-        budget = left;
-        let above = if later.highest == Lsn::ZERO { next } else { Some(later.highest.next()) };
-        let island = land(scan, at, anchor == Some(at), &mut later, |lsn| {
-            above.is_none_or(|next| within_reach(lsn, next, damaged, at))
-        })?;
-        let Some(island) = island else {
+        }
+        let believable = |lsn| next.is_none_or(|next| within_reach(lsn, next, damaged, at));
+        let Some(island) = land(scan, at, anchor == Some(at), &mut later, believable)? else {
             offset = at.saturating_add(8);
             continue;
         };
         witness.island(island);
-        (offset, damaged) = (island.end, island.end);
+        (next, damaged, offset) = (Some(island.last().next()), island.end, island.end);
         anchor = scan.sound_end(damaged)?;
     }
     Ok(later)
+}
+
+/// Bytes that checksums may be computed over in a search: four times those there are, so that
+/// crafted bytes cannot make it quadratic.
+struct Budget(u64);
+
+impl Budget {
+    const fn of(bytes: u64) -> Self {
+        Self(bytes.saturating_mul(4).saturating_add(1 << 20))
+    }
+
+    const fn pay(&mut self, bytes: u64) -> bool {
+        let affordable = bytes <= self.0;
+        self.0 = self.0.saturating_sub(bytes);
+        affordable
+    }
 }
 
 /// An LSN that could follow `next` when records are missing from `damaged` up to `at`.

@@ -159,26 +159,16 @@ impl<S: SegmentStore> Builder<S> {
         torn: bool,
     ) -> Result<Option<SegmentHeader>, OpenError> {
         let found = finding.survey.header.ok();
-        // A foreign header has no first LSN; its marker is 0.
-        let first = |header: SegmentHeader| match header.marker {
-            0 => wanted.first_lsn,
-            _ => header.first_lsn,
+        let fit = found.map_or(Fit::Wrong, |found| Fit::of(found, wanted, finding.entry.size));
+        let left_alone = match fit {
+            Fit::Right => true,
+            Fit::Behind => wanted.flags == FLAG_ACTIVE,
+            Fit::Wrong => false,
         };
-        let said = |header: SegmentHeader| {
-            (header.write_offset, header.entry_count, first(header), header.is_sealed())
-        };
-        let stale = |header: SegmentHeader| {
-            !header.is_sealed()
-                && header.write_offset <= wanted.write_offset
-                && header.is_plausible(finding.entry.size)
-        };
-        let right = found.is_some_and(|header| said(header) == said(wanted));
-        let behind = found.is_some_and(stale);
-        let active = wanted.flags == FLAG_ACTIVE;
-        if finding.entry.kind != SegmentKind::Log || right || behind && active {
+        if left_alone || finding.entry.kind != SegmentKind::Log {
             return Ok(found);
         }
-        if !(behind || torn) {
+        if fit == Fit::Wrong && !torn {
             self.report.note(Rung::HeaderRebuilt, finding.at(0));
         }
         let file = self.file(finding)?;
@@ -296,6 +286,34 @@ impl<S: SegmentStore> Builder<S> {
             self.set_aside(&segment)?;
         }
         Ok((self.log, self.report))
+    }
+}
+
+/// How a header fits the frames.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fit {
+    Right,
+    /// True of an earlier time: it is not written at every append.
+    Behind,
+    Wrong,
+}
+
+impl Fit {
+    fn of(found: SegmentHeader, wanted: SegmentHeader, size: u64) -> Self {
+        // A foreign header has no first LSN; its marker is 0.
+        let first = if found.marker == 0 { wanted.first_lsn } else { found.first_lsn };
+        let right = found.write_offset == wanted.write_offset
+            && found.entry_count == wanted.entry_count
+            && first == wanted.first_lsn
+            && found.is_sealed() == wanted.is_sealed();
+        let behind = !found.is_sealed()
+            && found.write_offset <= wanted.write_offset
+            && found.is_plausible(size);
+        match (right, behind) {
+            (true, _) => Self::Right,
+            (false, true) => Self::Behind,
+            (false, false) => Self::Wrong,
+        }
     }
 }
 
