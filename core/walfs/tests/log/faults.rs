@@ -190,3 +190,45 @@ fn a_disk_without_room_for_another_segment_is_an_error_at_its_creation() {
     log.close().unwrap();
     check(&told, &disk, Cut::LOST, LogRole::Leader);
 }
+
+/// A frame of one sector whose body says which attempt wrote it.
+fn sector(log: &Log<SimStore>, attempt: u8) -> Vec<u8> {
+    let mut bytes = record(log.next_lsn(), Some(log.durable()), 0);
+    bytes.resize(512 - 16, attempt);
+    bytes
+}
+
+#[test]
+fn frames_of_a_failed_append_never_come_back() {
+    let mut seeds = 0;
+    for seed in 0..100 {
+        let disk = disk(false);
+        let (mut log, _) = open(&disk);
+        // Ends at a sector, so that each terminator lies in the sector behind its frame.
+        log.stage(&record(Lsn(1), None, 448 - 16 - 56)).unwrap();
+        log.append_staged().unwrap();
+        log.sync().unwrap();
+        disk.inject(Fault {
+            calls: Calls::Writes,
+            when: When::Nth(1),
+            effect: Effect::Late(IoError::Device(5)),
+        });
+        for _ in 0..4 {
+            let refused = sector(&log, 0xAA);
+            log.stage(&refused).unwrap();
+        }
+        log.append_staged().unwrap_err();
+        for _ in 0..2 {
+            let taken = sector(&log, 0xBB);
+            log.stage(&taken).unwrap();
+            log.append_staged().unwrap();
+        }
+        let mut prng = unison_base::prng::Prng::new(seed);
+        let after = disk.moment().cut(Cut::REORDERED_SECTORS, &mut prng);
+        let found = read_all(&open(&after).0.reader());
+        assert!(found.records.len() <= 3, "an extra record");
+        assert!(found.records.iter().all(|(_, bytes)| bytes.last() != Some(&0xAA)));
+        seeds += 1;
+    }
+    println!("{seeds} cuts behind a failed append");
+}
