@@ -10,6 +10,7 @@ use crate::wire::{Kind, Reader};
 use alloc::format;
 use alloc::vec::Vec;
 use serde::Serialize;
+use unison_base::limits::RUN_BYTES_MAX;
 use unison_base::{LogId, Lsn, SegmentId};
 
 const SERVED: Served =
@@ -132,6 +133,41 @@ fn only_what_is_due_durable_and_small_enough_is_sent() {
     assert_eq!(leader.status(0).unwrap().sent, Lsn::ZERO);
     assert!(leader.run(0, &range(1, 100, 10_000)).is_ok());
     assert_eq!(leader.status(0).unwrap().sent, Lsn(100));
+}
+
+#[test]
+fn what_has_gathered_goes_in_runs_of_bounded_size() {
+    for (window_bytes, peer_max, bytes_max) in
+        [(u32::MAX, u32::MAX, RUN_BYTES_MAX), (u32::MAX, 10_000, 10_000), (5_000, 10_000, 5_000)]
+    {
+        let mut leader = serving(window_bytes);
+        leader.peer_run_bytes_max = peer_max;
+        leader.nothing_to_send(0);
+        leader.durable(0, Lsn(1_000_000));
+        let run = Transmit::Run { namespace: 0, from: Lsn(1), bytes_max };
+        assert_eq!(leader.poll_transmit(0, &mut [0; 1_100]), run);
+    }
+}
+
+#[test]
+fn a_message_that_stays_open_is_given_up_though_bytes_come() {
+    let mut leader = greeted();
+    events(&mut leader);
+    leader.accept();
+    let mut out = [0; 1_100];
+    let bytes = write(&mut out, Kind::Follow, &want(1, 1_000)).unwrap();
+    for (now_ms, byte) in (1..).step_by(1_000).zip(&out[..bytes - 1]) {
+        leader.handle_bytes(&[*byte], now_ms);
+        assert_eq!(leader.poll_event(), None);
+        leader.handle_timeout(now_ms);
+        if leader.phase == super::Phase::Closing {
+            let reason = CloseReason::Stalled;
+            assert_eq!(leader.poll_event(), Some(LeaderEvent::Close { reason }));
+            assert!((20_000..23_000).contains(&now_ms), "{now_ms}");
+            return;
+        }
+    }
+    panic!("a byte a second was good enough");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use crate::tape::{
     follower_hears, hello, hello_message, leader_hears, listening, message, silent, tapes,
 };
 use unison_link::messages::{Bye, Hello, ProtocolRange, Want, Welcome};
-use unison_link::wire::{Kind, OPTIONAL, Writer};
+use unison_link::wire::{Kind, OPTIONAL, WireError, Writer};
 use unison_link::{ByeReason, CloseReason, Cursor};
 
 #[test]
@@ -61,7 +61,7 @@ fn unknown_kinds_are_skipped_when_optional_and_refused_otherwise() {
         assert_eq!(leader.counters().requests, 2);
     }
     for kind in [0, 4, 6, 7, 8, 13, 127] {
-        let expected = CloseReason::Wire(unison_link::wire::WireError::UnknownKind { kind });
+        let expected = CloseReason::Wire(WireError::UnknownKind { kind });
         let world =
             follower_hears(&listening(), &[unknown(kind), down.clone()].concat(), "mandatory");
         assert_eq!(world.seen.closes, [expected]);
@@ -81,4 +81,18 @@ fn a_high_namespace_number_costs_little_and_too_high_a_one_the_connection() {
     assert!(world.seen.leader_closes.is_empty());
     let world = leader_hears(&silent(), &follow(10_000));
     assert_eq!(world.seen.leader_closes, [CloseReason::TooManyNamespaces]);
+}
+
+#[test]
+fn filters_and_names_that_cannot_be_are_refused() {
+    let cursor = Cursor::default();
+    let want = Want { namespace: 0, ask: 1, name: "a", cursor, window_bytes: 1, filters: 0 };
+    let body = WireError::Body { kind: Kind::Follow as u8 };
+    for wrong in
+        [Want { filters: 1, ..want }, Want { name: "../a", ..want }, Want { name: "", ..want }]
+    {
+        let stream = [hello_message(), message(Kind::Follow, &wrong)].concat();
+        let world = leader_hears(&silent(), &stream);
+        assert_eq!(world.seen.leader_closes, [CloseReason::Wire(body)], "{wrong:?}");
+    }
 }
