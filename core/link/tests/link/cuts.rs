@@ -59,6 +59,36 @@ fn cut_at_every_byte_in_both_directions() {
     assert!(most <= FRAME_BYTES + 300, "{most}");
 }
 
+/// Records that come one at a time, each acknowledged before the next.
+fn tail(fate: Fate) -> World {
+    let mut world = World::new(config(Timing::default()));
+    world.lead("default", 1, 10);
+    world.follow("default");
+    world.fates.push_back(fate);
+    for _ in 0..40 {
+        world.append("default", 1, 10);
+        world.settle();
+    }
+    finish(&mut world);
+    world
+}
+
+#[test]
+fn cut_at_every_byte_of_a_tail_and_its_acknowledgements() {
+    let clean = tail(Fate::default());
+    let (down, up) = (clean.seen.down_bytes, clean.seen.up_bytes);
+    for at in 0..down {
+        let world = tail(Fate { cut_down: Some(at), ..Fate::default() });
+        assert_eq!(world.follower.counters().records, 41);
+    }
+    for at in 0..up {
+        let world = tail(Fate { cut_up: Some(at), ..Fate::default() });
+        assert_eq!(world.follower.counters().records, 41);
+    }
+    println!("{down} bytes down, {up} up");
+    assert!(up > 500);
+}
+
 /// Links that never live long enough for a whole run.
 #[test]
 fn a_link_that_dies_every_few_kilobytes_still_gets_everything_across() {
