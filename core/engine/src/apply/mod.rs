@@ -4,7 +4,7 @@ mod follow;
 mod replay;
 
 use crate::errors::RecordError;
-use crate::memtable::{Entry, Location, Memtable, StorageKey, VersionedKey};
+use crate::memtable::{Entry, Location, Memtable, STORAGE_KEY_MAX, StorageKey};
 use crate::models::kv;
 use crate::records::{Kind, Record, decode, key_values};
 use alloc::vec::Vec;
@@ -16,7 +16,7 @@ use unison_base::{Lsn, Position};
 /// Versions of verified records on their way into the memtable, in a buffer that is kept.
 #[derive(Default)]
 pub(crate) struct Incoming {
-    versions: Vec<(VersionedKey, Entry)>,
+    versions: Vec<(StorageKey, Lsn, Entry)>,
     newest: Hlc,
     skipped: u64,
     frame_bytes: u64,
@@ -59,7 +59,7 @@ impl Incoming {
         let payload_at = position.offset.saturating_add(header);
         let mut foreign = false;
         for (key, value, span) in key_values(record) {
-            if kv::user_key(key).is_none() {
+            if kv::user_key(key).is_none() || key.len() > STORAGE_KEY_MAX {
                 foreign = true;
                 continue;
             }
@@ -72,8 +72,7 @@ impl Incoming {
                     crc: crc32c(value),
                 }),
             };
-            let key = StorageKey::from_storage(key);
-            self.versions.push((VersionedKey { key, lsn: record.lsn() }, entry));
+            self.versions.push((StorageKey::from_storage(key), record.lsn(), entry));
         }
         self.skipped = self.skipped.saturating_add(u64::from(foreign));
     }
@@ -83,8 +82,8 @@ impl Incoming {
         clock.observe(self.newest);
         memtable.add_log_bytes(self.frame_bytes);
         memtable.add_skipped(self.skipped);
-        for (key, entry) in self.versions.drain(..) {
-            memtable.insert(key, entry);
+        for (key, lsn, entry) in self.versions.drain(..) {
+            memtable.insert(key.as_bytes(), lsn, entry);
         }
         self.clear();
     }

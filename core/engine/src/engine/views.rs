@@ -1,7 +1,7 @@
 //! Replacing the view that readers see, in an order that no reader can trip over.
 
 use super::Engine;
-use crate::memtable::Memtable;
+use crate::memtable::{MEMTABLE_BYTES_MAX, Memtable};
 use crate::read::View;
 use crate::stats::Pressure;
 use alloc::sync::Arc;
@@ -42,7 +42,7 @@ impl<S: SegmentStore> Engine<S> {
     }
 
     fn is_active_due(&self) -> bool {
-        self.active.bytes() >= self.options.memtable_bytes
+        self.active.bytes() >= self.options.memtable_bytes.min(MEMTABLE_BYTES_MAX)
             || self.active.log_bytes() >= self.options.checkpoint_log_bytes
     }
 

@@ -2,20 +2,16 @@
 
 use crate::engine::Engine;
 use crate::errors::{FlushError, ReadError, TreeError};
-use crate::memtable::{Direction, Entry, Location, Memtable, Version};
+use crate::memtable::{Direction, Entry, Location, Memtable, MemtableCursor, Version};
 use crate::read::{checked, slice};
 use crate::tree::{Checkpoint, LiveBytes, Tree, TreeEntry, TreeValue, TreeView, TreeWrite};
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Bound;
 use unison_base::Lsn;
 use unison_base::hlc::Hlc;
 use unison_ports::SegmentStore;
 use unison_walfs::{LogReader, SyncOutcome, SyncTicket};
-
-/// Keys that are taken from the memtable at a time.
-const PAGE_KEYS: usize = 1_024;
 
 /// A flush, ready to run.
 pub struct FlushJob<S: SegmentStore> {
@@ -106,19 +102,14 @@ impl<S: SegmentStore> Work<S> {
 
     /// Newest version of every key, in key order. Returns how many.
     fn write_data(&self, tree: &mut TreeWrite<'_>) -> Result<u64, FlushError> {
-        let mut page = Vec::with_capacity(PAGE_KEYS);
-        let mut start = Bound::Unbounded;
+        let (all, newest) = (Bound::Unbounded, Lsn::MAX);
+        let mut cursor = MemtableCursor::new(&self.memtable, all, newest, Direction::Forward);
         let mut keys = 0_u64;
-        loop {
-            let from = start.as_ref();
-            self.memtable.page(from, Lsn::MAX, Direction::Forward, PAGE_KEYS, &mut page);
-            page.iter().try_for_each(|version| self.write_key(version, tree))?;
-            keys = keys.saturating_add(u64::try_from(page.len()).unwrap_or(u64::MAX));
-            match page.last() {
-                Some(last) if page.len() == PAGE_KEYS => start = Bound::Excluded(last.key.clone()),
-                _ => return Ok(keys),
-            }
+        while let Some(version) = cursor.next() {
+            self.write_key(&version, tree)?;
+            keys = keys.saturating_add(1);
         }
+        Ok(keys)
     }
 
     fn write_key(&self, version: &Version, tree: &mut TreeWrite<'_>) -> Result<(), TreeError> {

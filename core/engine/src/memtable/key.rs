@@ -1,10 +1,8 @@
-//! Keys in storage form, short ones without a pointer to follow.
+//! Keys in storage form, short ones without an allocation.
 
 use alloc::boxed::Box;
-use core::cmp::Ordering;
-use unison_base::Lsn;
 
-/// Longest key that lies inside the node itself, bytes.
+/// Longest key that needs no memory of its own, bytes.
 const INLINE_BYTES: usize = 22;
 
 /// A key in storage form.
@@ -53,44 +51,4 @@ impl StorageKey {
             Bytes::Heap(bytes) => bytes,
         }
     }
-
-    /// Bytes outside the node.
-    pub(crate) fn heap_bytes(&self) -> usize {
-        match &self.0 {
-            Bytes::Inline { .. } => 0,
-            Bytes::Heap(bytes) => bytes.len(),
-        }
-    }
 }
-
-/// One version of a key. Sorts by key, then the newest version first, so that the first entry at or
-/// behind `(key, lsn)` is what a reader at `lsn` sees.
-#[derive(Clone)]
-pub(crate) struct VersionedKey {
-    pub(crate) key: StorageKey,
-    pub(crate) lsn: Lsn,
-}
-
-impl Ord for VersionedKey {
-    #[inline]
-    fn cmp(&self, other: &Self) -> Ordering {
-        let keys = self.key.as_bytes().cmp(other.key.as_bytes());
-        keys.then_with(|| other.lsn.cmp(&self.lsn))
-    }
-}
-
-impl PartialOrd for VersionedKey {
-    #[inline]
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for VersionedKey {
-    #[inline]
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for VersionedKey {}

@@ -1,24 +1,36 @@
 //! What the log holds above the tree's checkpoint: every version of every key, each with its place
 //! in the log.
+//!
+//! Entries lie in an [arena](arena), are found by a [hash table](index) and put in order by
+//! [sorted runs](runs). One writer adds; readers follow what it has published and never wait. A skip
+//! list would do both, at four to seven times the cost of either: it follows a pointer to memory that
+//! is in no cache at every step.
 
+mod arena;
+mod cursor;
+mod index;
 mod key;
-mod list;
-mod page;
+mod runs;
 
-pub(crate) use key::{StorageKey, VersionedKey};
-pub(crate) use page::{Direction, Version};
+pub(crate) use arena::STORAGE_KEY_MAX;
+pub(crate) use cursor::{Direction, MemtableCursor, Version};
+pub(crate) use key::StorageKey;
 
-use core::ops::Bound;
-use list::List;
-use unison_base::atomic::{AtomicU64, AtomicUsize, Ordering};
-use unison_base::{Lsn, SegmentId};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use arena::{entry_words, place};
+use index::{Body, KeyHash, Outgrown};
+use runs::Runs;
+use unison_base::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use unison_base::{Lsn, Published, SegmentId};
 
-/// A skip list node without its key's heap bytes: key, LSN, entry, reference count, and a tower of
-/// two pointers on average.
-const NODE_BYTES: usize = 88;
+/// What an entry takes in the table and in a sorted run, bytes.
+const INDEX_BYTES: usize = 48;
+/// A memtable is full at this size whatever its owner says: entries are numbered by 32 bits.
+pub(crate) const MEMTABLE_BYTES_MAX: usize = (u32::MAX as usize).saturating_mul(2);
 
 /// Where the bytes of a value lie in the log, and what they must sum to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Location {
     pub(crate) segment: SegmentId,
     /// Bytes from the start of the segment.
@@ -38,7 +50,12 @@ pub(crate) enum Entry {
 
 /// Versions of keys, written by one writer and read by many readers.
 pub(crate) struct Memtable {
-    list: List,
+    body: Published<Body>,
+    runs: Published<Runs>,
+    seed: u64,
+    /// Where the next entry may lie.
+    end: AtomicU32,
+    keys: AtomicUsize,
     bytes: AtomicUsize,
     log_bytes: AtomicU64,
     skipped: AtomicU64,
@@ -47,8 +64,15 @@ pub(crate) struct Memtable {
 
 impl Memtable {
     pub(crate) fn new() -> Self {
+        let body = Body::new();
+        // An address that nobody outside knows is all that the table's hash needs.
+        let seed = u64::try_from(body.address()).unwrap_or_default();
         Self {
-            list: List::new(),
+            body: Published::new(body),
+            runs: Published::new(Runs::new()),
+            seed: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15),
+            end: AtomicU32::new(0),
+            keys: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
             log_bytes: AtomicU64::new(0),
             skipped: AtomicU64::new(0),
@@ -56,50 +80,98 @@ impl Memtable {
         }
     }
 
-    /// Adds a version. A second one of the same key and LSN (one batch names a key twice) replaces
-    /// the first.
-    pub(crate) fn insert(&self, key: VersionedKey, entry: Entry) {
-        let bytes = NODE_BYTES + key.key.heap_bytes();
+    /// Adds a version, newer than all before. Only the one writer does this. Of two with the same
+    /// key and LSN (one batch names a key twice) the second counts.
+    pub(crate) fn insert(&self, key: &[u8], lsn: Lsn, entry: Entry) {
+        let words = entry_words(key.len());
+        let Some(word) = place(self.end.load(Ordering::Relaxed), words) else { return };
+        if !self.body.with(|body| body.arena.reaches(word)) {
+            self.add_chunks(word);
+        }
+        let hash = KeyHash::new(self.seed, key);
+        let new_key = self.body.with(|body| body.insert(hash, key, word, (lsn, entry)));
+        self.end.store(word.saturating_add(words), Ordering::Relaxed);
+        if !self.runs.with(|runs| runs.push(word)) {
+            self.roll_runs(word);
+        }
+        if new_key {
+            self.count_key();
+        }
+        let bytes = usize::try_from(words).unwrap_or_default() * 4 + INDEX_BYTES;
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        let guard = self.list.pin();
-        self.list.entries.insert(key, entry, &guard).release(&guard);
     }
 
-    /// The newest version of the probe's key at or below the probe's LSN.
+    fn add_chunks(&self, word: u32) {
+        let mut body = self.body.with(Body::clone);
+        while !body.arena.reaches(word) {
+            body.arena.grow();
+        }
+        self.body.store(Arc::new(body));
+    }
+
+    fn roll_runs(&self, word: u32) {
+        let rolled = self.body.with(|body| self.runs.with(|runs| runs.rolled(&body.arena)));
+        rolled.push(word);
+        self.runs.store(Arc::new(rolled));
+    }
+
+    fn count_key(&self) {
+        let keys = self.keys.load(Ordering::Relaxed) + 1;
+        self.keys.store(keys, Ordering::Relaxed);
+        let full = self.body.with(|body| keys * 2 > body.slots());
+        if full {
+            let doubled = self.body.with(Body::doubled);
+            self.body.store(Arc::new(doubled));
+        }
+    }
+
+    /// The newest version of a key at or below `lsn`.
     #[inline]
-    pub(crate) fn find(&self, probe: &VersionedKey) -> Option<(Lsn, Entry)> {
-        let guard = self.list.pin();
-        let found = self.list.entries.lower_bound(Bound::Included(probe), &guard)?;
-        let version = found.key();
-        (version.key.as_bytes() == probe.key.as_bytes()).then(|| (version.lsn, *found.value()))
+    pub(crate) fn find(&self, key: &[u8], lsn: Lsn) -> Option<(Lsn, Entry)> {
+        let hash = KeyHash::new(self.seed, key);
+        loop {
+            let found: Result<_, Outgrown> = self.body.with(|body| {
+                let entry = body.find(hash, key, lsn)?;
+                Ok(entry.map(|entry| (entry.lsn(), entry.entry())))
+            });
+            if let Ok(found) = found {
+                return found;
+            }
+        }
     }
 
-    /// Takes out every version above `lsn`: what was staged when an append failed.
+    /// Says of every version above `lsn` that it never came to be: what was staged when an append
+    /// failed.
     pub(crate) fn remove_above(&self, lsn: Lsn) {
-        let guard = self.list.pin();
-        let mut next = self.list.entries.front(&guard);
-        while let Some(entry) = next {
-            next = entry.next();
-            if entry.key().lsn > lsn {
-                let bytes = NODE_BYTES + entry.key().key.heap_bytes();
-                entry.remove();
-                self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        let body = self.body.load();
+        for entry in self.words().into_iter().filter_map(|word| body.arena.entry(word)) {
+            if entry.lsn() > lsn {
+                entry.kill();
             }
         }
     }
 
     /// Copies every version at or below `lsn` into another memtable.
     pub(crate) fn copy_up_to(&self, lsn: Lsn, target: &Self) {
-        let guard = self.list.pin();
-        let mut next = self.list.entries.front(&guard);
-        while let Some(entry) = next {
-            next = entry.next();
-            if entry.key().lsn <= lsn {
-                target.insert(entry.key().clone(), *entry.value());
+        let body = self.body.load();
+        let mut key = Vec::new();
+        for entry in self.words().into_iter().filter_map(|word| body.arena.entry(word)) {
+            if entry.lsn() <= lsn && !entry.is_dead() {
+                entry.copy_key(&mut key);
+                target.insert(&key, entry.lsn(), entry.entry());
             }
         }
         target.add_log_bytes(self.log_bytes());
         target.skipped.fetch_add(self.skipped(), Ordering::Relaxed);
+    }
+
+    /// All entries, oldest first.
+    fn words(&self) -> Vec<u32> {
+        let runs = self.runs.load();
+        let sorted = runs.sorted.iter().flat_map(|run| run.iter().map(|item| item.word));
+        let mut words: Vec<u32> = sorted.chain(runs.tail()).collect();
+        words.sort_unstable();
+        words
     }
 
     /// Says that the writer is done with this one: nothing above `lsn` will ever be in it.
@@ -118,12 +190,16 @@ impl Memtable {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.list.entries.is_empty() && self.log_bytes() == 0
+        self.bytes() == 0 && self.log_bytes() == 0
     }
 
     /// Counts frames of the log that a restart would have to replay for this memtable.
     pub(crate) fn add_log_bytes(&self, bytes: u64) {
         self.log_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn log_bytes(&self) -> u64 {
+        self.log_bytes.load(Ordering::Relaxed)
     }
 
     /// Counts records that say nothing to this version.
@@ -133,10 +209,6 @@ impl Memtable {
 
     pub(crate) fn skipped(&self) -> u64 {
         self.skipped.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn log_bytes(&self) -> u64 {
-        self.log_bytes.load(Ordering::Relaxed)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The memtable against an ordered map of versions.
 
-use super::{Direction, Entry, Location, Memtable, StorageKey, Version, VersionedKey};
+use super::{Direction, Entry, INDEX_BYTES, Location, Memtable, MemtableCursor, StorageKey};
 use alloc::collections::BTreeMap;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -24,8 +24,7 @@ fn filled(versions: u64, prng: &mut Prng) -> (Memtable, Model) {
             u8::try_from(prng.below(12)).unwrap();
             1 + usize::try_from(prng.below(2)).unwrap() * 30
         ];
-        let versioned = VersionedKey { key: StorageKey::from_storage(&key), lsn: Lsn(lsn) };
-        memtable.insert(versioned, entry(lsn));
+        memtable.insert(&key, Lsn(lsn), entry(lsn));
         model.insert((key, Reverse(Lsn(lsn))), entry(lsn));
     }
     (memtable, model)
@@ -43,67 +42,87 @@ fn visible(model: &Model, lsn: Lsn) -> Vec<(Vec<u8>, Lsn, Entry)> {
     keys
 }
 
-fn all_pages(memtable: &Memtable, lsn: Lsn, direction: Direction, limit: usize) -> Vec<Version> {
-    let (mut all, mut page) = (Vec::new(), Vec::new());
-    let mut start = Bound::Unbounded;
-    loop {
-        memtable.page(start.as_ref(), lsn, direction, limit, &mut page);
-        let ended = page.len() < limit;
-        if let Some(last) = page.last() {
-            start = Bound::Excluded(last.key.clone());
-        }
-        all.append(&mut page);
-        if ended {
-            return all;
-        }
-    }
-}
-
-fn plain(versions: Vec<Version>) -> Vec<(Vec<u8>, Lsn, Entry)> {
-    versions.into_iter().map(|v| (v.key.as_bytes().to_vec(), v.lsn, v.entry)).collect()
+fn scanned(
+    memtable: &Memtable,
+    start: Bound<&[u8]>,
+    lsn: Lsn,
+    direction: Direction,
+) -> Vec<(Vec<u8>, Lsn, Entry)> {
+    let mut cursor = MemtableCursor::new(memtable, start, lsn, direction);
+    core::iter::from_fn(|| cursor.next())
+        .map(|version| (version.key.as_bytes().to_vec(), version.lsn, version.entry))
+        .collect()
 }
 
 #[test]
-fn pages_in_both_directions_are_the_visible_versions() {
+fn both_directions_show_the_visible_versions() {
     let mut prng = Prng::new(1);
-    for round in 0..400 {
-        let (memtable, model) = filled(prng.below(60), &mut prng);
-        let lsn = Lsn(prng.below(65));
-        let limit = 1 + usize::try_from(prng.below(20)).unwrap();
+    for round in 0..300 {
+        let versions = if round % 30 == 0 { 5_000 } else { prng.below(90) };
+        let (memtable, model) = filled(versions, &mut prng);
+        let lsn = Lsn(prng.below(versions + 5));
         let mut expected = visible(&model, lsn);
-        let forward = plain(all_pages(&memtable, lsn, Direction::Forward, limit));
-        assert_eq!(forward, expected, "round {round}");
+        let all = Bound::Unbounded;
+        assert_eq!(scanned(&memtable, all, lsn, Direction::Forward), expected, "round {round}");
         expected.reverse();
-        let backward = plain(all_pages(&memtable, lsn, Direction::Backward, limit));
-        assert_eq!(backward, expected, "round {round}");
+        assert_eq!(scanned(&memtable, all, lsn, Direction::Backward), expected, "round {round}");
     }
 }
 
 #[test]
-fn a_page_begins_where_it_is_told() {
+fn a_cursor_begins_where_it_is_told() {
     let mut prng = Prng::new(2);
     for _ in 0..400 {
-        let (memtable, model) = filled(40, &mut prng);
+        let (memtable, model) = filled(100, &mut prng);
         let key = vec![u8::try_from(prng.below(13)).unwrap(); 1];
-        let stored = StorageKey::from_storage(&key);
-        let lsn = Lsn(prng.below(45));
+        let lsn = Lsn(prng.below(105));
         let expected = visible(&model, lsn);
-        let mut page = Vec::new();
-        let mut check = |start, direction, keep: &dyn Fn(&[u8]) -> bool| {
-            memtable.page(start, lsn, direction, 100, &mut page);
-            let mut found = plain(core::mem::take(&mut page));
+        let check = |start, direction, keep: &dyn Fn(&[u8]) -> bool| {
+            let mut found = scanned(&memtable, start, lsn, direction);
             if direction == Direction::Backward {
                 found.reverse();
             }
             let kept: Vec<_> = expected.iter().filter(|(key, _, _)| keep(key)).cloned().collect();
             assert_eq!(found, kept);
         };
-        let included = Bound::Included(&stored);
-        let excluded = Bound::Excluded(&stored);
+        let (included, excluded) = (Bound::Included(&key[..]), Bound::Excluded(&key[..]));
         check(included, Direction::Forward, &|other| other >= key.as_slice());
         check(excluded, Direction::Forward, &|other| other > key.as_slice());
         check(included, Direction::Backward, &|other| other <= key.as_slice());
         check(excluded, Direction::Backward, &|other| other < key.as_slice());
+    }
+}
+
+#[test]
+fn many_keys_of_all_lengths_are_found_and_in_order() {
+    let mut prng = Prng::new(6);
+    let (memtable, mut model) = (Memtable::new(), BTreeMap::new());
+    for lsn in 1..=30_000_u64 {
+        let mut key = vec![0; usize::try_from(prng.below(40)).unwrap()];
+        prng.fill(&mut key);
+        // Few different bytes make many shared beginnings, zeros at the end among them.
+        key.iter_mut().for_each(|byte| *byte = *byte % 3 * 127);
+        memtable.insert(&key, Lsn(lsn), entry(lsn));
+        model.insert(key, (Lsn(lsn), entry(lsn)));
+    }
+    for (key, newest) in &model {
+        assert_eq!(memtable.find(key, Lsn::MAX), Some(*newest));
+    }
+    let expected: Vec<_> = model.into_iter().map(|(key, (lsn, entry))| (key, lsn, entry)).collect();
+    assert_eq!(scanned(&memtable, Bound::Unbounded, Lsn::MAX, Direction::Forward), expected);
+}
+
+#[test]
+fn keys_as_long_as_they_may_be_fit() {
+    let memtable = Memtable::new();
+    let long = |byte: u8| vec![byte; super::STORAGE_KEY_MAX];
+    for number in 0..40 {
+        memtable.insert(&long(number), Lsn(1), entry(u64::from(number)));
+        memtable.insert(&[number], Lsn(1), entry(u64::from(number)));
+    }
+    for number in 0..40 {
+        assert_eq!(memtable.find(&long(number), Lsn(1)), Some((Lsn(1), entry(u64::from(number)))));
+        assert_eq!(memtable.find(&[number], Lsn(1)), Some((Lsn(1), entry(u64::from(number)))));
     }
 }
 
@@ -114,12 +133,10 @@ fn find_sees_the_newest_version_at_its_lsn() {
     for lsn in 0..=201 {
         let expected = visible(&model, Lsn(lsn));
         for (key, at, entry) in &expected {
-            let probe = VersionedKey { key: StorageKey::from_storage(key), lsn: Lsn(lsn) };
-            assert_eq!(memtable.find(&probe), Some((*at, *entry)));
+            assert_eq!(memtable.find(key, Lsn(lsn)), Some((*at, *entry)));
         }
     }
-    let absent = VersionedKey { key: StorageKey::from_storage(b"absent"), lsn: Lsn::MAX };
-    assert_eq!(memtable.find(&absent), None);
+    assert_eq!(memtable.find(b"absent", Lsn::MAX), None);
 }
 
 #[test]
@@ -128,13 +145,18 @@ fn what_a_failed_append_left_is_taken_out_again() {
     let (memtable, model) = filled(100, &mut prng);
     memtable.remove_above(Lsn(60));
     assert_eq!(
-        plain(all_pages(&memtable, Lsn::MAX, Direction::Forward, 7)),
+        scanned(&memtable, Bound::Unbounded, Lsn::MAX, Direction::Forward),
         visible(&model, Lsn(60))
     );
     // The LSNs are given out again.
-    let again = VersionedKey { key: StorageKey::from_storage(b"again"), lsn: Lsn(61) };
-    memtable.insert(again.clone(), entry(61));
-    assert_eq!(memtable.find(&again), Some((Lsn(61), entry(61))));
+    memtable.insert(b"again", Lsn(61), entry(61));
+    assert_eq!(memtable.find(b"again", Lsn(61)), Some((Lsn(61), entry(61))));
+    let copy = Memtable::new();
+    memtable.copy_up_to(Lsn(30), &copy);
+    assert_eq!(
+        scanned(&copy, Bound::Unbounded, Lsn::MAX, Direction::Forward),
+        visible(&model, Lsn(30))
+    );
 }
 
 #[test]
@@ -151,10 +173,8 @@ fn keys_of_every_length_come_back() {
 fn memory_is_counted_near_the_truth() {
     let memtable = Memtable::new();
     for lsn in 1..=1_000_u64 {
-        let key = StorageKey::from_storage(&lsn.to_be_bytes());
-        memtable.insert(VersionedKey { key, lsn: Lsn(lsn) }, Entry::Tombstone);
+        memtable.insert(&lsn.to_be_bytes(), Lsn(lsn), Entry::Tombstone);
     }
-    assert_eq!(memtable.bytes(), 1_000 * super::NODE_BYTES);
-    memtable.remove_above(Lsn(400));
-    assert_eq!(memtable.bytes(), 400 * super::NODE_BYTES);
+    let entry = 9 * 4 + 8;
+    assert_eq!(memtable.bytes(), 1_000 * (entry + INDEX_BYTES));
 }

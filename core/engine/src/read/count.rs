@@ -18,7 +18,7 @@ pub(crate) struct Counted {
 pub(crate) fn count(view: &View, lsn: Lsn) -> Result<u64, ReadError> {
     let mut keys = view.tree.checkpoint.keys;
     let mut merge = MemtableMerge::new(view, lsn, Bound::Unbounded, Direction::Forward);
-    while let Some(version) = merge.next(view) {
+    while let Some(version) = merge.next() {
         let before = view.tree.find(version.key.as_bytes(), |_| ())?.is_some();
         match (before, version.entry) {
             (false, Entry::Value(_)) => keys = keys.saturating_add(1),

@@ -1,105 +1,71 @@
 //! Several memtables as one, in key order; of a key that several hold, the newest wins.
 
 use super::view::View;
-use crate::memtable::{Direction, Memtable, StorageKey, Version};
+use crate::memtable::{Direction, MemtableCursor, Version};
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 use core::ops::Bound;
 use unison_base::Lsn;
 
-/// Keys in the first page of each memtable; later pages double up to [`PAGE_KEYS_MAX`].
-const PAGE_KEYS_FIRST: usize = 16;
-const PAGE_KEYS_MAX: usize = 256;
-
-/// A place in every memtable of a view. The view comes in with each call, so that nothing is
-/// borrowed in between.
+/// A place in every memtable of a view.
 pub(crate) struct MemtableMerge {
-    lsn: Lsn,
     direction: Direction,
     /// In the view's order, newest first.
     sources: Vec<Source>,
 }
 
-/// What was read ahead of one memtable, last key first.
 struct Source {
-    page: Vec<Version>,
-    keys: usize,
-    resume: Bound<StorageKey>,
-    ended: bool,
+    head: Version,
+    cursor: MemtableCursor,
 }
 
 impl MemtableMerge {
-    pub(crate) fn new(
-        view: &View,
-        lsn: Lsn,
-        start: Bound<&StorageKey>,
-        direction: Direction,
-    ) -> Self {
-        let source = |memtable: &Memtable| Source {
-            page: Vec::new(),
-            keys: PAGE_KEYS_FIRST,
-            resume: start.cloned(),
-            ended: memtable.is_empty(),
-        };
-        Self {
-            lsn,
-            direction,
-            sources: view.memtables().map(|memtable| source(memtable)).collect(),
-        }
+    pub(crate) fn new(view: &View, lsn: Lsn, start: Bound<&[u8]>, direction: Direction) -> Self {
+        let filled = view.memtables().filter(|memtable| !memtable.is_empty());
+        let sources = filled.filter_map(|memtable| {
+            let mut cursor = MemtableCursor::new(memtable, start, lsn, direction);
+            Some(Source { head: cursor.next()?, cursor })
+        });
+        Self { direction, sources: sources.collect() }
     }
 
-    /// The next key without taking it. `view` is always the one given to `new`.
-    pub(crate) fn peek(&mut self, view: &View) -> Option<&Version> {
-        let first = self.first(view)?;
-        self.sources.get(first)?.page.last()
+    /// The next key without taking it.
+    pub(crate) fn peek(&self) -> Option<&Version> {
+        self.sources.get(self.first()?).map(|source| &source.head)
     }
 
     /// The next key in its newest visible version, tombstones included.
-    pub(crate) fn next(&mut self, view: &View) -> Option<Version> {
-        let first = self.first(view)?;
-        let version = self.sources.get_mut(first)?.page.pop()?;
-        for source in self.sources.iter_mut().skip(first + 1) {
-            let same = |head: &Version| head.key.as_bytes() == version.key.as_bytes();
-            if source.page.last().is_some_and(same) {
-                source.page.pop();
+    pub(crate) fn next(&mut self) -> Option<Version> {
+        let first = self.first()?;
+        let version = self.take(first)?;
+        let mut other = first;
+        while let Some(source) = self.sources.get(other) {
+            if source.head.key.as_bytes() != version.key.as_bytes() {
+                other += 1;
+            } else if self.take(other).is_none() {
+                break;
             }
         }
         Some(version)
     }
 
-    /// Index of the newest source among those with the first key.
-    fn first(&mut self, view: &View) -> Option<usize> {
-        self.fill(view);
-        let heads = self.sources.iter().enumerate();
-        let heads = heads.filter_map(|(index, source)| Some((index, source.page.last()?)));
-        let first = heads.reduce(|best, other| {
-            match ordered(self.direction, other.1.key.as_bytes(), best.1.key.as_bytes()) {
-                Ordering::Less => other,
-                _ => best,
-            }
+    /// Takes a source's head; a source that has no further one leaves.
+    fn take(&mut self, source: usize) -> Option<Version> {
+        let at = self.sources.get_mut(source)?;
+        match at.cursor.next() {
+            Some(next) => Some(core::mem::replace(&mut at.head, next)),
+            None => Some(self.sources.remove(source).head),
+        }
+    }
+
+    /// The newest source among those with the first key.
+    fn first(&self) -> Option<usize> {
+        let sources = self.sources.iter().enumerate();
+        let first = sources.reduce(|best, other| {
+            let (one, two) = (other.1.head.key.as_bytes(), best.1.head.key.as_bytes());
+            if ordered(self.direction, one, two).is_lt() { other } else { best }
         });
         first.map(|(index, _)| index)
-    }
-
-    fn fill(&mut self, view: &View) {
-        let (lsn, direction) = (self.lsn, self.direction);
-        for (source, memtable) in self.sources.iter_mut().zip(view.memtables()) {
-            if source.page.is_empty() && !source.ended {
-                source.fill(memtable, lsn, direction);
-            }
-        }
-    }
-}
-
-impl Source {
-    fn fill(&mut self, memtable: &Memtable, lsn: Lsn, direction: Direction) {
-        memtable.page(self.resume.as_ref(), lsn, direction, self.keys, &mut self.page);
-        self.ended = self.page.len() < self.keys;
-        self.keys = (self.keys * 2).min(PAGE_KEYS_MAX);
-        if let Some(last) = self.page.last() {
-            self.resume = Bound::Excluded(last.key.clone());
-        }
-        self.page.reverse();
     }
 }
 

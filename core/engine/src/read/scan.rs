@@ -4,7 +4,7 @@ use super::merge::{MemtableMerge, ordered};
 use super::value::{Found, Pin, Place, ValueRef};
 use super::view::found;
 use crate::errors::{ReadError, TreeError, TreeTable};
-use crate::memtable::{Direction, Entry, StorageKey};
+use crate::memtable::{Direction, Entry};
 use crate::models::kv;
 use crate::tree::{TreeBytes, TreeEntry, TreeRange};
 use alloc::sync::Arc;
@@ -73,8 +73,8 @@ impl<S: SegmentStore> Scan<S> {
             Direction::Forward => (&low, &high),
             Direction::Backward => (&high, &low),
         };
-        let start = near.as_ref().map(|key| StorageKey::from_storage(key));
-        let memory = MemtableMerge::new(&pin.view, lsn, start.as_ref(), direction);
+        let near = near.as_ref().map(Vec::as_slice);
+        let memory = MemtableMerge::new(&pin.view, lsn, near, direction);
         let empty = is_empty(&low, &high);
         let tree = if empty {
             None
@@ -99,7 +99,7 @@ impl<S: SegmentStore> Scan<S> {
 
     /// The next key of both sides.
     fn step(&mut self) -> Result<Option<Step<S>>, ReadError> {
-        let order = match (self.memory.peek(&self.pin.view), &self.tree_head) {
+        let order = match (self.memory.peek(), &self.tree_head) {
             (None, None) => return Ok(None),
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
@@ -113,7 +113,7 @@ impl<S: SegmentStore> Scan<S> {
         if order == Ordering::Equal {
             self.advance_tree()?;
         }
-        let Some(version) = self.memory.next(&self.pin.view) else { return Ok(None) };
+        let Some(version) = self.memory.next() else { return Ok(None) };
         let found = match version.entry {
             Entry::Value(location) => Some(Found { lsn: version.lsn, place: Place::Log(location) }),
             Entry::Tombstone => None,

@@ -2,7 +2,7 @@
 
 use super::value::{Found, Place};
 use crate::errors::ReadError;
-use crate::memtable::{Entry, Memtable, StorageKey, VersionedKey};
+use crate::memtable::{Entry, Memtable, StorageKey};
 use crate::tree::{TreeEntry, TreeValue, TreeView};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -44,14 +44,14 @@ impl View {
         key: &StorageKey,
         lsn: Lsn,
     ) -> Result<Option<Found<S>>, ReadError> {
-        let probe = VersionedKey { key: key.clone(), lsn };
-        let remembered = self.memtables().find_map(|memtable| memtable.find(&probe));
+        let bytes = key.as_bytes();
+        let remembered = self.memtables().find_map(|memtable| memtable.find(bytes, lsn));
         match remembered {
             Some((lsn, Entry::Value(location))) => {
                 Ok(Some(Found { lsn, place: Place::Log(location) }))
             }
             Some((_, Entry::Tombstone)) => Ok(None),
-            None => Ok(self.tree.find(key.as_bytes(), found)?),
+            None => Ok(self.tree.find(bytes, found)?),
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::{Operation, Write, Written, check::check};
 use crate::engine::Engine;
 use crate::errors::WriteError;
-use crate::memtable::{Entry, Location, StorageKey, VersionedKey};
+use crate::memtable::{Entry, Location, StorageKey};
 use crate::models::kv;
 use crate::records::Head;
 use crate::stats::Pressure;
@@ -113,7 +113,7 @@ impl<S: SegmentStore> Engine<S> {
                 })
             });
             let key = StorageKey::prefixed(kv::PREFIX, key);
-            self.active.insert(VersionedKey { key, lsn }, entry);
+            self.active.insert(key.as_bytes(), lsn, entry);
         });
         let frame = frame_bytes(self.encoder.record().len()).unwrap_or_default();
         self.active.add_log_bytes(u64::try_from(frame).unwrap_or_default());
