@@ -67,7 +67,8 @@ impl Covered {
 
 impl<S: SegmentStore> Log<S> {
     /// Takes the oldest segments out of the log, as many as are covered, let go by the policy, and
-    /// in no reader's hands. The newest segment with records stays, as its LSNs must be known.
+    /// in no reader's hands. The newest segment with durable records stays, as its LSNs must be known
+    /// after a crash.
     /// A segment in which `has_live_values` stays on the medium as a value file.
     ///
     /// # Errors
@@ -99,7 +100,9 @@ impl<S: SegmentStore> Log<S> {
         let last = newest.last();
         let bytes_behind = rest.iter().map(|extent| extent.end() - extent.start).sum::<u64>();
         let bytes_own = oldest.iter().map(|extent| extent.end() - extent.start).sum::<u64>();
-        let goes = rest.iter().any(|extent| extent.count() > 0)
+        let keeps_lsns =
+            |extent: &Arc<Extent<S>>| extent.count() > 0 && extent.first <= self.durable();
+        let goes = rest.iter().any(keeps_lsns)
             && oldest.iter().all(|extent| extent.is_sealed() && !extent.is_pinned())
             && last <= self.durable()
             && covered.covers(last, bytes_behind + bytes_own)

@@ -76,7 +76,7 @@ impl Claims {
     /// Whether these frames prove that the record `lsn` had never been made durable.
     #[must_use]
     pub fn never_durable(&self, lsn: Lsn) -> bool {
-        self.silent == 0 && self.durable < lsn
+        self.frames > 0 && self.silent == 0 && self.durable < lsn
     }
 }
 

@@ -248,10 +248,10 @@ impl<S: SegmentStore> Builder<S> {
                 Ok(())
             }
             Some(_) if !dirty => self.remove_unused(id),
+            // Marked, so that the next opening does not take its stray frames for history.
+            _ if behind => self.discard(finding),
             _ => {
-                if !behind {
-                    self.report.note(Rung::RotSegment, finding.at(0));
-                }
+                self.report.note(Rung::RotSegment, finding.at(0));
                 self.set_aside(&finding.segment)
             }
         }

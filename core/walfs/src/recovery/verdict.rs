@@ -64,6 +64,7 @@ impl<'a, S: SegmentStore> Judge<'a, S> {
     fn one(&mut self, finding: &'a Finding<S>, report: &mut RecoveryReport) {
         if !finding.has_records() {
             self.fates.push(Fate::Empty);
+            self.begin_behind(finding);
             return;
         }
         let repeats = |expected| finding.survey.highest() < expected || finding.first() < expected;
@@ -79,6 +80,25 @@ impl<'a, S: SegmentStore> Judge<'a, S> {
             self.keep(finding, Fate::Whole, finding.survey.prefix.last());
         } else {
             self.broken(finding, report);
+        }
+    }
+
+    /// A log that begins with a segment whose records are all gone: where its first record was
+    /// follows from what the records behind it say. If they say that it had been durable, it is not
+    /// known, and the log begins with them.
+    fn begin_behind(&mut self, finding: &Finding<S>) {
+        let own = finding.entry.kind == SegmentKind::Log && !finding.survey.blank;
+        if self.expected.is_some() || !own {
+            return;
+        }
+        let rest = self.findings.get(self.fates.len()..).unwrap_or_default();
+        let with = |claims: Claims, finding: &Finding<S>| {
+            claims.and(finding.survey.claims).and(finding.survey.later.claims)
+        };
+        let claims = rest.iter().fold(Claims::default(), with);
+        let first = rest.iter().map(Finding::first).find(|&first| first > Lsn::ZERO);
+        if first.is_some_and(|first| claims.never_durable(first.prev())) {
+            self.expected = Some(claims.durable.next());
         }
     }
 

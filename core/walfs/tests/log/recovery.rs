@@ -187,6 +187,51 @@ fn c_a_hole_between_segments_that_were_never_durable_is_a_torn_group_too() {
     assert_eq!(found.gaps, []);
 }
 
+/// Five segments of which only the first `durable` records were ever synced; then the frames of
+/// the segments `lost` are gone, and the first frame of the last segment.
+fn mostly_lost(durable: u64, lost: core::ops::RangeInclusive<u32>) -> CrashDisk {
+    let disk = disk(false);
+    let (mut log, _) = open(&disk);
+    fill(&mut log, durable, MOST);
+    while log.tail().segment < SegmentId(5) {
+        stage(&mut log, MOST);
+        log.append_staged().unwrap();
+    }
+    for _ in 0..3 {
+        stage(&mut log, MOST);
+        log.append_staged().unwrap();
+    }
+    drop(log);
+    let zero = |id, length| {
+        let damage = Damage::Zero { offset: FIRST_FRAME, length };
+        disk.damage("wal", File::Segment(SegmentId(id), SegmentKind::Log), damage).unwrap();
+    };
+    lost.for_each(|id| zero(id, SEGMENT_BYTES as usize));
+    zero(5, 40);
+    disk
+}
+
+#[test]
+fn c_a_first_segment_whose_records_are_all_gone_is_a_torn_group_too() {
+    for lost in [1..=1, 1..=3, 1..=4] {
+        let disk = mostly_lost(0, lost);
+        let (log, report) = leader(&disk);
+        assert_eq!((log.first(), log.appended()), (Lsn(1), Lsn::ZERO), "{report:?}");
+        assert_eq!((report.rungs.gaps, report.rungs.rot_segments), (0, 0));
+        goes_on(log, &disk);
+    }
+}
+
+#[test]
+fn c_stray_frames_behind_empty_segments_do_not_come_back() {
+    for lost in [2..=2, 2..=3, 2..=4] {
+        let disk = mostly_lost(11, lost);
+        let (log, report) = leader(&disk);
+        assert!(log.tail().segment < SegmentId(3) && log.appended() >= Lsn(11), "{report:?}");
+        goes_on(log, &disk);
+    }
+}
+
 #[test]
 fn d_rot_in_the_middle_costs_the_damaged_record_only() {
     for newest in [false, true] {

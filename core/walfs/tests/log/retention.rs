@@ -1,9 +1,10 @@
 //! What keeps a segment in the log, one reason at a time.
 
 use crate::support::*;
+use unison_base::prng::Prng;
 use unison_base::{Lsn, SegmentId};
 use unison_ports::{IoError, SegmentKind};
-use unison_sim::disk::{Calls, CrashDisk, Fault, SimStore};
+use unison_sim::disk::{Calls, CrashDisk, Cut, Fault, SimStore};
 use unison_walfs::{Bound, Covered, Log, ReadError, RetentionPolicy, SegmentInfo};
 
 const ALL: Covered = Covered {
@@ -49,6 +50,19 @@ fn everything_covered_goes_but_the_newest() {
     drop(log);
     let (log, report) = open(&disk);
     assert_eq!((report.first, log.next_lsn()), (first, Lsn(1_001)));
+}
+
+#[test]
+fn a_segment_goes_only_when_a_later_record_is_durable() {
+    let (disk, mut log, _) = log();
+    log.rotate(NOW_NS).unwrap();
+    stage(&mut log, 700);
+    log.append_staged().unwrap();
+    retire(&mut log, ALL, policy());
+    let lost = disk.moment().cut(Cut::LOST, &mut Prng::new(1));
+    assert_eq!(open(&lost).0.next_lsn(), Lsn(1_001));
+    log.sync().unwrap();
+    assert_eq!(retire(&mut log, ALL, policy()).len(), 1);
 }
 
 #[test]
