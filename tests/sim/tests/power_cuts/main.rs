@@ -6,6 +6,7 @@
 //! each bug of a list planted below or beside the log, they have to fail.
 
 mod amplification;
+mod failed_syncs;
 mod pairs;
 mod record;
 mod states;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use unison_base::Lsn;
 use unison_base::limits::SEGMENT_BYTES_MIN;
 use unison_base::prng::Prng;
-use unison_sim::disk::{CrashDisk, DiskOptions, Moment};
+use unison_sim::disk::{CrashDisk, DiskOptions, Fault, Moment};
 use unison_sim::planted::{Bug, PlantedStore};
 use unison_walfs::{Log, LogOptions, LogRole, StageError};
 
@@ -114,6 +114,11 @@ impl Run {
     pub(crate) fn fresh(bug: Bug, mapped: bool) -> Self {
         let disk = CrashDisk::with(DiskOptions { mapped, seed: 0 });
         Self::new(disk, bug, 0, Vec::new(), Lsn::ZERO)
+    }
+
+    /// Makes calls fail from now on.
+    pub(crate) fn inject(&self, fault: Fault) {
+        self.disk.inject(fault);
     }
 
     fn mark(&mut self, acknowledged: Lsn) {
