@@ -10,7 +10,9 @@ use crate::log::{Active, Log, LogRole};
 use crate::rotation::{Next, Prepared};
 use crate::survey::Island;
 use crate::table::{Extent, ExtentSource, Segment};
+use crate::window::CHUNK_BYTES;
 use alloc::sync::Arc;
+use alloc::vec;
 use alloc::vec::Vec;
 use unison_base::{Lsn, Position, SegmentId};
 use unison_ports::{IoError, SegmentFile, SegmentKind, SegmentStore};
@@ -84,10 +86,21 @@ impl<S: SegmentStore> Builder<S> {
         opened.map_err(|cause| OpenError::io(finding.entry.id, cause))
     }
 
-    /// What was read after a crash may be in a cache only; nobody is told of it before it is durable.
-    fn sync(&self, finding: &Finding<S>) -> Result<(), OpenError> {
-        let synced = self.file(finding)?.sync();
-        synced.map_err(|cause| OpenError::io(finding.entry.id, cause))
+    /// What was read after a crash may be in a cache only, and after a failed sync a later one proves
+    /// nothing about it (A3). So records that none behind them calls durable are written once more,
+    /// as they are, before they are synced and anybody is told of them. Where that fails the log can
+    /// be read, and takes no writes before it is opened again.
+    fn make_durable(&mut self, finding: &Finding<S>, end: u64) -> Result<(), OpenError> {
+        let file = self.file(finding)?;
+        let (prefix, claims) = (finding.survey.prefix, finding.survey.claims);
+        let known = if claims.silent == 0 { claims.durable.next().since(prefix.first) } else { 0 };
+        let noted = finding.index.as_ref().and_then(|index| index.before(known));
+        let start = noted.map_or(FIRST_FRAME, |(_, offset)| offset);
+        if write_again(&*file, start, end).is_err() {
+            self.log.poison();
+            self.report.note(Rung::RepairFailed, finding.at(start));
+        }
+        file.sync().map_err(|cause| OpenError::io(finding.entry.id, cause))
     }
 
     fn set_aside(&mut self, segment: &Arc<Segment<S>>) -> Result<(), OpenError> {
@@ -116,7 +129,7 @@ impl<S: SegmentStore> Builder<S> {
         let continues = newest && own && prefix.last() == self.log.appended();
         let sealed = !continues || (sealed_before && !torn);
         if own && !finding.survey.vouches(prefix.end - 1) {
-            self.sync(&finding)?;
+            self.make_durable(&finding, prefix.end)?;
         }
         let flags = if sealed { FLAG_SEALED } else { FLAG_ACTIVE };
         let header = header_of(&finding, prefix, flags, self.log.now_ns);
@@ -203,7 +216,7 @@ impl<S: SegmentStore> Builder<S> {
     fn damaged(&mut self, mut finding: Finding<S>, next: Option<Lsn>) -> Result<(), OpenError> {
         let survey = finding.survey;
         if finding.entry.kind == SegmentKind::Log {
-            self.sync(&finding)?;
+            self.make_durable(&finding, survey.later.dirty_to)?;
         }
         let meets = |island: &Island| {
             let said = survey.header.is_ok_and(|header| {
@@ -287,6 +300,20 @@ impl<S: SegmentStore> Builder<S> {
         }
         Ok((self.log, self.report))
     }
+}
+
+/// Reads bytes and writes them where they are.
+fn write_again<F: SegmentFile>(file: &F, mut offset: u64, end: u64) -> Result<(), IoError> {
+    let mut buffer = vec![0; CHUNK_BYTES];
+    while offset < end {
+        let left = usize::try_from(end - offset).unwrap_or(usize::MAX);
+        let chunk = left.min(buffer.len());
+        let bytes = buffer.get_mut(..chunk).unwrap_or_default();
+        file.read_at(offset, bytes)?;
+        file.write_at(offset, bytes)?;
+        offset = offset.saturating_add(bytes.len() as u64);
+    }
+    Ok(())
 }
 
 /// How a header fits the frames.

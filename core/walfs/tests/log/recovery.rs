@@ -479,8 +479,9 @@ fn j_a_repair_that_cannot_be_written_does_not_keep_the_log_from_opening() {
     flip(&disk, SegmentId(1), 57);
     let before = read_all(&open(&disk.copy()).0.reader());
     disk.inject(Fault::for_ever(Calls::Writes, 1, IoError::ReadOnly));
-    let (log, report) = open(&disk);
-    assert_eq!((report.rungs.headers_rebuilt, report.rungs.repairs_failed), (1, 1));
+    let (mut log, report) = open(&disk);
+    assert_eq!((report.rungs.headers_rebuilt, report.rungs.repairs_failed), (1, 2));
+    assert_eq!(log.stage(&record(Lsn(101), None, 0)), Err(unison_walfs::StageError::Poisoned));
     assert_eq!(read_all(&log.reader()), before);
     disk.heal();
     let (log, report) = open(&disk);
