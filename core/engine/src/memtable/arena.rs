@@ -157,6 +157,18 @@ fn word_of(bytes: &[u8]) -> u32 {
     u32::from_le_bytes(word)
 }
 
+/// [`EntryRef::prefix`] of a key given as bytes.
+pub(super) fn prefix_of(key: &[u8]) -> (u64, u32) {
+    prefix(key.chunks(4).map(word_of))
+}
+
+fn prefix(words: impl Iterator<Item = u32>) -> (u64, u32) {
+    let mut words = words.map(u32::swap_bytes);
+    let mut word = || words.next().unwrap_or(0);
+    let (first, second, third) = (word(), word(), word());
+    (u64::from(first) << 32 | u64::from(second), third)
+}
+
 /// One entry.
 #[derive(Clone, Copy)]
 pub(super) struct EntryRef<'a> {
@@ -247,10 +259,7 @@ impl<'a> EntryRef<'a> {
 
     /// The first twelve bytes of the key as two numbers that sort as the key does.
     pub(super) fn prefix(&self) -> (u64, u32) {
-        let mut words = self.key_words().map(u32::swap_bytes);
-        let mut word = || words.next().unwrap_or(0);
-        let (first, second, third) = (word(), word(), word());
-        (u64::from(first) << 32 | u64::from(second), third)
+        prefix(self.key_words())
     }
 
     /// Copies the key.

@@ -1,8 +1,8 @@
 //! Reading a memtable in key order, at one LSN, in either direction. A cursor owns what it reads.
 
-use super::arena::EntryRef;
+use super::arena::{Arena, EntryRef};
 use super::index::Body;
-use super::runs::{Item, sort};
+use super::runs::{Item, Probe};
 use super::{Entry, Memtable, StorageKey};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -27,13 +27,14 @@ pub(crate) struct Version {
 /// A place in a memtable; its versions come one key at a time, tombstones included.
 pub(crate) struct MemtableCursor {
     body: Arc<Body>,
+    /// The one with the first item first.
     runs: Vec<Run>,
     lsn: Lsn,
     direction: Direction,
     key: Vec<u8>,
 }
 
-/// What is left of a run.
+/// What is left of a run; never nothing.
 struct Run {
     items: Arc<[Item]>,
     from: usize,
@@ -66,46 +67,50 @@ impl MemtableCursor {
         direction: Direction,
     ) -> Self {
         let runs = memtable.runs.load();
-        // The tail first: what it holds lies in chunks that are published by then.
-        let tail: Vec<u32> = runs.tail().collect();
+        // The length first: so much of the tail lies in chunks that are published by then.
+        let used = runs.tail_entries();
         let body = memtable.body.load();
-        let tail = sort(tail.into_iter(), &body.arena);
-        let sorted = runs.sorted.iter().map(Arc::clone).chain([Arc::from(tail)]);
-        let part = |items: Arc<[Item]>| {
-            let (from, to) = part(&items, &body, start, direction);
+        let start = start.map(Probe::new);
+        let all = runs.all(used, &body.arena).into_iter().map(|items| {
+            let (from, to) = part(&items, &body, &start, direction);
             Run { items, from, to }
-        };
-        let runs = sorted.map(part).filter(|run| run.from < run.to).collect();
+        });
+        let mut runs: Vec<Run> = all.filter(|run| run.from < run.to).collect();
+        runs.sort_unstable_by(|one, other| head_order(one, other, &body.arena, direction));
         Self { body, runs, lsn, direction, key: Vec::new() }
     }
 
     /// The next key in its newest version at the cursor's LSN.
     pub(crate) fn next(&mut self) -> Option<Version> {
         loop {
-            let (run, item) = self.first()?;
-            self.take(run);
+            let item = self.take_first()?;
             if let Some(version) = self.newest_visible(item) {
                 return Some(version);
             }
         }
     }
 
-    /// The item that comes first, and its run.
-    fn first(&self) -> Option<(usize, Item)> {
-        let (direction, arena) = (self.direction, &self.body.arena);
-        let heads = self.runs.iter().enumerate();
-        let heads = heads.filter_map(|(index, run)| Some((index, *run.head(direction)?)));
-        heads.reduce(|best, other| {
-            let order = other.1.order(&best.1, arena);
-            let order = if direction == Direction::Backward { order.reverse() } else { order };
-            if order.is_lt() { other } else { best }
-        })
+    fn first(&self) -> Option<Item> {
+        self.runs.first()?.head(self.direction).copied()
     }
 
-    fn take(&mut self, run: usize) {
-        if let Some(run) = self.runs.get_mut(run) {
-            run.advance(self.direction);
+    /// Takes the item that comes first and puts its run where its next item belongs.
+    fn take_first(&mut self) -> Option<Item> {
+        let (direction, arena) = (self.direction, &self.body.arena);
+        let (run, others) = self.runs.split_first_mut()?;
+        let item = *run.head(direction)?;
+        run.advance(direction);
+        if run.from >= run.to {
+            self.runs.remove(0);
+            return Some(item);
         }
+        let passed =
+            others.iter().take_while(|other| head_order(other, run, arena, direction).is_lt());
+        let place = passed.count();
+        if let Some(moved) = self.runs.get_mut(..=place) {
+            moved.rotate_left(1);
+        }
+        Some(item)
     }
 
     /// Passes over all items of the first one's key. Going forward the newest comes first, going
@@ -119,12 +124,10 @@ impl MemtableCursor {
                 best = Some(item);
             }
             match self.first() {
-                Some((run, next)) if next.is_same_key(&first, &self.body.arena) => {
-                    self.take(run);
-                    item = next;
-                }
+                Some(next) if next.is_same_key(&first, &self.body.arena) => item = next,
                 _ => break,
             }
+            self.take_first();
         }
         let entry = best?.entry(&self.body.arena)?;
         entry.copy_key(&mut self.key);
@@ -138,13 +141,25 @@ impl MemtableCursor {
     }
 }
 
+/// Which of two runs comes first.
+fn head_order(one: &Run, other: &Run, arena: &Arena, direction: Direction) -> Order {
+    match (one.head(direction), other.head(direction)) {
+        (Some(one), Some(other)) if direction == Direction::Forward => one.order(other, arena),
+        (Some(one), Some(other)) => other.order(one, arena),
+        _ => Order::Equal,
+    }
+}
+
 /// The part of a run that a cursor from `start` goes through.
-fn part(items: &[Item], body: &Body, start: Bound<&[u8]>, direction: Direction) -> (usize, usize) {
-    let order = |item: &Item, key: &[u8]| {
-        item.entry(&body.arena).map_or(Order::Less, |entry| entry.compare_bytes(key))
-    };
-    let below = |key: &[u8]| items.partition_point(|item| order(item, key).is_lt());
-    let up_to = |key: &[u8]| items.partition_point(|item| order(item, key).is_le());
+fn part(
+    items: &[Item],
+    body: &Body,
+    start: &Bound<Probe<'_>>,
+    direction: Direction,
+) -> (usize, usize) {
+    let arena = &body.arena;
+    let below = |key: &Probe<'_>| items.partition_point(|item| key.order(item, arena).is_lt());
+    let up_to = |key: &Probe<'_>| items.partition_point(|item| key.order(item, arena).is_le());
     match (start, direction) {
         (Bound::Unbounded, _) => (0, items.len()),
         (Bound::Included(key), Direction::Forward) => (below(key), items.len()),

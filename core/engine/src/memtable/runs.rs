@@ -3,15 +3,16 @@
 //! The writer sorts the tail into a run when it is full, and merges runs of like size up to a bound,
 //! so that neither it nor a reader ever sorts much at once. A reader takes runs and tail as one.
 
-use super::arena::{Arena, EntryRef};
+use super::arena::{Arena, EntryRef, prefix_of};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cmp::{Ordering as Order, Reverse};
+use unison_base::Published;
 use unison_base::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 /// Entries of the first tail; the next ones are longer, up to [`TAIL_MAX`].
 const TAIL_MIN: usize = 64;
-const TAIL_MAX: usize = 1_024;
+const TAIL_MAX: usize = 256;
 /// Runs whose sum is above this are not merged: what a merge costs the writer is bounded.
 const MERGED_MAX: usize = 64 << 10;
 
@@ -50,6 +51,25 @@ impl Item {
     }
 }
 
+/// A key to look for, and its beginning.
+pub(super) struct Probe<'a> {
+    prefix: (u64, u32),
+    key: &'a [u8],
+}
+
+impl<'a> Probe<'a> {
+    pub(super) fn new(key: &'a [u8]) -> Self {
+        Self { prefix: prefix_of(key), key }
+    }
+
+    /// Order of an item's key and this one.
+    pub(super) fn order(&self, item: &Item, arena: &Arena) -> Order {
+        item.prefix.cmp(&self.prefix).then_with(|| {
+            arena.entry(item.word).map_or(Order::Less, |entry| entry.compare_bytes(self.key))
+        })
+    }
+}
+
 /// Sorted runs and the tail behind them.
 pub(super) struct Runs {
     /// Longest first, oldest first.
@@ -60,12 +80,14 @@ pub(super) struct Runs {
 struct Tail {
     words: Arc<[AtomicU32]>,
     used: AtomicUsize,
+    /// What the last reader sorted; as long as nothing is added the next one need not.
+    sorted: Published<Arc<[Item]>>,
 }
 
 impl Tail {
     fn new(entries: usize) -> Self {
         let words = (0..entries).map(|_| AtomicU32::new(0)).collect();
-        Self { words, used: AtomicUsize::new(0) }
+        Self { words, used: AtomicUsize::new(0), sorted: Published::new(Arc::new([])) }
     }
 }
 
@@ -85,8 +107,27 @@ impl Runs {
 
     /// Numbers of the entries in the tail, oldest first.
     pub(super) fn tail(&self) -> impl Iterator<Item = u32> {
-        let used = self.tail.used.load(Ordering::Acquire);
+        let used = self.tail_entries();
         self.tail.words.iter().take(used).map(|word| word.load(Ordering::Relaxed))
+    }
+
+    /// Runs that hold the first `used` entries of the tail too.
+    pub(super) fn all(&self, used: usize, arena: &Arena) -> Vec<Arc<[Item]>> {
+        let mut runs = self.sorted.clone();
+        let sorted = self.tail.sorted.with(Arc::clone);
+        if sorted.len() == used {
+            runs.push(sorted);
+        } else {
+            let sorted: Arc<[Item]> = sort(self.tail().take(used), arena).into();
+            self.tail.sorted.store(Arc::new(Arc::clone(&sorted)));
+            runs.push(sorted);
+        }
+        runs
+    }
+
+    /// Entries in the tail.
+    pub(super) fn tail_entries(&self) -> usize {
+        self.tail.used.load(Ordering::Acquire)
     }
 
     /// The same entries, the tail sorted in, and an empty tail.
@@ -108,7 +149,7 @@ impl Runs {
 }
 
 /// Entries in order.
-pub(super) fn sort(words: impl Iterator<Item = u32>, arena: &Arena) -> Vec<Item> {
+fn sort(words: impl Iterator<Item = u32>, arena: &Arena) -> Vec<Item> {
     let mut items: Vec<Item> = words.filter_map(|word| Item::new(arena, word)).collect();
     items.sort_unstable_by(|one, other| one.order(other, arena));
     items

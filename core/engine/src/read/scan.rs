@@ -58,8 +58,14 @@ pub struct Scan<S: SegmentStore> {
     ended: bool,
 }
 
-/// A key in storage form and what was found of it; nothing for a removed key.
-type Step<S> = (Vec<u8>, Option<Found<S>>);
+/// What one key of either side comes to.
+enum Step<S: SegmentStore> {
+    Item(Item<S>),
+    /// A removed key.
+    Nothing,
+    /// Behind the far end.
+    Beyond,
+}
 
 impl<S: SegmentStore> Scan<S> {
     pub(crate) fn new(
@@ -97,51 +103,68 @@ impl<S: SegmentStore> Scan<S> {
         Ok(())
     }
 
-    /// The next key of both sides.
-    fn step(&mut self) -> Result<Option<Step<S>>, ReadError> {
-        let order = match (self.memory.peek(), &self.tree_head) {
-            (None, None) => return Ok(None),
-            (Some(_), None) => Ordering::Less,
-            (None, Some(_)) => Ordering::Greater,
+    /// Which side the next key is on.
+    fn side(&self) -> Option<Ordering> {
+        match (self.memory.peek(), &self.tree_head) {
+            (None, None) => None,
+            (Some(_), None) => Some(Ordering::Less),
+            (None, Some(_)) => Some(Ordering::Greater),
             (Some(version), Some((key, _))) => {
-                ordered(self.direction, version.key.as_bytes(), key.value())
+                Some(ordered(self.direction, version.key.as_bytes(), key.value()))
             }
-        };
-        if order == Ordering::Greater {
-            return self.step_tree().map(Some);
         }
-        if order == Ordering::Equal {
-            self.advance_tree()?;
-        }
-        let Some(version) = self.memory.next() else { return Ok(None) };
-        let found = match version.entry {
-            Entry::Value(location) => Some(Found { lsn: version.lsn, place: Place::Log(location) }),
-            Entry::Tombstone => None,
-        };
-        Ok(Some((version.key.as_bytes().into(), found)))
     }
 
-    fn step_tree(&mut self) -> Result<Step<S>, ReadError> {
+    fn next_item(&mut self) -> Result<Option<Item<S>>, ReadError> {
+        while let Some(side) = self.side() {
+            let step = match side {
+                Ordering::Less => self.step_memory(),
+                Ordering::Equal => {
+                    self.advance_tree()?;
+                    self.step_memory()
+                }
+                Ordering::Greater => self.step_tree()?,
+            };
+            match step {
+                Step::Item(item) => return Ok(Some(item)),
+                Step::Nothing => {}
+                Step::Beyond => break,
+            }
+        }
+        self.ended = true;
+        Ok(None)
+    }
+
+    fn step_memory(&mut self) -> Step<S> {
+        let Some(version) = self.memory.next() else { return Step::Beyond };
+        let found = match version.entry {
+            Entry::Value(location) => Some(Place::Log(location)),
+            Entry::Tombstone => None,
+        };
+        let found = found.map(|place| Found { lsn: version.lsn, place });
+        self.step(version.key.as_bytes(), found)
+    }
+
+    fn step_tree(&mut self) -> Result<Step<S>, TreeError> {
         let corrupt = TreeError::Corrupt { table: TreeTable::Data };
         let (key, entry) = self.tree_head.take().ok_or(corrupt)?;
         let entry = TreeEntry::decode(entry.value()).ok_or(corrupt)?;
-        let step = (key.value().into(), Some(found(entry)));
+        let step = self.step(key.value(), Some(found(entry)));
         self.advance_tree()?;
         Ok(step)
     }
 
-    fn next_item(&mut self) -> Result<Option<Item<S>>, ReadError> {
-        while let Some((key, found)) = self.step()? {
-            if beyond(self.direction, &key, &self.far) {
-                break;
-            }
-            let Some(found) = found else { continue };
-            let Some(user) = kv::user_key(&key) else { continue };
-            let value = found.lazy(&self.pin);
-            return Ok(Some(Item { key: user.into(), lsn: value.lsn(), value }));
+    fn step(&self, key: &[u8], found: Option<Found<S>>) -> Step<S> {
+        if beyond(self.direction, key, &self.far) {
+            return Step::Beyond;
         }
-        self.ended = true;
-        Ok(None)
+        match (kv::user_key(key), found) {
+            (Some(user), Some(found)) => {
+                let value = found.lazy(&self.pin);
+                Step::Item(Item { key: user.into(), lsn: value.lsn(), value })
+            }
+            _ => Step::Nothing,
+        }
     }
 }
 

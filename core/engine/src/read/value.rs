@@ -88,6 +88,19 @@ impl<S: SegmentStore> ValueRef<S> {
         self.len() == 0
     }
 
+    /// As [`bytes`](Self::bytes), giving up the reference: one count less on the segment's file.
+    ///
+    /// # Errors
+    /// As [`bytes`](Self::bytes).
+    #[inline]
+    pub fn into_bytes(self) -> Result<Slice<S>, ReadError> {
+        match self.source {
+            Source::Held(location, bytes) => checked(location, bytes),
+            Source::Pinned(location, pin) => checked(location, slice(&pin.log, location)?),
+            Source::Copied(bytes) => Ok(bytes),
+        }
+    }
+
     /// The value, checked against its CRC: a slice of the map where the medium is mapped.
     ///
     /// # Errors
