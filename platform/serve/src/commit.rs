@@ -55,11 +55,11 @@ async fn submit(namespace: &Namespace, writes: &[Write<'_>]) -> Vec<Outcome> {
     }
     match acknowledged.await {
         Ok(Ok(_)) => outcomes,
-        Ok(Err(error)) => unacknowledged(outcomes, &error),
-        Err(_) => unacknowledged(outcomes, &WriteError::Closed),
+        Ok(Err(error)) => unacknowledged(outcomes, error),
+        Err(_) => unacknowledged(outcomes, WriteError::Closed),
     }
 }
 
-fn unacknowledged(outcomes: Vec<Outcome>, error: &WriteError) -> Vec<Outcome> {
-    outcomes.into_iter().map(|outcome| outcome.and_then(|_| Err(error.clone()))).collect()
+fn unacknowledged(outcomes: Vec<Outcome>, error: WriteError) -> Vec<Outcome> {
+    outcomes.into_iter().map(|outcome| outcome.and_then(|_| Err(error))).collect()
 }

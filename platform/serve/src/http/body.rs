@@ -11,6 +11,8 @@ use super::error::ApiError;
 
 /// Time any body may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a body that is too large is taken in and forgotten.
+const LINGER: Duration = Duration::from_secs(2);
 /// Beyond that a body has to come at this rate, bytes a second.
 const RATE_MIN: u64 = 16 << 10;
 
@@ -23,7 +25,12 @@ pub(super) async fn read(
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     let announced = announced.and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
     if announced > limit as u64 {
-        return Err(ApiError::BodyTooLarge { limit });
+        // Who waits for a permission to send has sent nothing that would have to be taken.
+        return Err(if headers.contains_key(header::EXPECT) {
+            ApiError::BodyTooLarge { limit }
+        } else {
+            too_large(body, limit).await
+        });
     }
     let began = Instant::now();
     let mut bytes = Vec::new();
@@ -34,10 +41,18 @@ pub(super) async fn read(
         let broken = |_| ApiError::Malformed("the body is broken off".to_owned());
         let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
         if bytes.len() + data.len() > limit {
-            return Err(ApiError::BodyTooLarge { limit });
+            return Err(too_large(body, limit).await);
         }
         bytes.extend_from_slice(&data);
     }
+}
+
+/// Takes what is still sent for a while: a connection closed with unread bytes in it would be reset,
+/// and the client would not see why.
+async fn too_large(mut body: Body, limit: usize) -> ApiError {
+    let drain = async { while let Some(Ok(_)) = body.frame().await {} };
+    let _ = tokio::time::timeout(LINGER, drain).await;
+    ApiError::BodyTooLarge { limit }
 }
 
 /// When a body of which `received` bytes came has to go on at the latest.

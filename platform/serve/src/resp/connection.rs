@@ -216,17 +216,12 @@ async fn carry_out<'b>(session: &mut Session, parser: &Parser, rest: &'b [u8], r
         // Its words live only until the next command: nothing of it may stay in the run.
         session.finish(run).await;
         let mut own = Run::default();
-        if !command.is_empty() {
-            if let Some(left) = session.begin(&command, &mut own) {
-                session.complete(&command, left).await;
-            }
+        if let Some(left) = session.begin(&command, &mut own) {
+            session.complete(&command, left).await;
         }
         return session.finish(&mut own).await;
     }
     let command = parser.command(rest);
-    if command.is_empty() {
-        return;
-    }
     if let Some(left) = session.begin(&command, run) {
         session.finish(run).await;
         session.complete(&command, left).await;

@@ -114,6 +114,9 @@ impl Session {
         command: &Command<'_, 'b>,
         run: &mut Run<'b>,
     ) -> Option<Rest> {
+        if command.is_empty() {
+            return None;
+        }
         let Some(spec) = table::find(command.argument(0)) else {
             return Some(self.unknown(command));
         };

@@ -20,6 +20,13 @@ struct Request<'a> {
     strings: bool,
 }
 
+/// The matching ones of the keys looked at, and the last of those when more may follow.
+#[derive(Default)]
+struct Page {
+    keys: Vec<Vec<u8>>,
+    last: Option<Vec<u8>>,
+}
+
 pub(in crate::resp) fn scan(session: &mut Session, command: &Command<'_, '_>) {
     match page(session, command) {
         Ok((next, keys)) => {
@@ -48,35 +55,35 @@ fn page(session: &Session, command: &Command<'_, '_>) -> Result<(u64, Vec<Vec<u8
         ),
     };
     let found = keys_behind(&session.namespace, start.as_deref(), &request);
-    let (keys, last) = found.map_err(|error| error.to_string())?;
-    let next = last.map_or(0, |last| session.server.cursors.keep(name, last));
-    Ok((next, keys))
+    let found = found.map_err(|error| error.to_string())?;
+    let next = found.last.map_or(0, |last| session.server.cursors.keep(name, last));
+    Ok((next, found.keys))
 }
 
-/// The matching ones among the next keys, and the last key looked at when there may be more.
+/// Looks at the next keys.
 fn keys_behind(
     namespace: &Namespace,
     start: Option<&[u8]>,
     request: &Request<'_>,
-) -> Result<(Vec<Vec<u8>>, Option<Vec<u8>>), ReadError> {
+) -> Result<Page, ReadError> {
     let scan = namespace.reader().snapshot().scan(ScanRequest {
         prefix: glob::prefix(request.pattern),
         start: start.map_or(Bound::Unbounded, Bound::Excluded),
         end: Bound::Unbounded,
         reverse: false,
     })?;
-    let (mut keys, mut looked_at, mut last) = (Vec::new(), 0, None);
+    let (mut page, mut looked_at) = (Page::default(), 0);
     for item in scan.take(request.count) {
         let key = item?.key;
         looked_at += 1;
         if looked_at == request.count {
-            last = Some(key.clone());
+            page.last = Some(key.clone());
         }
         if request.strings && glob::matches(request.pattern, &key) {
-            keys.push(key);
+            page.keys.push(key);
         }
     }
-    Ok((keys, last))
+    Ok(page)
 }
 
 impl<'a> Request<'a> {
