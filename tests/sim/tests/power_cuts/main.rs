@@ -6,7 +6,7 @@
 //! each bug of a list planted below or beside the log, they have to fail.
 
 mod amplification;
-mod failed_syncs;
+mod failed_calls;
 mod pairs;
 mod record;
 mod states;

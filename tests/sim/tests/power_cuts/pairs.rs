@@ -36,7 +36,7 @@ impl Pairs {
     /// Every moment of a workload, each cut in every way.
     fn explore(&mut self, steps: &[Step]) -> Result<(), Box<Found>> {
         let mut run = Run::fresh(self.bug, false);
-        run.play(steps);
+        let _ = run.play(steps);
         for (index, moment) in run.moments().iter().enumerate() {
             for cut in CUTS {
                 let left = &steps[run.steps_begun(index)..];
@@ -61,7 +61,7 @@ impl Pairs {
             .map_err(|violation| Box::new(Found { first, second: None, violation }))?;
         let records = expected.records[..usize::try_from(recovered.0).unwrap()].to_vec();
         let mut run = Run::new(disk, self.bug, 1 + first.0 as u64, records, recovered);
-        run.play(steps);
+        let _ = run.play(steps);
         for (index, moment) in run.moments().iter().enumerate() {
             if self.pairs == self.limit {
                 return Ok(());

@@ -55,7 +55,7 @@ pub(crate) fn explore(bug: Bug, seed: u64, states: u64) -> (Tally, Result<(), Fo
     let mut tally = Tally::default();
     for seed in seed.. {
         let mut run = Run::fresh(bug, seed % 2 == 1);
-        run.play(&script(seed, STEPS));
+        let _ = run.play(&script(seed, STEPS));
         tally.runs += 1;
         let result = explore_run(&run, seed, bug, states, &mut tally);
         if result.is_err() || tally.states >= states {

@@ -46,13 +46,15 @@ pub(crate) fn verify(
 ) -> Result<Lsn, Violation> {
     let (log, report) = open(disk, bug).map_err(Violation::Open)?;
     let recovered = log.appended();
-    within(recovered, expected)?;
+    let Expected { acknowledged, .. } = expected;
+    if recovered < acknowledged {
+        return Err(Violation::Lost { acknowledged, recovered });
+    }
     let rungs = report.rungs;
     if rungs.rot_segments + rungs.gaps + rungs.stale_segments + rungs.lost_tails > 0 {
         return Err(Violation::TakenForRot(rungs));
     }
-    let records = &expected.records[..usize::try_from(recovered.0).unwrap()];
-    contents(&log, records)?;
+    let records = matching(&log, expected)?;
     drop(log);
     let (log, _) = open(disk, bug).map_err(Violation::Open)?;
     let second = log.appended();
@@ -63,15 +65,25 @@ pub(crate) fn verify(
     Ok(recovered)
 }
 
-fn within(recovered: Lsn, expected: Expected<'_>) -> Result<(), Violation> {
-    let Expected { acknowledged, appended, .. } = expected;
-    if recovered < acknowledged {
-        return Err(Violation::Lost { acknowledged, recovered });
-    }
-    if recovered > appended {
-        return Err(Violation::Invented { appended, recovered });
-    }
-    Ok(())
+/// The records that are there: those of the run or, as a whole, those that a failed write left, as
+/// long as no other was acknowledged in their place.
+fn matching<'a>(
+    log: &Log<PlantedStore>,
+    expected: Expected<'a>,
+) -> Result<&'a [Arc<[u8]>], Violation> {
+    let count = usize::try_from(log.appended().0).unwrap();
+    let acknowledged = usize::try_from(expected.acknowledged.0).unwrap();
+    let (appended, recovered) = (expected.appended, log.appended());
+    let possible = expected.records.get(..count).filter(|_| recovered <= appended);
+    let known = possible.ok_or(Violation::Invented { appended, recovered });
+    let violation = match known.and_then(|records| contents(log, records).map(|()| records)) {
+        Ok(records) => return Ok(records),
+        Err(violation) => violation,
+    };
+    let same = |older: &&Vec<_>| older.get(..acknowledged) == expected.records.get(..acknowledged);
+    let left = expected.older.iter().filter(same).filter_map(|older| older.get(..count));
+    let mut fitting = left.filter(|records| contents(log, records).is_ok());
+    fitting.next().ok_or(violation)
 }
 
 /// All records are there, in order, as they were written, and nothing behind them.

@@ -65,6 +65,8 @@ struct Mark {
 pub(crate) struct Expected<'a> {
     /// Every record that was ever appended, in order of LSN.
     pub(crate) records: &'a [Arc<[u8]>],
+    /// The same before a failed write gave LSNs to others.
+    pub(crate) older: &'a [Vec<Arc<[u8]>>],
     /// What must be there.
     pub(crate) acknowledged: Lsn,
     /// What may be there.
@@ -77,6 +79,7 @@ pub(crate) struct Run {
     bug: Bug,
     life: u64,
     records: Vec<Arc<[u8]>>,
+    older: Vec<Vec<Arc<[u8]>>>,
     marks: Vec<Mark>,
     /// The moment at which each step began.
     begun: Vec<usize>,
@@ -107,7 +110,7 @@ impl Run {
         disk.record_moments();
         let appended = Lsn(records.len() as u64);
         let marks = vec![Mark { moment: 0, acknowledged, appended }];
-        Self { disk, bug, life, records, marks, begun: Vec::new() }
+        Self { disk, bug, life, records, older: Vec::new(), marks, begun: Vec::new() }
     }
 
     /// A run on an empty disk, with views or without.
@@ -134,13 +137,9 @@ impl Run {
         self.mark(lsn.max(self.acknowledged()));
     }
 
-    /// Opens the log and plays the steps. Under a planted bug the log may notice and refuse; the run
-    /// ends there.
-    pub(crate) fn play(&mut self, steps: &[Step]) {
-        let _ = self.try_play(steps);
-    }
-
-    fn try_play(&mut self, steps: &[Step]) -> Option<()> {
+    /// Opens the log and plays the steps. `None` when a call failed, because of a fault or because the
+    /// log noticed a planted bug: the process ends there.
+    pub(crate) fn play(&mut self, steps: &[Step]) -> Option<()> {
         let (mut log, _) = open(&self.disk, self.bug).ok()?;
         self.recovered(&log);
         for step in steps {
@@ -176,7 +175,11 @@ impl Run {
 
     /// What a log says after it was opened is a promise too.
     fn recovered(&mut self, log: &Log<PlantedStore>) {
-        self.records.truncate(usize::try_from(log.appended().0).unwrap());
+        let there = usize::try_from(log.appended().0).unwrap();
+        if there < self.records.len() {
+            self.older.push(self.records.clone());
+            self.records.truncate(there);
+        }
         let durable = log.durable().min(Lsn(self.records.len() as u64));
         self.acknowledge(durable);
     }
@@ -221,6 +224,6 @@ impl Run {
         let mark = self.marks.iter().rev().find(|mark| mark.moment <= moment);
         let (acknowledged, appended) =
             mark.map(|mark| (mark.acknowledged, mark.appended)).unwrap_or_default();
-        Expected { records: &self.records, acknowledged, appended }
+        Expected { records: &self.records, older: &self.older, acknowledged, appended }
     }
 }
