@@ -90,8 +90,9 @@ fn failed<E: std::fmt::Display>(error: E) -> Failure {
 
 fn run(command: Command) -> Result<(), Failure> {
     match command {
-        Command::Serve(settings) => Ok(serve::serve(HubConfig::resolve(*settings)
-            .map_err(ProcessError::from)?)?),
+        Command::Serve(settings) => {
+            Ok(serve::serve(HubConfig::resolve(*settings).map_err(ProcessError::from)?)?)
+        }
         Command::Edge(settings) => Ok(edge_node::run_with(*settings)?),
         Command::CheckConfig { file } => {
             println!("{:#?}", HubConfig::check(file).map_err(ProcessError::from)?);

@@ -108,10 +108,8 @@ struct EventReport {
 /// Runs the command.
 pub(crate) fn inspect(arguments: &InspectArguments) -> Result<(), InspectError> {
     let logs = find_logs(&arguments.dir)?;
-    let reports = logs
-        .iter()
-        .map(|path| look(path, arguments.records))
-        .collect::<Result<Vec<_>, _>>()?;
+    let reports =
+        logs.iter().map(|path| look(path, arguments.records)).collect::<Result<Vec<_>, _>>()?;
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&reports)?);
     } else {
@@ -128,8 +126,11 @@ fn find_logs(dir: &Path) -> Result<Vec<PathBuf>, InspectError> {
     if dir.join("wal").is_dir() {
         return Ok(vec![dir.join("wal")]);
     }
-    let mut logs: Vec<_> =
-        entries(dir)?.into_iter().map(|path| path.join("wal")).filter(|path| path.is_dir()).collect();
+    let mut logs: Vec<_> = entries(dir)?
+        .into_iter()
+        .map(|path| path.join("wal"))
+        .filter(|path| path.is_dir())
+        .collect();
     logs.sort();
     if logs.is_empty() { Err(InspectError::NoLog(dir.to_owned())) } else { Ok(logs) }
 }

@@ -11,7 +11,15 @@ impl fmt::Display for LogReport {
         writeln!(
             f,
             "{:>9} {:6} {:>11} {:8} {:>11} {:>11} {:>9} {:>10} {:>10}  ends",
-            "segment", "kind", "bytes", "header", "said end", "found end", "records", "first", "last"
+            "segment",
+            "kind",
+            "bytes",
+            "header",
+            "said end",
+            "found end",
+            "records",
+            "first",
+            "last"
         )?;
         self.segments.iter().try_for_each(|segment| segment.fmt(f))?;
         self.recovery.fmt(f)?;

@@ -141,7 +141,13 @@ impl fmt::Display for Fleet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for node in std::iter::once(&self.hub).chain(&self.edges) {
             let data = node.data_dir.display();
-            writeln!(f, "{:7} {}  resp {}  data {data}", node.name, node.http_url(), node.ports.resp)?;
+            writeln!(
+                f,
+                "{:7} {}  resp {}  data {data}",
+                node.name,
+                node.http_url(),
+                node.ports.resp
+            )?;
         }
         Ok(())
     }

@@ -107,7 +107,12 @@ pub(crate) fn quickstart(
     if arguments.check {
         source.require_enough()?;
     }
-    println!("{} files, {} MiB from {}", source.files.len(), source.bytes >> 20, source.root.display());
+    println!(
+        "{} files, {} MiB from {}",
+        source.files.len(),
+        source.bytes >> 20,
+        source.root.display()
+    );
     let mut fleet = Fleet::start(arguments.edges)?;
     println!("{fleet}");
     let outcome = run(arguments, &source, &mut fleet, stop);

@@ -45,7 +45,7 @@ pub(super) fn format(entry: Entry) -> Result<String, LineError> {
 #[cfg(test)]
 mod tests {
     use super::{format, parse};
-    use crate::client::{Entry, KeyEncoding};
+    use crate::client::Entry;
 
     #[test]
     fn lines_come_back_whatever_the_bytes() {
@@ -59,9 +59,15 @@ mod tests {
 
     #[test]
     fn lines_of_another_shape_are_refused() {
-        for line in ["", "{}", r#"{"key":"a"}"#, r#"{"key":"a","text":"b","value":"Yg=="}"#,
-            r#"{"key":"a","value":"?"}"#, r#"{"key":"a","text":"b","ttl":1}"#, "[]"]
-        {
+        for line in [
+            "",
+            "{}",
+            r#"{"key":"a"}"#,
+            r#"{"key":"a","text":"b","value":"Yg=="}"#,
+            r#"{"key":"a","value":"?"}"#,
+            r#"{"key":"a","text":"b","ttl":1}"#,
+            "[]",
+        ] {
             assert!(parse(line).is_err(), "{line} was taken");
         }
     }

@@ -41,9 +41,11 @@ fn main() -> anyhow::Result<()> {
         Some(dir) => tempfile::tempdir_in(dir)?,
         None => tempfile::tempdir()?,
     };
-    let wanted = |suite: &str| arguments.only.is_empty() || arguments.only.iter().any(|s| s == suite);
+    let wanted =
+        |suite: &str| arguments.only.is_empty() || arguments.only.iter().any(|s| s == suite);
     let mut report = Report::default();
-    let setting = measure::Setting { root: root.path(), reps: arguments.reps, keys: arguments.keys };
+    let setting =
+        measure::Setting { root: root.path(), reps: arguments.reps, keys: arguments.keys };
     if wanted("log") {
         log::append(&setting, &mut report)?;
     }

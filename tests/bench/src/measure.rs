@@ -55,6 +55,11 @@ impl Latencies {
         self.0.extend(other.0);
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// Microseconds below which `percent` of the operations lie.
     pub(crate) fn micros(&mut self, percent: usize) -> f64 {
         self.0.sort_unstable();

@@ -18,11 +18,7 @@ impl Redb {
     }
 
     /// One transaction of `pairs`, durable or not.
-    pub(crate) fn put(
-        &self,
-        pairs: &[([u8; 16], Vec<u8>)],
-        durable: bool,
-    ) -> anyhow::Result<()> {
+    pub(crate) fn put(&self, pairs: &[([u8; 16], Vec<u8>)], durable: bool) -> anyhow::Result<()> {
         let mut transaction = self.0.begin_write()?;
         if !durable {
             transaction.set_durability(Durability::None)?;

@@ -1,3 +1,7 @@
 //! Real processes, real clients, real kills: what the end-to-end tests share.
 
+#![forbid(unsafe_code)]
+
+pub mod node;
 pub mod process;
+pub mod resp;

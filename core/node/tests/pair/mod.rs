@@ -14,20 +14,20 @@ use unison_sim::disk::{CrashDisk, SimStore};
 use unison_walfs::LogRole;
 
 /// Small, so that a few hundred records fill several segments.
-pub const SEGMENT_BYTES: u64 = 64 << 10;
+pub(crate) const SEGMENT_BYTES: u64 = 64 << 10;
 const OUT_BYTES: usize = 4 << 10;
 
 /// A node's disk and what runs on it.
-pub struct Hub {
-    pub disk: CrashDisk,
-    pub engine: Engine<SimStore>,
-    pub log_id: LogId,
+pub(crate) struct Hub {
+    pub(crate) disk: CrashDisk,
+    pub(crate) engine: Engine<SimStore>,
+    pub(crate) log_id: LogId,
 }
 
-pub struct Edge {
-    pub disk: CrashDisk,
-    pub session: FollowerSession<EngineReplica<SimStore>>,
-    pub told: Vec<Stepped>,
+pub(crate) struct Edge {
+    pub(crate) disk: CrashDisk,
+    pub(crate) session: FollowerSession<EngineReplica<SimStore>>,
+    pub(crate) told: Vec<Stepped>,
 }
 
 fn options(role: LogRole) -> EngineOptions {
@@ -47,14 +47,14 @@ fn open(disk: &CrashDisk, role: LogRole) -> (Arc<SimStore>, Engine<SimStore>) {
 }
 
 impl Hub {
-    pub fn open(disk: CrashDisk, log_id: LogId) -> Self {
+    pub(crate) fn open(disk: CrashDisk, log_id: LogId) -> Self {
         let (store, engine) = open(&disk, LogRole::Leader);
         store.set_log_id(log_id).unwrap();
         Self { disk, engine, log_id }
     }
 
     /// Writes durably and publishes.
-    pub fn put(&mut self, key: &[u8], value: &[u8]) -> Lsn {
+    pub(crate) fn put(&mut self, key: &[u8], value: &[u8]) -> Lsn {
         let lsn = self.engine.stage(&Write::put(key, value), 1).unwrap().lsn;
         self.engine.append(1).unwrap();
         let outcome = self.engine.sync_ticket().run();
@@ -66,7 +66,7 @@ impl Hub {
 }
 
 impl Edge {
-    pub fn open(disk: CrashDisk, seed: u64) -> Self {
+    pub(crate) fn open(disk: CrashDisk, seed: u64) -> Self {
         let (store, engine) = open(&disk, LogRole::Follower);
         let config = FollowerConfig {
             node: NodeId::try_from("edge").unwrap(),
@@ -82,13 +82,13 @@ impl Edge {
         Self { disk, session, told: Vec::new() }
     }
 
-    pub fn engine(&self) -> &Engine<SimStore> {
+    pub(crate) fn engine(&self) -> &Engine<SimStore> {
         self.session.replicas()[0].engine()
     }
 }
 
 /// Runs a due flush to its end.
-pub fn flush(engine: &mut Engine<SimStore>) {
+pub(crate) fn flush(engine: &mut Engine<SimStore>) {
     while let Some(job) = engine.flush_job() {
         engine.flushed(job.run()).unwrap();
     }
@@ -109,29 +109,33 @@ impl Source<SimStore> for Hub {
     }
 
     fn acknowledged(&self, _: &NamespaceName, durable: Lsn, applied: Lsn) {
-        assert!(durable <= self.engine.durable(), "a follower is ahead of its leader's durable log");
+        assert!(
+            durable <= self.engine.durable(),
+            "a follower is ahead of its leader's durable log"
+        );
         assert!(applied <= durable);
     }
 }
 
 /// One connection: bytes in flight in both directions, and how many more may pass before it is cut.
-pub struct Line {
+pub(crate) struct Line {
     leader: LeaderSession<SimStore>,
     to_edge: Vec<u8>,
     to_hub: Vec<u8>,
-    pub allowance: usize,
-    pub passed: usize,
+    pub(crate) allowance: usize,
+    pub(crate) passed: usize,
 }
 
 impl Line {
-    pub fn connect(edge: &mut Edge, now_ms: u64, allowance: usize) -> Self {
+    pub(crate) fn connect(edge: &mut Edge, now_ms: u64, allowance: usize) -> Self {
         edge.session.link().connected(now_ms);
-        let leader = LeaderSession::new(LeaderConfig::new(NodeId::try_from("hub").unwrap()), now_ms);
+        let leader =
+            LeaderSession::new(LeaderConfig::new(NodeId::try_from("hub").unwrap()), now_ms);
         Self { leader, to_edge: Vec::new(), to_hub: Vec::new(), allowance, passed: 0 }
     }
 
     /// Moves bytes until neither side has anything to say. False when the line was cut or closed.
-    pub fn exchange(&mut self, hub: &Hub, edge: &mut Edge, now_ms: u64) -> bool {
+    pub(crate) fn exchange(&mut self, hub: &Hub, edge: &mut Edge, now_ms: u64) -> bool {
         loop {
             let closed: Option<CloseReason> = self.leader.step(hub);
             self.leader.durable_moved();
@@ -193,7 +197,7 @@ impl Line {
 }
 
 /// Asserts that every log segment of the edge holds the hub's bytes from the first frame on.
-pub fn assert_same_bytes(hub: &Hub, edge: &Edge) -> usize {
+pub(crate) fn assert_same_bytes(hub: &Hub, edge: &Edge) -> usize {
     let (hub_store, edge_store) = (hub.disk.store("wal"), edge.disk.store("wal"));
     let mut compared = 0;
     let segments = edge.engine().log().segments();

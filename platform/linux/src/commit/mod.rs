@@ -11,7 +11,9 @@
 //! caller that must not block (a server task) leaves a callback, and a worker leads for it.
 
 mod queue;
+mod round;
 mod seat;
+mod upkeep;
 mod workers;
 
 pub(crate) use queue::{CommitQueue, Shared};

@@ -2,8 +2,8 @@
 
 use super::Workers;
 use super::seat::{Seat, Word};
-use crate::store::{Acknowledged, Durability, Written};
 use crate::FileStore;
+use crate::store::{Acknowledged, Durability, Written};
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -23,7 +23,7 @@ impl Observers {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(observer);
     }
 
-    fn tell(&self, durable: Lsn) {
+    pub(super) fn tell(&self, durable: Lsn) {
         let observers = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         observers.iter().for_each(|observer| observer(durable));
     }
@@ -34,10 +34,11 @@ const PRESSURE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// One engine behind one lock, with those who wait for its next sync.
 pub(crate) struct CommitQueue {
-    state: Mutex<State>,
-    relieved: Condvar,
+    pub(super) state: Mutex<State>,
+    /// Told when a flush has made room.
+    pub(super) relieved: Condvar,
     durability: Durability,
-    shared: Shared,
+    pub(super) shared: Shared,
 }
 
 /// What all namespaces of a store share.
@@ -51,30 +52,32 @@ pub(crate) struct Shared {
     pub(crate) observers: Arc<Observers>,
 }
 
-pub(crate) struct State {
+pub(super) struct State {
     /// `None` once closed.
-    engine: Option<Engine<FileStore>>,
-    waiters: VecDeque<Waiter>,
-    leading: bool,
+    pub(super) engine: Option<Engine<FileStore>>,
+    pub(super) waiters: VecDeque<Waiter>,
+    pub(super) leading: bool,
     /// Nothing is acknowledged any more.
-    sync_failed: bool,
-    preparing: bool,
-    flushing: bool,
-    settling: bool,
+    pub(super) sync_failed: bool,
+    pub(super) preparing: bool,
+    pub(super) flushing: bool,
+    pub(super) settling: bool,
 }
 
-struct Waiter {
-    up_to: Lsn,
-    place: Place,
+/// A writer whose write is staged and not acknowledged.
+pub(super) struct Waiter {
+    pub(super) up_to: Lsn,
+    pub(super) place: Place,
 }
 
-enum Place {
+/// How a waiting writer hears.
+pub(super) enum Place {
     Seat(Arc<Seat>),
     Callback(Box<dyn FnOnce(Acknowledged) + Send>),
 }
 
 impl Place {
-    fn tell(self, result: Result<(), WriteError>, lsn: Lsn) {
+    pub(super) fn tell(self, result: Result<(), WriteError>, lsn: Lsn) {
         match self {
             Self::Seat(seat) => seat.tell(Word::Done(result)),
             Self::Callback(done) => done(result.map(|()| lsn)),
@@ -84,11 +87,11 @@ impl Place {
 
 impl State {
     /// The engine, unless the namespace is closed.
-    pub(crate) fn engine(&mut self) -> Result<&mut Engine<FileStore>, WriteError> {
+    pub(super) fn engine(&mut self) -> Result<&mut Engine<FileStore>, WriteError> {
         self.engine.as_mut().ok_or(WriteError::Closed)
     }
 
-    fn take_waiters(&mut self, concerns: impl Fn(Lsn) -> bool) -> Vec<Waiter> {
+    pub(super) fn take_waiters(&mut self, concerns: impl Fn(Lsn) -> bool) -> Vec<Waiter> {
         let (told, kept) =
             std::mem::take(&mut self.waiters).into_iter().partition(|w| concerns(w.up_to));
         self.waiters = kept;
@@ -124,11 +127,11 @@ impl CommitQueue {
     }
 
     /// The state; refused after a panic under the lock, since the engine may be half-way then.
-    pub(crate) fn lock(&self) -> Result<MutexGuard<'_, State>, WriteError> {
+    pub(super) fn lock(&self) -> Result<MutexGuard<'_, State>, WriteError> {
         self.state.lock().map_err(|_| WriteError::Poisoned)
     }
 
-    fn now_ms(&self) -> u64 {
+    pub(super) fn now_ms(&self) -> u64 {
         self.shared.clock.wall_ms()
     }
 
@@ -232,14 +235,6 @@ impl CommitQueue {
         result
     }
 
-    /// What was staged has left the engine again after a failed append: its writers are told.
-    fn fail_unappended(&self, state: &mut State, error: WriteError) {
-        let appended = state.engine.as_ref().map_or(Lsn::ZERO, Engine::appended);
-        for waiter in state.take_waiters(|up_to| up_to > appended) {
-            waiter.place.tell(Err(error), waiter.up_to);
-        }
-    }
-
     fn append_now(self: &Arc<Self>, mut state: MutexGuard<'_, State>) -> Result<(), WriteError> {
         let now_ms = self.now_ms();
         let engine = state.engine()?;
@@ -247,162 +242,6 @@ impl CommitQueue {
         engine.publish(appended);
         self.housekeep(&mut state);
         Ok(())
-    }
-
-    fn commit_and_wait<'a>(
-        self: &'a Arc<Self>,
-        mut state: MutexGuard<'a, State>,
-        lsn: Lsn,
-    ) -> Result<(), WriteError> {
-        if state.leading {
-            let seat = Seat::take();
-            let place = Place::Seat(Arc::clone(&seat));
-            state.waiters.push_back(Waiter { up_to: lsn, place });
-            drop(state);
-            match seat.wait(|| self.state.is_poisoned()) {
-                Word::Done(result) => return result,
-                Word::Lead => state = self.lock()?,
-            }
-        }
-        state.leading = true;
-        self.lead(state).map(|_| ())
-    }
-
-    /// One round: append what is staged, sync, publish, wake those it covers, pass the lead on.
-    fn lead<'a>(
-        self: &'a Arc<Self>,
-        mut state: MutexGuard<'a, State>,
-    ) -> Result<Lsn, WriteError> {
-        let now_ms = self.now_ms();
-        let appended = state.engine()?.append(now_ms);
-        if let Err(error) = appended {
-            self.fail_unappended(&mut state, error);
-            self.pass_the_lead(&mut state);
-            return Err(error);
-        }
-        let ticket = state.engine()?.sync_ticket();
-        drop(state);
-        let outcome = ticket.run();
-        let mut state = self.lock()?;
-        let engine = state.engine()?;
-        let synced = engine.synced(outcome).map_err(WriteError::from);
-        match synced {
-            Ok(durable) => engine.publish(durable),
-            Err(_) => state.sync_failed = true,
-        }
-        let told = match synced {
-            Ok(durable) => state.take_waiters(|up_to| up_to <= durable),
-            Err(_) => state.take_waiters(|_| true),
-        };
-        self.pass_the_lead(&mut state);
-        self.housekeep(&mut state);
-        drop(state);
-        if let Ok(durable) = synced {
-            self.shared.observers.tell(durable);
-        }
-        for waiter in told {
-            waiter.place.tell(synced.map(|_| ()), waiter.up_to);
-        }
-        synced
-    }
-
-    /// Gives the lead to the longest waiting thread, or to a worker when only callbacks wait.
-    fn pass_the_lead(self: &Arc<Self>, state: &mut State) {
-        state.leading = false;
-        let seated = state.waiters.iter().position(|w| matches!(w.place, Place::Seat(_)));
-        if let Some(waiter) = seated.and_then(|index| state.waiters.remove(index)) {
-            state.leading = true;
-            if let Place::Seat(seat) = waiter.place {
-                seat.tell(Word::Lead);
-            }
-        } else if !state.waiters.is_empty() {
-            self.lead_elsewhere(state);
-        }
-    }
-
-    fn lead_elsewhere(self: &Arc<Self>, state: &mut State) {
-        if state.leading {
-            return;
-        }
-        state.leading = true;
-        let queue = Arc::clone(self);
-        self.shared.syncers.run(move || {
-            if let Ok(state) = queue.lock() {
-                // Its waiters have been told of a failure; nobody else is to hear of it here.
-                let _ = queue.lead(state);
-            }
-        });
-    }
-
-    /// Has everything appended so far synced in the background, when anything is unsynced.
-    pub(crate) fn sync_soon(self: &Arc<Self>) {
-        let Ok(mut state) = self.lock() else { return };
-        let Ok(engine) = state.engine() else { return };
-        let dirty = engine.durable() < engine.appended();
-        if dirty && !state.sync_failed {
-            self.lead_elsewhere(&mut state);
-        }
-    }
-
-    /// Hands due work to the background: a segment to be made ahead, a flush, a settling.
-    fn housekeep(self: &Arc<Self>, state: &mut State) {
-        self.prepare_segment(state);
-        self.flush_memtable(state);
-        self.settle(state);
-    }
-
-    fn prepare_segment(self: &Arc<Self>, state: &mut State) {
-        if state.preparing {
-            return;
-        }
-        let Some(preparation) = state.engine.as_ref().and_then(Engine::preparation) else { return };
-        state.preparing = true;
-        let queue = Arc::clone(self);
-        self.shared.background.run(move || {
-            let prepared = preparation.run();
-            let Ok(mut state) = queue.lock() else { return };
-            state.preparing = false;
-            if let Ok(engine) = state.engine() {
-                engine.install(prepared);
-            }
-        });
-    }
-
-    fn flush_memtable(self: &Arc<Self>, state: &mut State) {
-        if state.flushing {
-            return;
-        }
-        let Some(job) = state.engine.as_mut().and_then(Engine::flush_job) else { return };
-        state.flushing = true;
-        let queue = Arc::clone(self);
-        self.shared.background.run(move || {
-            let result = job.run();
-            let Ok(mut state) = queue.lock() else { return };
-            state.flushing = false;
-            if let Some(Err(error)) = state.engine.as_mut().map(|e| e.flushed(result)) {
-                tracing::error!(%error, "flush failed; the log keeps what the tree lacks");
-            } else {
-                queue.housekeep(&mut state);
-            }
-            queue.relieved.notify_all();
-        });
-    }
-
-    fn settle(self: &Arc<Self>, state: &mut State) {
-        if state.settling || state.flushing {
-            return;
-        }
-        let Some(job) = state.engine.as_mut().and_then(Engine::settle_job) else { return };
-        state.settling = true;
-        let queue = Arc::clone(self);
-        self.shared.background.run(move || {
-            let result = job.run();
-            let Ok(mut state) = queue.lock() else { return };
-            state.settling = false;
-            if let Some(Err(error)) = state.engine.as_mut().map(|e| e.settled(result)) {
-                tracing::error!(%error, "settling a segment failed; it stays");
-            }
-        });
     }
 
     /// Runs `act` on the engine, then whatever has become due.

@@ -11,10 +11,10 @@ pub use status::NamespaceStatus;
 
 use crate::commit::Shared;
 use crate::{DataDirLock, FileStore};
-use std::collections::BTreeMap;
+use crossbeam_skiplist::SkipMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use unison_base::{Lsn, NamespaceName};
 use unison_engine::{EngineOptions, WriteError};
@@ -79,7 +79,10 @@ pub struct StoreOptions {
 /// acknowledged.
 pub struct Store {
     options: StoreOptions,
-    namespaces: RwLock<BTreeMap<NamespaceName, Arc<Namespace>>>,
+    /// Looked up by every request, changed hardly ever: readers of a skip list take no lock.
+    namespaces: SkipMap<NamespaceName, Arc<Namespace>>,
+    /// Held while a namespace is made, dropped or replaced.
+    changing: Mutex<()>,
     shared: Shared,
     _lock: DataDirLock,
 }
@@ -89,13 +92,13 @@ impl Store {
     #[must_use]
     pub fn namespace(&self, name: &str) -> Option<Arc<Namespace>> {
         let name = NamespaceName::new(name).ok()?;
-        self.read().get(&name).cloned()
+        self.namespaces.get(&name).map(|entry| Arc::clone(entry.value()))
     }
 
     /// All namespaces in order of their names.
     #[must_use]
     pub fn list(&self) -> Vec<Arc<Namespace>> {
-        self.read().values().cloned().collect()
+        self.namespaces.iter().map(|entry| Arc::clone(entry.value())).collect()
     }
 
     /// The data directory.
@@ -115,15 +118,18 @@ impl Store {
     /// # Errors
     /// [`StoreError::TooManyNamespaces`], or what the medium says.
     pub fn create(&self, name: &NamespaceName) -> Result<Arc<Namespace>, StoreError> {
-        let mut namespaces = self.write();
-        if let Some(existing) = namespaces.get(name) {
-            return Ok(Arc::clone(existing));
+        if let Some(existing) = self.namespace(name.as_str()) {
+            return Ok(existing);
         }
-        if namespaces.len() >= unison_base::limits::NAMESPACES_MAX {
+        let _changing = self.changing();
+        if let Some(existing) = self.namespace(name.as_str()) {
+            return Ok(existing);
+        }
+        if self.namespaces.len() >= unison_base::limits::NAMESPACES_MAX {
             return Err(StoreError::TooManyNamespaces);
         }
         let namespace = self.open_namespace(name)?;
-        namespaces.insert(name.clone(), Arc::clone(&namespace));
+        self.namespaces.insert(name.clone(), Arc::clone(&namespace));
         Ok(namespace)
     }
 
@@ -132,11 +138,8 @@ impl Store {
     /// # Errors
     /// [`StoreError::NoSuchNamespace`], or what the medium says.
     pub fn drop_namespace(&self, name: &NamespaceName) -> Result<(), StoreError> {
-        let mut namespaces = self.write();
-        let namespace = namespaces
-            .remove(name)
-            .ok_or_else(|| StoreError::NoSuchNamespace { name: name.clone() })?;
-        namespace.abandon();
+        let _changing = self.changing();
+        self.take(name)?.abandon();
         open::remove_namespace_dir(&self.options.data_dir, name)
     }
 
@@ -145,15 +148,15 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NoSuchNamespace`], or what the medium says.
-    pub fn start_over(&self, name: &NamespaceName) -> Result<(Arc<Namespace>, PathBuf), StoreError> {
-        let mut namespaces = self.write();
-        let namespace = namespaces
-            .remove(name)
-            .ok_or_else(|| StoreError::NoSuchNamespace { name: name.clone() })?;
-        namespace.abandon();
+    pub fn start_over(
+        &self,
+        name: &NamespaceName,
+    ) -> Result<(Arc<Namespace>, PathBuf), StoreError> {
+        let _changing = self.changing();
+        self.take(name)?.abandon();
         let aside = open::set_namespace_dir_aside(&self.options.data_dir, name)?;
         let fresh = self.open_namespace(name)?;
-        namespaces.insert(name.clone(), Arc::clone(&fresh));
+        self.namespaces.insert(name.clone(), Arc::clone(&fresh));
         Ok((fresh, aside))
     }
 
@@ -167,17 +170,19 @@ impl Store {
     /// # Errors
     /// A sync that failed: what was acknowledged before it is safe.
     pub fn close(&self) -> Result<(), StoreError> {
-        let namespaces = std::mem::take(&mut *self.write());
-        let results: Vec<_> = namespaces.into_values().map(|n| n.close()).collect();
+        let _changing = self.changing();
+        let results: Vec<_> = self.list().iter().map(|namespace| namespace.close()).collect();
+        self.namespaces.clear();
         results.into_iter().collect()
     }
 
-    fn read(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<NamespaceName, Arc<Namespace>>> {
-        self.namespaces.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn changing(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> std::sync::RwLockWriteGuard<'_, BTreeMap<NamespaceName, Arc<Namespace>>> {
-        self.namespaces.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn take(&self, name: &NamespaceName) -> Result<Arc<Namespace>, StoreError> {
+        let taken = self.namespaces.remove(name).map(|entry| Arc::clone(entry.value()));
+        taken.ok_or_else(|| StoreError::NoSuchNamespace { name: name.clone() })
     }
 
     /// Starts the thread that syncs namespaces whose writers do not wait for it. It ends by itself

@@ -3,10 +3,10 @@
 use super::{Namespace, Store, StoreError, StoreOptions};
 use crate::commit::{CommitQueue, Shared, Workers};
 use crate::{DataDirLock, FileStore, SystemClock, SystemEntropy};
-use std::collections::BTreeMap;
+use crossbeam_skiplist::SkipMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 use unison_base::{LogId, NamespaceName};
 use unison_engine::Engine;
 use unison_ports::{Entropy, SegmentStore};
@@ -29,7 +29,8 @@ impl Store {
     pub fn open(options: StoreOptions) -> Result<Arc<Self>, StoreError> {
         let lock = DataDirLock::acquire(&options.data_dir)?;
         let store = Arc::new(Self {
-            namespaces: RwLock::new(BTreeMap::new()),
+            namespaces: SkipMap::new(),
+            changing: Mutex::new(()),
             shared: Shared {
                 clock: Arc::new(SystemClock::default()),
                 syncers: workers("syncer", SYNC_THREADS)?,
@@ -41,7 +42,7 @@ impl Store {
         });
         for name in store.namespace_dirs()? {
             let namespace = store.open_namespace(&name)?;
-            store.write().insert(name, namespace);
+            store.namespaces.insert(name, namespace);
         }
         store.start_ticker()?;
         Ok(store)
@@ -68,16 +69,16 @@ impl Store {
     ) -> Result<Arc<Namespace>, StoreError> {
         let dir = self.options.data_dir.join(name.as_str());
         let medium = |source| StoreError::Medium { name: name.clone(), source };
-        let segments = Arc::new(FileStore::open(&dir.join("wal"), true).map_err(medium)?);
-        let log_id = identity(&*segments).map_err(medium)?;
+        let segments = Arc::new(FileStore::open(dir.join("wal"), true).map_err(medium)?);
+        let log_id = identity(&segments).map_err(medium)?;
         let tree = redb::Builder::new()
             .set_cache_size(self.options.tree_cache_bytes)
             .create(dir.join("tree.redb"))
             .map_err(|source| StoreError::Tree { name: name.clone(), source })?;
         let now_ms = self.shared.clock.wall_ms();
         let opened = Engine::open(Arc::clone(&segments), tree, self.options.engine, now_ms);
-        let (engine, report) = opened
-            .map_err(|source| StoreError::Engine { name: name.clone(), source })?;
+        let (engine, report) =
+            opened.map_err(|source| StoreError::Engine { name: name.clone(), source })?;
         Ok(Arc::new(Namespace {
             name: name.clone(),
             segments,
@@ -120,11 +121,7 @@ pub(super) fn set_namespace_dir_aside(
     rename_durably(root, name, ASIDE_PREFIX)
 }
 
-fn rename_durably(
-    root: &Path,
-    name: &NamespaceName,
-    prefix: &str,
-) -> Result<PathBuf, StoreError> {
+fn rename_durably(root: &Path, name: &NamespaceName, prefix: &str) -> Result<PathBuf, StoreError> {
     let from = root.join(name.as_str());
     let to = (0_u64..)
         .map(|number| root.join(format!("{prefix}{number}-{name}")))

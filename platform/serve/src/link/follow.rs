@@ -132,6 +132,8 @@ impl Driver {
             self.converse(stream)
         });
         self.session.link().disconnected(self.epoch.now_ms());
+        // What had arrived whole of a run that was cut off is taken too.
+        self.step();
         let error = match ended {
             Ok(()) => "the connection was closed".to_owned(),
             Err(error) => error.to_string(),
@@ -156,13 +158,14 @@ impl Driver {
             match stream.read(self.session.link().space()) {
                 Ok(0) => return Ok(()),
                 Ok(bytes) => self.session.link().received(bytes, self.epoch.now_ms()),
-                Err(error) if is_timeout(&error) => self.idle(),
+                Err(error) if is_timeout(&error) => {}
                 Err(error) => return Err(error),
             }
+            self.look_at_the_time();
         }
     }
 
-    fn idle(&mut self) {
+    fn look_at_the_time(&mut self) {
         let now_ms = self.epoch.now_ms();
         if self.session.link().poll_timeout() <= now_ms {
             self.session.link().handle_timeout(now_ms);

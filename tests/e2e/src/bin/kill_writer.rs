@@ -32,7 +32,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         tree_cache_bytes: 1 << 20,
     })?;
     let namespace = store.create(&NamespaceName::new("default")?)?;
-    let found = (0..THREADS).map(|thread| prove(&namespace, thread)).collect::<Result<Vec<_>, _>>()?;
+    let found =
+        (0..THREADS).map(|thread| prove(&namespace, thread)).collect::<Result<Vec<_>, _>>()?;
     say("ready");
     std::thread::scope(|scope| {
         for (thread, count) in (0..).zip(found) {

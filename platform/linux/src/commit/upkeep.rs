@@ -1,0 +1,68 @@
+//! Work that a write makes due and does not wait for: segments made ahead, flushes, settling.
+
+use super::queue::{CommitQueue, State};
+use std::sync::Arc;
+use unison_engine::Engine;
+
+impl CommitQueue {
+    /// Hands due work to the background: a segment to be made ahead, a flush, a settling.
+    pub(super) fn housekeep(self: &Arc<Self>, state: &mut State) {
+        self.prepare_segment(state);
+        self.flush_memtable(state);
+        self.settle(state);
+    }
+
+    fn prepare_segment(self: &Arc<Self>, state: &mut State) {
+        if state.preparing {
+            return;
+        }
+        let Some(preparation) = state.engine.as_ref().and_then(Engine::preparation) else { return };
+        state.preparing = true;
+        let queue = Arc::clone(self);
+        self.shared.background.run(move || {
+            let prepared = preparation.run();
+            let Ok(mut state) = queue.lock() else { return };
+            state.preparing = false;
+            if let Ok(engine) = state.engine() {
+                engine.install(prepared);
+            }
+        });
+    }
+
+    fn flush_memtable(self: &Arc<Self>, state: &mut State) {
+        if state.flushing {
+            return;
+        }
+        let Some(job) = state.engine.as_mut().and_then(Engine::flush_job) else { return };
+        state.flushing = true;
+        let queue = Arc::clone(self);
+        self.shared.background.run(move || {
+            let result = job.run();
+            let Ok(mut state) = queue.lock() else { return };
+            state.flushing = false;
+            if let Some(Err(error)) = state.engine.as_mut().map(|e| e.flushed(result)) {
+                tracing::error!(%error, "flush failed; the log keeps what the tree lacks");
+            } else {
+                queue.housekeep(&mut state);
+            }
+            queue.relieved.notify_all();
+        });
+    }
+
+    fn settle(self: &Arc<Self>, state: &mut State) {
+        if state.settling || state.flushing {
+            return;
+        }
+        let Some(job) = state.engine.as_mut().and_then(Engine::settle_job) else { return };
+        state.settling = true;
+        let queue = Arc::clone(self);
+        self.shared.background.run(move || {
+            let result = job.run();
+            let Ok(mut state) = queue.lock() else { return };
+            state.settling = false;
+            if let Some(Err(error)) = state.engine.as_mut().map(|e| e.settled(result)) {
+                tracing::error!(%error, "settling a segment failed; it stays");
+            }
+        });
+    }
+}
