@@ -15,6 +15,7 @@
     clippy::cast_possible_truncation
 )]
 
+mod budget;
 mod commit;
 pub mod config;
 pub mod health;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use unison_linux::store::Store;
 
+use crate::budget::{Budget, INPUT_BYTES_MAX};
 use crate::config::Address;
 use crate::health::LinkHealth;
 use crate::metrics::Metrics;
@@ -44,6 +45,8 @@ pub struct Node {
     pub(crate) shutdown: Shutdown,
     pub(crate) backup_dir: Option<PathBuf>,
     pub(crate) connections_max: usize,
+    /// Memory of requests that are not complete yet.
+    pub(crate) input: Arc<Budget>,
     started: Instant,
     started_ms: u64,
 }
@@ -77,6 +80,7 @@ impl Node {
             shutdown,
             backup_dir: options.backup_dir,
             connections_max: usize::try_from(options.connections_max).unwrap_or(usize::MAX),
+            input: Budget::new(INPUT_BYTES_MAX),
             started: Instant::now(),
             started_ms: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
         })

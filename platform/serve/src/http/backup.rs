@@ -117,7 +117,7 @@ pub(super) async fn backup(
 ) -> Result<Json<Backups>, ApiError> {
     let off = "backups are off: start the node with --backup-dir";
     let allowed = node.backup_dir.clone().ok_or(ApiError::Forbidden(off))?;
-    let request: Request = parse(&read(&headers, body, BODY_MAX).await?)?;
+    let request: Request = parse(&read(&node, &headers, body, BODY_MAX).await?)?;
     let copy = move || -> Result<Vec<Copied>, ApiError> {
         let target = target(&allowed, &request.backup_dir)?;
         Ok(copy_segments(&namespace, SegmentId(request.after_segment_id), &target)?)

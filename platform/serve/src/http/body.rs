@@ -8,6 +8,7 @@ use http_body_util::BodyExt;
 use serde::Deserialize;
 
 use super::error::ApiError;
+use crate::node::Node;
 
 /// Time any body may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -18,6 +19,7 @@ const RATE_MIN: u64 = 16 << 10;
 
 /// The whole body, at most `limit` bytes.
 pub(super) async fn read(
+    node: &Node,
     headers: &HeaderMap,
     mut body: Body,
     limit: usize,
@@ -33,7 +35,7 @@ pub(super) async fn read(
         });
     }
     let began = Instant::now();
-    let mut bytes = Vec::new();
+    let (mut bytes, mut share) = (Vec::new(), node.input.share());
     loop {
         let left = deadline(began, bytes.len()).saturating_duration_since(Instant::now());
         let frame = tokio::time::timeout(left, body.frame()).await;
@@ -42,6 +44,9 @@ pub(super) async fn read(
         let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
         if bytes.len() + data.len() > limit {
             return Err(too_large(body, limit).await);
+        }
+        if !share.resize(bytes.len() + data.len()) {
+            return Err(ApiError::TooMuchInput);
         }
         bytes.extend_from_slice(&data);
     }

@@ -8,6 +8,8 @@ use unison_base::Lsn;
 use unison_engine::{ReadError, WriteError};
 use unison_linux::store::StoreError;
 
+use crate::budget::INPUT_BYTES_MAX;
+
 /// A request that is refused or failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
@@ -44,6 +46,9 @@ pub enum ApiError {
     /// Too much at a time.
     #[error("too many connections, the limit is {0}")]
     TooManyConnections(usize),
+    /// The bodies of all requests together are too large at the moment.
+    #[error("the requests in flight are above the limit of {INPUT_BYTES_MAX} bytes (input)")]
+    TooMuchInput,
     /// A write was refused or failed.
     #[error("{0}")]
     Write(WriteError),
@@ -82,7 +87,9 @@ impl ApiError {
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Conflict(_) => StatusCode::PRECONDITION_FAILED,
             Self::ReadOnly(_) => StatusCode::MISDIRECTED_REQUEST,
-            Self::TooManyConnections(_) | Self::Abandoned => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooManyConnections(_) | Self::TooMuchInput | Self::Abandoned => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Write(error) => status_of_write(error),
             Self::Read(ReadError::KeyLength { bytes, .. }) => status_of_key(*bytes),
             Self::Store(StoreError::TooManyNamespaces) => StatusCode::TOO_MANY_REQUESTS,
@@ -92,7 +99,9 @@ impl ApiError {
 
     fn retry_after(&self) -> Option<&'static str> {
         match self {
-            Self::TooManyConnections(_) | Self::Abandoned => Some(RETRY_PRESSURE),
+            Self::TooManyConnections(_) | Self::TooMuchInput | Self::Abandoned => {
+                Some(RETRY_PRESSURE)
+            }
             Self::Write(WriteError::Busy(_) | WriteError::Poisoned | WriteError::Closed) => {
                 Some(RETRY_PRESSURE)
             }
@@ -166,5 +175,35 @@ impl IntoResponse for ApiError {
             headers.insert(header::ETAG, super::condition::etag(current.unwrap_or(Lsn::ZERO)));
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ApiError;
+    use axum::response::IntoResponse;
+    use unison_base::Lsn;
+    use unison_engine::{Pressure, WriteError};
+
+    #[test]
+    fn each_failure_of_a_write_has_its_status_and_says_when_to_come_back() {
+        let busy = WriteError::Busy(Pressure::Full { memtables: 2, limit: 2 });
+        for (error, status, retry) in [
+            (WriteError::KeyLength { bytes: 0, limit: 1 }, 400, None),
+            (WriteError::KeyLength { bytes: 2, limit: 1 }, 413, None),
+            (WriteError::ValueLength { bytes: 2, limit: 1 }, 413, None),
+            (WriteError::BatchBytes { bytes: 2, limit: 1 }, 413, None),
+            (WriteError::EmptyBatch, 400, None),
+            (WriteError::Conflict { current: Some(Lsn(7)) }, 412, None),
+            (busy, 429, Some("1")),
+            (WriteError::Poisoned, 503, Some("1")),
+            (WriteError::Closed, 503, Some("1")),
+            (WriteError::ReadOnly, 421, None),
+            (WriteError::NoSpace, 507, Some("30")),
+        ] {
+            let response = ApiError::from(error).into_response();
+            let after = response.headers().get("retry-after").map(|value| value.to_str().unwrap());
+            assert_eq!((response.status().as_u16(), after), (status, retry), "{error}");
+        }
     }
 }

@@ -55,7 +55,7 @@ pub(super) async fn put(
 ) -> Result<Response, ApiError> {
     refuse_on_follower(&node)?;
     let condition = condition(&headers)?;
-    let body = read(&headers, body, VALUE_BODY_MAX).await?;
+    let body = read(&node, &headers, body, VALUE_BODY_MAX).await?;
     let value = decoded(&parse::<Put<'_>>(&body)?.value, "value")?;
     let operation = Operation::Put { key: &at.key, value: &value };
     write(&at.namespace, operation, condition).await
@@ -137,7 +137,7 @@ pub(super) async fn batch(
     body: Body,
 ) -> Result<Json<BatchSuccess>, ApiError> {
     refuse_on_follower(&node)?;
-    let batch: Batch = parse(&read(&headers, body, BATCH_BODY_MAX).await?)?;
+    let batch: Batch = parse(&read(&node, &headers, body, BATCH_BODY_MAX).await?)?;
     let (count, outcome) = match batch.operation {
         BatchOperation::Put => put_batch(&namespace, batch.items).await?,
         BatchOperation::Delete => {

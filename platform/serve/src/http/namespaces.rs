@@ -58,7 +58,7 @@ pub(super) async fn create(
     body: Body,
 ) -> Result<Json<Success>, ApiError> {
     refuse_on_follower(&node)?;
-    let create: Create = parse(&read(&headers, body, BODY_MAX).await?)?;
+    let create: Create = parse(&read(&node, &headers, body, BODY_MAX).await?)?;
     let malformed = |error: unison_base::NameError| ApiError::Malformed(error.to_string());
     let name = NamespaceName::new(&create.name).map_err(malformed)?;
     if node.store.namespace(name.as_str()).is_some() {

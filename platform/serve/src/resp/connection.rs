@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 use super::parse::Parser;
 use super::run::Run;
 use super::session::Session;
+use crate::budget::{INPUT_BYTES_MAX, Share};
 
 /// Room that is kept for the next bytes.
 const READ_BYTES: usize = 16 << 10;
@@ -55,6 +56,8 @@ pub(super) struct Connection {
     input: BytesMut,
     parser: Parser,
     session: Session,
+    /// The buffer's part of what all connections may hold, once it is large.
+    share: Share,
     /// Since when a half command is there, and how many bytes of it came.
     half: Option<(Instant, u64)>,
 }
@@ -62,7 +65,8 @@ pub(super) struct Connection {
 impl Connection {
     pub(super) fn new(stream: TcpStream, session: Session) -> Self {
         let input = BytesMut::with_capacity(READ_BYTES);
-        Self { stream, input, parser: Parser::default(), session, half: None }
+        let share = session.server.node.input.share();
+        Self { stream, input, parser: Parser::default(), session, share, half: None }
     }
 
     /// Serves until the connection ends.
@@ -99,7 +103,9 @@ impl Connection {
 
     /// Waits for bytes, as long as a half command may still take.
     async fn receive(&mut self) -> Result<u64, End> {
-        self.make_room();
+        if !self.make_room() {
+            return self.refuse_input().await;
+        }
         let shutdown = self.session.server.node.shutdown.clone();
         loop {
             let reading = self.stream.read_buf(&mut self.input);
@@ -124,12 +130,28 @@ impl Connection {
         }
     }
 
-    fn make_room(&mut self) {
+    /// False when all connections together hold too much.
+    fn make_room(&mut self) -> bool {
         if self.input.is_empty() && self.input.capacity() > READ_BYTES_MAX {
             self.input = BytesMut::with_capacity(READ_BYTES);
         }
         let missing = self.parser.missing(self.input.len());
-        self.input.reserve(missing.clamp(READ_BYTES, READ_BYTES_MAX));
+        let room = missing.clamp(READ_BYTES, READ_BYTES_MAX);
+        let wanted = self.input.capacity().max(self.input.len() + room);
+        let counted = if wanted > READ_BYTES_MAX { wanted } else { 0 };
+        let granted = self.share.resize(counted);
+        if granted {
+            self.input.reserve(room);
+        }
+        granted
+    }
+
+    async fn refuse_input(&mut self) -> Result<u64, End> {
+        self.session.output.err(format_args!(
+            "the commands in flight are above the limit of {INPUT_BYTES_MAX} bytes (input); try again"
+        ));
+        self.write().await?;
+        Err(End::Refused)
     }
 
     /// Carries out every command that is complete. True when the client has to be refused.

@@ -304,6 +304,30 @@ fn wait_counts_the_followers_that_hold_the_last_write() {
 }
 
 #[test]
+fn a_flood_waits_for_flushes_and_loses_nothing() {
+    let engine = unison_engine::EngineOptions {
+        memtable_bytes: 64 << 10,
+        memtables_max: 1,
+        segment_bytes: 1 << 20,
+        ..Setting::default().engine
+    };
+    let running = Running::start(Setting { engine, ..Setting::default() });
+    let client = &mut running.resp_client();
+    for round in 0..10 {
+        let mut sent = Vec::new();
+        for key in 0..1_000 {
+            sent.extend(array(&["SET", &format!("key {round} {key}"), &format!("v{key}")]));
+        }
+        client.send(&sent);
+        client.expect("+OK\r\n".repeat(1_000));
+    }
+    client.ask(&["DBSIZE"], ":10000\r\n");
+    client.ask(&["GET", "key 9 999"], "$4\r\nv999\r\n");
+    let status = running.store.namespace("default").unwrap().status();
+    assert!(status.engine.unwrap().flushes > 2, "{:?}", status.engine);
+}
+
+#[test]
 fn what_was_acknowledged_is_there_after_a_restart() {
     let running = Running::start(Setting { durability: Durability::Always, ..Setting::default() });
     let client = &mut running.resp_client();
