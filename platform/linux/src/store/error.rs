@@ -10,8 +10,13 @@ use unison_ports::IoError;
 #[non_exhaustive]
 pub enum StoreError {
     /// The directory is in use, of another version, or not to be had.
-    #[error(transparent)]
-    DataDir(#[from] crate::DataDirError),
+    #[error("{}: {source}", path.display())]
+    DataDir {
+        /// The directory.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: crate::DataDirError,
+    },
     /// A path of the data directory failed.
     #[error("{path}: {source}")]
     Path {

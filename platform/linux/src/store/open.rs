@@ -27,7 +27,9 @@ impl Store {
     /// The directory is locked, of another version or unreadable, or a namespace cannot be served;
     /// the error says which and what to do.
     pub fn open(options: StoreOptions) -> Result<Arc<Self>, StoreError> {
-        let lock = DataDirLock::acquire(&options.data_dir)?;
+        let path = &options.data_dir;
+        let lock = DataDirLock::acquire(path)
+            .map_err(|source| StoreError::DataDir { path: path.clone(), source })?;
         let store = Arc::new(Self {
             namespaces: SkipMap::new(),
             changing: Mutex::new(()),
