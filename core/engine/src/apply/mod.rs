@@ -13,6 +13,9 @@ use unison_base::frame::HEADER_BYTES;
 use unison_base::hlc::{Hlc, HlcClock};
 use unison_base::{Lsn, Position};
 
+/// Versions that the buffer keeps room for between runs.
+const KEPT_VERSIONS: usize = 4 << 10;
+
 /// Versions of verified records on their way into the memtable, in a buffer that is kept.
 #[derive(Default)]
 pub(crate) struct Incoming {
@@ -85,6 +88,7 @@ impl Incoming {
         for (key, lsn, entry) in self.versions.drain(..) {
             memtable.insert(key.as_bytes(), lsn, entry);
         }
+        self.versions.shrink_to(KEPT_VERSIONS);
         self.clear();
     }
 }

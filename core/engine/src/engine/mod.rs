@@ -29,6 +29,33 @@ use crate::apply::Incoming;
 /// A write goes through four calls, in groups: [`stage`](Self::stage) as many as there are,
 /// [`append`](Self::append) them with one write, run the [`sync_ticket`](Self::sync_ticket) on any
 /// thread and hand back its outcome ([`synced`](Self::synced)), then [`publish`](Self::publish).
+///
+/// ```
+/// use std::sync::Arc;
+/// use unison_engine::{Engine, EngineOptions, Write};
+/// use unison_sim::disk::CrashDisk;
+///
+/// let now_ms = 1_700_000_000_000;
+/// let disk = CrashDisk::new();
+/// let tree = redb::Database::builder().create_with_backend(disk.tree("default"))?;
+/// let store = Arc::new(disk.store("default"));
+/// let (mut engine, _report) = Engine::open(store, tree, EngineOptions::default(), now_ms)?;
+/// let reader = engine.reader();
+///
+/// engine.stage(&Write::put(b"door", b"open"), now_ms)?;
+/// engine.append(now_ms)?;
+/// let outcome = engine.sync_ticket().run();
+/// let durable = engine.synced(outcome)?;
+/// assert!(reader.get(b"door")?.is_none());
+/// engine.publish(durable);
+/// assert_eq!(&*reader.get(b"door")?.unwrap().bytes()?, b"open");
+///
+/// if let Some(job) = engine.flush_now() {
+///     engine.flushed(job.run())?;
+/// }
+/// assert_eq!(engine.stats().tree_keys, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Engine<S: SegmentStore> {
     pub(crate) log: Log<S>,
     pub(crate) tree: Tree,

@@ -17,3 +17,6 @@ pub(crate) use count::Counted;
 pub(crate) use reader::Shared;
 pub(crate) use value::{Found, Place, checked, slice};
 pub(crate) use view::View;
+
+#[cfg(test)]
+mod tests;

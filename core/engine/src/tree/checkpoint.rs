@@ -1,8 +1,5 @@
-//! The state of the log that the tree stands for, written in the same transaction as the data.
-//!
-//! ```text
-//! | version u32 = 1 | frame CRC u32 | LSN u64 | segment u32 | offset u32 | HLC u64 | keys u64 | skipped u64 |
-//! ```
+//! The state of the log that the tree stands for, written in the same transaction as the data; the
+//! bytes are in `schemas/tree.md`.
 
 use unison_base::bytes::{array_at, put, u32_at, u64_at};
 use unison_base::{Hlc, Lsn, Position, SegmentId};

@@ -1,11 +1,4 @@
-//! What the tree holds for a key.
-//!
-//! ```text
-//! | LSN u64 | flags u8 | flags = 1: the value's bytes                                     |
-//! |         |          | flags = 0: segment u32 | offset u32 | length u32 | CRC-32C u32     |
-//! ```
-//!
-//! Little-endian. The offset is that of the value itself within its segment file.
+//! What the tree holds for a key; the bytes are in `schemas/tree.md`.
 
 use crate::memtable::Location;
 use alloc::vec::Vec;

@@ -120,3 +120,6 @@ impl TreeView {
         self.data.as_ref().map(|data| Ok(data.range_owned((start, end))?)).transpose()
     }
 }
+
+#[cfg(test)]
+mod tests;
