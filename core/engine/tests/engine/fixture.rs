@@ -1,6 +1,7 @@
 //! An engine on a disk in memory.
 
 use redb::{DatabaseError, StorageBackend, StorageError};
+use std::io::ErrorKind;
 use std::sync::Arc;
 use unison_base::Lsn;
 use unison_base::limits::SEGMENT_BYTES_MIN;
@@ -39,10 +40,12 @@ pub(crate) fn try_open(
     let mut builder = redb::Database::builder();
     builder.set_cache_size(1 << 20);
     let mut tree = builder.create_with_backend(disk.tree("ns"));
-    if let Err(DatabaseError::Storage(StorageError::Io(_))) = tree {
-        // The power went while redb made the file: it writes its magic number last. Nothing was
-        // ever in it, and an owner of such a file begins anew.
-        disk.tree("ns").set_len(0).expect("an empty file");
+    if let Err(DatabaseError::Storage(StorageError::Io(error))) = &tree {
+        if error.kind() == ErrorKind::InvalidData {
+            // The power went while redb made the file: it writes its magic number last. Nothing
+            // was ever in it, and an owner of such a file begins anew.
+            disk.tree("ns").set_len(0).expect("an empty file");
+        }
         tree = builder.create_with_backend(disk.tree("ns"));
     }
     let tree = tree.expect("a tree");

@@ -3,6 +3,7 @@
 mod conditions;
 mod crash;
 mod damage;
+mod faults;
 mod fixture;
 mod follow;
 mod jobs;
