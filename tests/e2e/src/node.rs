@@ -49,10 +49,26 @@ impl Node {
     /// It does not come up.
     #[must_use]
     pub fn start(root: &Path, name: &str, program_name: &str, arguments: &[&str]) -> Self {
+        Self::start_under(&[], root, name, program_name, arguments)
+    }
+
+    /// As [`start`](Self::start), as the last words of another command that ends in `exec "$@"`.
+    ///
+    /// # Panics
+    /// It does not come up.
+    #[must_use]
+    pub fn start_under(
+        command: &[&str],
+        root: &Path,
+        name: &str,
+        program_name: &str,
+        arguments: &[&str],
+    ) -> Self {
         let ports_file = root.join(format!("{name}.ports"));
         let log = root.join(format!("{name}.log"));
         let data_dir = root.join(name);
-        let mut all = vec![program(program_name).display().to_string()];
+        let mut all: Vec<_> = command.iter().map(|word| (*word).to_owned()).collect();
+        all.push(program(program_name).display().to_string());
         all.extend(arguments.iter().map(|argument| (*argument).to_owned()));
         all.extend(["--data-dir".to_owned(), data_dir.display().to_string()]);
         all.extend(["--ports-file".to_owned(), ports_file.display().to_string()]);
@@ -119,6 +135,12 @@ impl Node {
     #[must_use]
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// SIGKILL.

@@ -35,7 +35,7 @@ const PRESSURE_PATIENCE: Duration = Duration::from_secs(10);
 /// One engine behind one lock, with those who wait for its next sync.
 pub(crate) struct CommitQueue {
     pub(super) state: Mutex<State>,
-    /// Told when a flush has made room.
+    /// Told when work in the background has ended: a flush has made room.
     pub(super) relieved: Condvar,
     durability: Durability,
     pub(super) shared: Shared,
@@ -56,6 +56,8 @@ pub(super) struct State {
     /// `None` once closed.
     pub(super) engine: Option<Engine<FileStore>>,
     pub(super) waiters: VecDeque<Waiter>,
+    /// No more work is taken on.
+    closing: bool,
     pub(super) leading: bool,
     /// Nothing is acknowledged any more.
     pub(super) sync_failed: bool,
@@ -91,6 +93,11 @@ impl State {
         self.engine.as_mut().ok_or(WriteError::Closed)
     }
 
+    /// Whether a job is out that holds on to the log or the tree.
+    fn is_at_work(&self) -> bool {
+        self.leading || self.preparing || self.flushing || self.settling
+    }
+
     pub(super) fn take_waiters(&mut self, concerns: impl Fn(Lsn) -> bool) -> Vec<Waiter> {
         let (told, kept) =
             std::mem::take(&mut self.waiters).into_iter().partition(|w| concerns(w.up_to));
@@ -113,6 +120,7 @@ impl CommitQueue {
         let state = State {
             engine: Some(engine),
             waiters: VecDeque::new(),
+            closing: false,
             leading: false,
             sync_failed: false,
             preparing: false,
@@ -225,6 +233,9 @@ impl CommitQueue {
         state: &mut State,
         write: &Write<'_>,
     ) -> Result<Written, WriteError> {
+        if state.closing {
+            return Err(WriteError::Closed);
+        }
         let now_ms = self.now_ms();
         let result = state.engine()?.stage(write, now_ms);
         match &result {
@@ -255,9 +266,13 @@ impl CommitQueue {
         Ok(result)
     }
 
-    /// Takes the engine out, for closing.
+    /// Takes the engine out, for closing, once no thread works for it in the background.
     pub(crate) fn take_engine(&self) -> Option<Engine<FileStore>> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.closing = true;
+        while state.is_at_work() && !self.state.is_poisoned() {
+            state = self.relieved.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
         for waiter in state.take_waiters(|_| true) {
             waiter.place.tell(Err(WriteError::Closed), waiter.up_to);
         }

@@ -23,19 +23,27 @@ impl CommitQueue {
             }
         }
         state.leading = true;
-        self.lead(state).map(|_| ())
+        self.lead(state, lsn)
     }
 
     /// One round: append what is staged, sync, publish, wake those it covers, pass the lead on.
-    fn lead<'a>(self: &'a Arc<Self>, mut state: MutexGuard<'a, State>) -> Result<Lsn, WriteError> {
+    /// Returns what became of `own`, the leader's own write.
+    ///
+    /// A failed append takes away what was staged and nothing else: records that an earlier append
+    /// wrote are synced all the same.
+    fn lead<'a>(
+        self: &'a Arc<Self>,
+        mut state: MutexGuard<'a, State>,
+        own: Lsn,
+    ) -> Result<(), WriteError> {
         let now_ms = self.now_ms();
         let appended = state.engine()?.append(now_ms);
         if let Err(error) = appended {
             self.fail_unappended(&mut state, error);
-            self.pass_the_lead(&mut state);
-            return Err(error);
         }
-        let ticket = state.engine()?.sync_ticket();
+        let engine = state.engine()?;
+        let own_is_lost = appended.is_err() && own > engine.appended();
+        let ticket = engine.sync_ticket();
         drop(state);
         let outcome = ticket.run();
         let mut state = self.lock()?;
@@ -58,7 +66,7 @@ impl CommitQueue {
         for waiter in told {
             waiter.place.tell(synced.map(|_| ()), waiter.up_to);
         }
-        synced
+        if own_is_lost { appended.and(Ok(())) } else { synced.map(|_| ()) }
     }
 
     /// Gives the lead to the longest waiting thread, or to a worker when only callbacks wait.
@@ -72,6 +80,8 @@ impl CommitQueue {
             }
         } else if !state.waiters.is_empty() {
             self.lead_elsewhere(state);
+        } else {
+            self.relieved.notify_all();
         }
     }
 
@@ -84,7 +94,7 @@ impl CommitQueue {
         self.shared.syncers.run(move || {
             if let Ok(state) = queue.lock() {
                 // Its waiters have been told of a failure; nobody else is to hear of it here.
-                let _ = queue.lead(state);
+                let _ = queue.lead(state, Lsn::ZERO);
             }
         });
     }

@@ -26,6 +26,7 @@ impl CommitQueue {
             if let Ok(engine) = state.engine() {
                 engine.install(prepared);
             }
+            queue.relieved.notify_all();
         });
     }
 
@@ -63,6 +64,7 @@ impl CommitQueue {
             if let Some(Err(error)) = state.engine.as_mut().map(|e| e.settled(result)) {
                 tracing::error!(%error, "settling a segment failed; it stays");
             }
+            queue.relieved.notify_all();
         });
     }
 }

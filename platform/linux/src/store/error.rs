@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use unison_base::NamespaceName;
-use unison_engine::EngineOpenError;
+use unison_engine::{EngineOpenError, TreeError};
 use unison_ports::IoError;
 
 /// Why a store or a namespace cannot be opened, made, dropped or closed.
@@ -69,4 +69,19 @@ pub enum StoreError {
     /// The operating system gives no thread.
     #[error("cannot start a thread: {0}")]
     Threads(std::io::Error),
+}
+
+impl StoreError {
+    /// Whether the tree does not hold what it should.
+    pub(super) fn is_tree_damage(&self) -> bool {
+        match self {
+            Self::Tree { source, .. } => super::tree_file::is_damage(source),
+            Self::Engine { source, .. } => matches!(
+                source,
+                EngineOpenError::Tree(TreeError::Corrupt { .. } | TreeError::Foreign)
+                    | EngineOpenError::TreeOfAnotherLog { .. }
+            ),
+            _ => false,
+        }
+    }
 }

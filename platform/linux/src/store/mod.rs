@@ -4,6 +4,9 @@ mod error;
 mod namespace;
 mod open;
 mod status;
+#[cfg(test)]
+mod tests;
+mod tree_file;
 
 pub use error::StoreError;
 pub use namespace::Namespace;

@@ -1,15 +1,15 @@
 //! Opening a data directory and the namespaces in it.
 
-use super::{Namespace, Store, StoreError, StoreOptions};
+use super::{Namespace, Store, StoreError, StoreOptions, tree_file};
 use crate::commit::{CommitQueue, Shared, Workers};
 use crate::{DataDirLock, FileStore, SystemClock, SystemEntropy};
 use crossbeam_skiplist::SkipMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, RwLock};
-use unison_base::{LogId, NamespaceName};
-use unison_engine::Engine;
-use unison_ports::{Entropy, SegmentStore};
+use unison_base::{LogId, NamespaceName, SegmentId};
+use unison_engine::{Engine, OpenReport};
+use unison_ports::{Entropy as _, IoError, SegmentKind, SegmentStore as _};
 
 /// Threads that sync for callers that do not wait; more would only queue at the device.
 const SYNC_THREADS: usize = 2;
@@ -73,14 +73,7 @@ impl Store {
         let medium = |source| StoreError::Medium { name: name.clone(), source };
         let segments = Arc::new(FileStore::open(dir.join("wal"), true).map_err(medium)?);
         let log_id = identity(&segments).map_err(medium)?;
-        let tree = redb::Builder::new()
-            .set_cache_size(self.options.tree_cache_bytes)
-            .create(dir.join("tree.redb"))
-            .map_err(|source| StoreError::Tree { name: name.clone(), source })?;
-        let now_ms = self.shared.clock.wall_ms();
-        let opened = Engine::open(Arc::clone(&segments), tree, self.options.engine, now_ms);
-        let (engine, report) =
-            opened.map_err(|source| StoreError::Engine { name: name.clone(), source })?;
+        let (engine, report) = self.open_engine(name, &dir, &segments)?;
         Ok(Arc::new(Namespace {
             name: name.clone(),
             segments,
@@ -93,12 +86,59 @@ impl Store {
     }
 }
 
+impl Store {
+    /// The engine over log and tree. The tree only says where the log has what: one that is damaged
+    /// is set aside and made anew, as long as the log still has everything.
+    fn open_engine(
+        &self,
+        name: &NamespaceName,
+        dir: &Path,
+        segments: &Arc<FileStore>,
+    ) -> Result<(Engine<FileStore>, OpenReport), StoreError> {
+        let error = match self.try_open_engine(name, dir, segments) {
+            Err(error) if error.is_tree_damage() => error,
+            result => return result,
+        };
+        let complete = is_complete(segments)
+            .map_err(|source| StoreError::Medium { name: name.clone(), source })?;
+        if !complete {
+            return Err(error);
+        }
+        let aside = tree_file::set_aside(dir).map_err(|source| at(dir, source))?;
+        tracing::error!(namespace = %name, %error, kept = %aside.display(),
+            "the tree is damaged: set aside, made anew from the log");
+        self.try_open_engine(name, dir, segments)
+    }
+
+    fn try_open_engine(
+        &self,
+        name: &NamespaceName,
+        dir: &Path,
+        segments: &Arc<FileStore>,
+    ) -> Result<(Engine<FileStore>, OpenReport), StoreError> {
+        let tree = tree_file::open(dir, self.options.tree_cache_bytes)
+            .map_err(|source| StoreError::Tree { name: name.clone(), source })?;
+        let now_ms = self.shared.clock.wall_ms();
+        Engine::open(Arc::clone(segments), tree, self.options.engine, now_ms)
+            .map_err(|source| StoreError::Engine { name: name.clone(), source })
+    }
+}
+
+/// Whether the log begins with its first segment: nothing of it has left by retention.
+fn is_complete(segments: &FileStore) -> Result<bool, IoError> {
+    let mut complete = false;
+    segments.list(&mut |entry| {
+        complete |= entry.id == SegmentId::FIRST && entry.kind == SegmentKind::Log;
+    })?;
+    Ok(complete)
+}
+
 fn workers(name: &str, count: usize) -> Result<Arc<Workers>, StoreError> {
     Workers::start(name, count).map(Arc::new).map_err(StoreError::Threads)
 }
 
 /// The stored identity, or a new one that is stored before anything else is.
-fn identity(segments: &FileStore) -> Result<LogId, unison_ports::IoError> {
+fn identity(segments: &FileStore) -> Result<LogId, IoError> {
     if let Some(id) = segments.log_id()? {
         return Ok(id);
     }

@@ -1,0 +1,92 @@
+//! Opening a store over what cuts and damage leave.
+
+use super::{Durability, Store, StoreOptions};
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use unison_base::NamespaceName;
+use unison_engine::{EngineOptions, Write};
+
+const KEYS: u32 = 300;
+
+fn open(data_dir: &Path) -> Arc<Store> {
+    let engine = EngineOptions { memtable_bytes: 8 << 10, ..EngineOptions::default() };
+    let data_dir = data_dir.to_owned();
+    let options = StoreOptions {
+        data_dir,
+        durability: Durability::Always,
+        engine,
+        tree_cache_bytes: 1 << 20,
+    };
+    Store::open(options).unwrap()
+}
+
+fn name() -> NamespaceName {
+    NamespaceName::new("default").unwrap()
+}
+
+fn fill(data_dir: &Path) {
+    let store = open(data_dir);
+    let namespace = store.create(&name()).unwrap();
+    for number in 0..KEYS {
+        let key = number.to_be_bytes();
+        namespace.write(&Write::put(&key, &vec![7; 400])).unwrap();
+    }
+    store.close().unwrap();
+}
+
+fn assert_filled(data_dir: &Path) {
+    let store = open(data_dir);
+    let namespace = store.namespace("default").unwrap();
+    for number in 0..KEYS {
+        let value = namespace.reader().get(&number.to_be_bytes()).unwrap();
+        assert_eq!(value.unwrap().bytes().unwrap()[..], vec![7; 400][..], "key {number}");
+    }
+    assert_eq!(namespace.reader().count().unwrap(), u64::from(KEYS));
+}
+
+#[test]
+fn a_damaged_tree_is_made_anew_from_the_log() {
+    for damage in ["gone", "empty", "garbage", "flipped"] {
+        let dir = tempfile::tempdir().unwrap();
+        fill(dir.path());
+        let tree = dir.path().join("default/tree.redb");
+        let bytes = fs::read(&tree).unwrap();
+        match damage {
+            "gone" => fs::remove_file(&tree).unwrap(),
+            "empty" => fs::write(&tree, b"").unwrap(),
+            "garbage" => fs::write(&tree, vec![0xA5; bytes.len()]).unwrap(),
+            _ => {
+                fs::write(&tree, bytes.iter().map(|byte| byte ^ 0x10).collect::<Vec<_>>()).unwrap()
+            }
+        }
+        assert_filled(dir.path());
+        assert_filled(dir.path());
+        let kept = dir.path().join("default/tree.redb.damaged").exists();
+        assert_eq!(kept, damage == "garbage" || damage == "flipped", "{damage}");
+    }
+}
+
+#[test]
+fn a_tree_whose_making_was_cut_off_is_made_again() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir_all(dir.path().join("default/wal")).unwrap();
+    fs::write(dir.path().join("default/tree.redb.new"), vec![0; 4096]).unwrap();
+    let store = open(dir.path());
+    assert!(store.namespace("default").is_some());
+    assert!(!dir.path().join("default/tree.redb.new").exists());
+}
+
+#[test]
+fn a_dropped_namespace_is_gone_and_can_be_made_anew_with_another_log() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(dir.path());
+    let store = open(dir.path());
+    let before = store.namespace("default").unwrap().log_id();
+    store.drop_namespace(&name()).unwrap();
+    assert!(store.namespace("default").is_none());
+    assert!(!dir.path().join("default").exists());
+    let again = store.create(&name()).unwrap();
+    assert_ne!(again.log_id(), before);
+    assert_eq!(again.reader().count().unwrap(), 0);
+}
