@@ -95,26 +95,34 @@ fn every_flag_has_the_environment_variable_and_the_key_of_its_name() {
 }
 
 #[test]
-fn a_flag_beats_the_environment_beats_the_file_beats_the_default() {
+fn a_flag_beats_the_file_beats_the_default() {
     let (_directory, path) = file("data_dir = \"file\"\nconnections_max = 5");
-    let argument = |flags: &[&str]| {
-        let command = HubSettings::augment_args(clap::Command::new("").no_binary_name(true));
-        let path = path.display().to_string();
-        let flags = flags.iter().copied().chain(["--config", &path]);
-        let matches = command.try_get_matches_from(flags).unwrap();
-        let settings = HubSettings::from_arg_matches(&matches).unwrap();
-        (matches.value_source("data_dir"), HubConfig::resolve(settings).unwrap())
+    let path = path.display().to_string();
+    let resolve = |flags: &[&str]| {
+        let flags: Vec<&str> = flags.iter().copied().chain(["--config", &path]).collect();
+        HubConfig::resolve(from_flags(&flags)).unwrap()
     };
-    let (source, config) = argument(&["--data-dir", "flag"]);
-    assert_eq!(source, Some(clap::parser::ValueSource::CommandLine));
+    let config = resolve(&["--data-dir", "flag"]);
     assert_eq!((config.data_dir, config.connections_max), ("flag".into(), 5));
-    let (source, config) = argument(&[]);
-    assert_eq!((source, config.data_dir), (None, "file".into()));
-    assert_eq!(config.segment_size, ByteSize(16 << 20));
-    // A layer that clap filled from the environment is the same layer as the flags.
-    let environment = HubSettings { data_dir: Some("env".into()), ..HubSettings::default() };
-    let lower = HubSettings { data_dir: Some("file".into()), ..HubSettings::default() };
-    assert_eq!(environment.over(lower).data_dir, Some("env".into()));
+    let config = resolve(&[]);
+    assert_eq!((config.data_dir, config.segment_size), ("file".into(), ByteSize(16 << 20)));
+}
+
+/// Runs itself again with the environment set: a test must not change its own.
+#[test]
+fn the_environment_beats_the_file_and_loses_to_a_flag() {
+    let name = "config::tests::the_environment_beats_the_file_and_loses_to_a_flag";
+    if std::env::var_os("UNISON_SEGMENT_SIZE").is_none() {
+        let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+        again.args(["--exact", name]).env("UNISON_SEGMENT_SIZE", "2MiB");
+        let output = again.env("UNISON_DATA_DIR", "env").output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        return;
+    }
+    let (_directory, path) = file("data_dir = \"file\"\nsegment_size = \"1MiB\"");
+    let flags = ["--data-dir", "flag", "--config", &path.display().to_string()];
+    let config = HubConfig::resolve(from_flags(&flags)).unwrap();
+    assert_eq!((config.data_dir, config.segment_size), ("flag".into(), ByteSize(2 << 20)));
 }
 
 #[test]
