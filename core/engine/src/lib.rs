@@ -41,7 +41,7 @@ mod write;
 pub use engine::{Engine, OpenReport};
 pub use errors::{
     ApplyError, CutError, EngineOpenError, FlushError, ReadError, RecordError, SettleError,
-    SnapshotError, TreeError, WriteError,
+    SnapshotError, TreeError, TreeTable, WriteError,
 };
 pub use flush::{FlushJob, FlushResult, Released};
 pub use options::EngineOptions;
