@@ -17,13 +17,15 @@ pub enum Pressure {
         /// Most that may wait.
         limit: usize,
     },
+    /// Writes are refused until the log's next segment, which is being made, is installed.
+    NextSegment,
 }
 
 impl Pressure {
     /// True while writes are refused.
     #[must_use]
     pub const fn refuses_writes(self) -> bool {
-        matches!(self, Self::Full { .. })
+        matches!(self, Self::Full { .. } | Self::NextSegment)
     }
 }
 
@@ -32,6 +34,7 @@ impl fmt::Display for Pressure {
         match self {
             Self::None => f.write_str("no pressure"),
             Self::FlushDue => f.write_str("a flush is due"),
+            Self::NextSegment => f.write_str("the log's next segment is still being made"),
             Self::Full { memtables, limit } => {
                 write!(f, "{memtables} of at most {limit} memtables wait for a flush")
             }

@@ -77,6 +77,9 @@ pub enum AppendError {
     /// Staged records must be appended or discarded first.
     #[error("staged records must be appended first")]
     Staged,
+    /// The next segment is being made on another thread: install it, then try again.
+    #[error("the next segment is still being made")]
+    NextSegmentPending,
     /// There is no further segment number.
     #[error("no segment number is left")]
     SegmentIds,

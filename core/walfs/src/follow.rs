@@ -44,8 +44,8 @@ impl From<AppendError> for RunError {
         match error {
             AppendError::Io(error) => Self::Io(error),
             AppendError::Staged => Self::Staged,
-            // Only a leader numbers segments.
-            AppendError::SegmentIds => Self::Header,
+            // Only a leader numbers segments, and makes them ahead.
+            AppendError::SegmentIds | AppendError::NextSegmentPending => Self::Header,
             AppendError::Poisoned => Self::Poisoned,
         }
     }

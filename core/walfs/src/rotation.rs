@@ -151,8 +151,9 @@ impl<S: SegmentStore> Log<S> {
         Preparation { store, id, size, now_ns, claim }
     }
 
-    /// Takes the result of a [`Preparation`]. One that came too late is removed again; one that
-    /// failed may be asked for again.
+    /// Takes the result of a [`Preparation`], which has to come here whatever it is: the log waits
+    /// for it. One that the log has turned away from is removed again; one that failed may be asked
+    /// for again.
     pub fn install(&mut self, prepared: Result<Prepared<S>, IoError>) {
         match prepared {
             Ok(prepared) if Arc::ptr_eq(&prepared.claim, &self.next.claim) => {
@@ -172,7 +173,8 @@ impl<S: SegmentStore> Log<S> {
     /// Seals the active segment and begins the next one, which is made now if none is ready.
     ///
     /// # Errors
-    /// The medium fails or has no room: the active segment stays the one it is.
+    /// The medium fails or has no room, or the next segment is being made on another thread: the
+    /// active segment stays the one it is.
     pub fn rotate(&mut self, now_ns: u64) -> Result<(), AppendError> {
         self.writable()?;
         if self.has_staged() {
@@ -200,7 +202,9 @@ impl<S: SegmentStore> Log<S> {
         if let Some(prepared) = self.next.ready.take() {
             return Ok(prepared);
         }
-        self.withdraw_claim();
+        if !self.withdraw_claim() {
+            return Err(AppendError::NextSegmentPending);
+        }
         let id = self.last_id.next();
         if id == self.last_id {
             return Err(AppendError::SegmentIds);
@@ -211,15 +215,16 @@ impl<S: SegmentStore> Log<S> {
         Ok(made?)
     }
 
-    /// A preparation that has not begun is called off. One that has begun keeps its segment number,
-    /// and this log takes the one behind it, so that two never make the same file.
-    fn withdraw_claim(&mut self) {
+    /// Calls off a preparation that has not begun. False when one runs: it has the number that comes
+    /// next, and numbers have no gaps.
+    fn withdraw_claim(&mut self) -> bool {
         let order = (Ordering::AcqRel, Ordering::Acquire);
-        if self.next.claim.compare_exchange(HANDED_OUT, CANCELLED, order.0, order.1) == Err(RUNNING)
-        {
-            self.last_id = self.last_id.next();
+        let withdrawn = self.next.claim.compare_exchange(HANDED_OUT, CANCELLED, order.0, order.1);
+        if withdrawn == Err(RUNNING) {
+            return false;
         }
         self.next.claim = Arc::default();
+        true
     }
 
     pub(crate) fn bound_indexes(&self) {

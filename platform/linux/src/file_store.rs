@@ -24,9 +24,10 @@ mod names;
 use crate::segment::{FileSegment, Place, io_error};
 pub(crate) use directory::Directory;
 use handles::Handles;
-use rustix::fs::{AtFlags, CWD, FileType, Stat, linkat, rename, statat, unlink};
+use rustix::fs::{AtFlags, CWD, FileType, Stat, linkat, rename, statat, statvfs, unlink};
 use rustix::io::Errno;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use unison_base::{LogId, SegmentId};
 use unison_ports::{IoError, SegmentEntry, SegmentKind, SegmentStore};
 
@@ -35,6 +36,8 @@ use unison_ports::{IoError, SegmentEntry, SegmentKind, SegmentStore};
 pub struct FileStore {
     directory: Directory,
     handles: Handles,
+    /// Bytes that a new segment leaves to others on the file system.
+    left_free: AtomicU64,
 }
 
 impl FileStore {
@@ -46,13 +49,33 @@ impl FileStore {
     /// [`IoError::NotFound`] when it is not there and not to be made; a device error otherwise.
     pub fn open(dir: impl AsRef<Path>, create: bool) -> Result<Self, IoError> {
         let directory = Directory::open(dir.as_ref(), create)?;
-        Ok(Self { directory, handles: Handles::default() })
+        Ok(Self { directory, handles: Handles::default(), left_free: AtomicU64::new(0) })
     }
 
     /// The directory.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// From now on a new segment is refused, as if the file system were full, unless it leaves this
+    /// many bytes free.
+    pub fn leave_free(&self, bytes: u64) {
+        self.left_free.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes that are free on the file system for a process like this one.
+    ///
+    /// # Errors
+    /// The file system does not say.
+    pub fn free_bytes(&self) -> Result<u64, IoError> {
+        let found = statvfs(self.path()).map_err(io_error)?;
+        Ok(found.f_bavail.saturating_mul(found.f_frsize))
+    }
+
+    fn has_room(&self, size: u64) -> Result<bool, IoError> {
+        let left_free = self.left_free.load(Ordering::Relaxed);
+        Ok(left_free == 0 || self.free_bytes()? >= size.saturating_add(left_free))
     }
 
     fn path_of(&self, id: SegmentId, kind: SegmentKind) -> PathBuf {
@@ -107,6 +130,9 @@ impl SegmentStore for FileStore {
     fn create(&self, id: SegmentId, size: u64) -> Result<FileSegment, IoError> {
         let path = self.path_of(id, SegmentKind::Log);
         create::clear_leftover(&path)?;
+        if !self.has_room(size)? {
+            return Err(IoError::NoSpace);
+        }
         let descriptor = create::reserve(&path, size, &self.directory)?;
         let place = Place::new(path, Some(descriptor));
         self.handles.add((id, SegmentKind::Log), &place);

@@ -31,8 +31,9 @@ fn a_full_disk_refuses_writes_and_heals_without_a_restart() {
          head -c {BALLAST_BYTES} /dev/zero > '{data}/.ballast' && exec \"$@\""
     );
     let under = ["unshare", "-rm", "sh", "-c", &script, "sh"];
+    let sizes = ["--segment-size", "128KiB", "--memtable-size", "64KiB"];
     let arguments =
-        ["serve", "--http", FREE, "--resp", FREE, "--link", FREE, "--segment-size", "128KiB"];
+        [&["serve", "--http", FREE, "--resp", FREE, "--link", FREE], &sizes[..]].concat();
     let hub = Node::start_under(&under, root.path(), "hub", "hub-node", &arguments);
     let mut client = hub.resp();
     let value = vec![7; VALUE_BYTES];

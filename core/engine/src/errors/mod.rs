@@ -120,6 +120,7 @@ impl From<AppendError> for WriteError {
         match error {
             AppendError::Poisoned => Self::Poisoned,
             AppendError::Io(IoError::NoSpace) => Self::NoSpace,
+            AppendError::NextSegmentPending => Self::Busy(Pressure::NextSegment),
             other => Self::Append(other),
         }
     }

@@ -6,9 +6,9 @@
 //! writer C ─ stage ─┘                      while this syncs, the next group fills
 //! ```
 //!
-//! Whoever finds nobody leading leads: it appends what is staged, syncs without holding the lock,
-//! publishes and wakes the others, each alone. A lone writer therefore pays no hand-over at all. A
-//! caller that must not block (a server task) leaves a callback, and a worker leads for it.
+//! A lone writer leads its round itself: it appends, syncs without holding the lock and publishes,
+//! and pays no hand-over at all. Where several write, a worker leads round after round and wakes
+//! each of them alone. A caller that must not block (a server task) leaves a callback.
 
 mod queue;
 mod round;

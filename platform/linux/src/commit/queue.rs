@@ -1,9 +1,9 @@
 //! The commit queue of one namespace.
 
 use super::Workers;
-use super::seat::{Seat, Word};
+use super::seat::Seat;
 use crate::FileStore;
-use crate::store::{Acknowledged, Durability, Written};
+use crate::store::{Acknowledged, Durability, Room, Written};
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -38,6 +38,7 @@ pub(crate) struct CommitQueue {
     /// Told when work in the background has ended: a flush has made room.
     pub(super) relieved: Condvar,
     durability: Durability,
+    pub(super) room: Room,
     pub(super) shared: Shared,
 }
 
@@ -59,11 +60,23 @@ pub(super) struct State {
     /// No more work is taken on.
     closing: bool,
     pub(super) leading: bool,
+    pub(super) last_round: LastRound,
     /// Nothing is acknowledged any more.
     pub(super) sync_failed: bool,
     pub(super) preparing: bool,
     pub(super) flushing: bool,
+    /// A flush is due and the file system has no room for it; said once.
+    pub(super) short_of_room: bool,
     pub(super) settling: bool,
+}
+
+/// What the newest round was like: the next one is likely to be like it.
+#[derive(Clone, Copy, Default)]
+pub(super) struct LastRound {
+    /// Writers that it woke and writers that came meanwhile; its leader aside.
+    pub(super) writers: usize,
+    /// How long its sync took.
+    pub(super) took: Duration,
 }
 
 /// A writer whose write is staged and not acknowledged.
@@ -81,7 +94,7 @@ pub(super) enum Place {
 impl Place {
     pub(super) fn tell(self, result: Result<(), WriteError>, lsn: Lsn) {
         match self {
-            Self::Seat(seat) => seat.tell(Word::Done(result)),
+            Self::Seat(seat) => seat.tell(result),
             Self::Callback(done) => done(result.map(|()| lsn)),
         }
     }
@@ -115,6 +128,7 @@ impl CommitQueue {
     pub(crate) fn new(
         engine: Engine<FileStore>,
         durability: Durability,
+        room: Room,
         shared: Shared,
     ) -> Arc<Self> {
         let state = State {
@@ -122,12 +136,20 @@ impl CommitQueue {
             waiters: VecDeque::new(),
             closing: false,
             leading: false,
+            last_round: LastRound::default(),
             sync_failed: false,
             preparing: false,
             flushing: false,
+            short_of_room: false,
             settling: false,
         };
-        Arc::new(Self { state: Mutex::new(state), relieved: Condvar::new(), durability, shared })
+        Arc::new(Self {
+            state: Mutex::new(state),
+            relieved: Condvar::new(),
+            durability,
+            room,
+            shared,
+        })
     }
 
     pub(crate) fn durability(&self) -> Durability {
@@ -167,7 +189,7 @@ impl CommitQueue {
         let deadline = Instant::now() + PRESSURE_PATIENCE;
         loop {
             let pressure = state.engine()?.pressure();
-            if !pressure.refuses_writes() {
+            if !pressure.refuses_writes() && !state.preparing {
                 return Ok(state);
             }
             let left = deadline.saturating_duration_since(Instant::now());

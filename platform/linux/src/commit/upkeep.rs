@@ -2,7 +2,7 @@
 
 use super::queue::{CommitQueue, State};
 use std::sync::Arc;
-use unison_engine::Engine;
+use unison_engine::{Engine, Pressure};
 
 impl CommitQueue {
     /// Hands due work to the background: a segment to be made ahead, a flush, a settling.
@@ -16,7 +16,9 @@ impl CommitQueue {
         if state.preparing {
             return;
         }
-        let Some(preparation) = state.engine.as_ref().and_then(Engine::preparation) else { return };
+        let Some(engine) = &state.engine else { return };
+        let Some(preparation) = engine.preparation() else { return };
+        self.room.reserve(engine.stats().memtable_bytes);
         state.preparing = true;
         let queue = Arc::clone(self);
         self.shared.background.run(move || {
@@ -31,7 +33,7 @@ impl CommitQueue {
     }
 
     fn flush_memtable(self: &Arc<Self>, state: &mut State) {
-        if state.flushing {
+        if state.flushing || !self.has_room_to_flush(state) {
             return;
         }
         let Some(job) = state.engine.as_mut().and_then(Engine::flush_job) else { return };
@@ -41,13 +43,31 @@ impl CommitQueue {
             let result = job.run();
             let Ok(mut state) = queue.lock() else { return };
             state.flushing = false;
-            if let Some(Err(error)) = state.engine.as_mut().map(|e| e.flushed(result)) {
-                tracing::error!(%error, "flush failed; the log keeps what the tree lacks");
-            } else {
-                queue.housekeep(&mut state);
+            let flushed = state.engine.as_mut().map(|engine| engine.flushed(result));
+            match &flushed {
+                Some(Err(error)) => {
+                    tracing::error!(%error, "flush failed; the log keeps what the tree lacks");
+                }
+                _ => queue.housekeep(&mut state),
             }
             queue.relieved.notify_all();
+            drop(state);
+            // A whole memtable goes here: not while writers wait.
+            drop(flushed);
         });
+    }
+
+    fn has_room_to_flush(&self, state: &mut State) -> bool {
+        let Some(engine) = &state.engine else { return false };
+        if engine.pressure() == Pressure::None {
+            return true;
+        }
+        let has_room = self.room.suffices(engine.stats().memtable_bytes);
+        if !has_room && !state.short_of_room {
+            tracing::error!("no room on the disk to flush memory into the tree; trying on");
+        }
+        state.short_of_room = !has_room;
+        has_room
     }
 
     fn settle(self: &Arc<Self>, state: &mut State) {

@@ -3,6 +3,7 @@
 mod error;
 mod namespace;
 mod open;
+mod room;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -10,6 +11,7 @@ mod tree_file;
 
 pub use error::StoreError;
 pub use namespace::Namespace;
+pub(crate) use room::Room;
 pub use status::NamespaceStatus;
 
 use crate::commit::Shared;

@@ -1,6 +1,6 @@
 //! Opening a data directory and the namespaces in it.
 
-use super::{Namespace, Store, StoreError, StoreOptions, tree_file};
+use super::{Namespace, Room, Store, StoreError, StoreOptions, tree_file};
 use crate::commit::{CommitQueue, Shared, Workers};
 use crate::{DataDirLock, FileStore, SystemClock, SystemEntropy};
 use crossbeam_skiplist::SkipMap;
@@ -74,6 +74,7 @@ impl Store {
         let segments = Arc::new(FileStore::open(dir.join("wal"), true).map_err(medium)?);
         let log_id = identity(&segments).map_err(medium)?;
         let (engine, report) = self.open_engine(name, &dir, &segments)?;
+        let room = Room::new(Arc::clone(&segments), tree_file::path(&dir));
         Ok(Arc::new(Namespace {
             name: name.clone(),
             segments,
@@ -81,7 +82,7 @@ impl Store {
             reader: engine.reader(),
             log: engine.log(),
             report,
-            queue: CommitQueue::new(engine, self.options.durability, self.shared.clone()),
+            queue: CommitQueue::new(engine, self.options.durability, room, self.shared.clone()),
         }))
     }
 }

@@ -9,12 +9,17 @@ const NAME: &str = "tree.redb";
 const UNFINISHED: &str = "tree.redb.new";
 const ASIDE: &str = "tree.redb.damaged";
 
+/// Where the tree of a namespace's directory is.
+pub(super) fn path(dir: &Path) -> PathBuf {
+    dir.join(NAME)
+}
+
 /// Opens the tree of a namespace's directory; makes an empty one where there is none.
 ///
 /// redb takes a file whose making was cut off for damaged, so it is made beside its name and
 /// renamed once it is whole.
 pub(super) fn open(dir: &Path, cache_bytes: usize) -> Result<redb::Database, redb::DatabaseError> {
-    let path = dir.join(NAME);
+    let path = path(dir);
     if !path.exists() {
         make(dir).map_err(redb::StorageError::from)?;
     }
@@ -29,7 +34,7 @@ fn make(dir: &Path) -> io::Result<()> {
     }
     drop(redb::Database::create(&unfinished).map_err(io::Error::other)?);
     File::open(&unfinished)?.sync_all()?;
-    fs::rename(&unfinished, dir.join(NAME))?;
+    fs::rename(&unfinished, path(dir))?;
     File::open(dir)?.sync_all()
 }
 
@@ -42,7 +47,7 @@ pub(super) fn set_aside(dir: &Path) -> io::Result<PathBuf> {
         }
         aside = dir.join(format!("{ASIDE}.{number}"));
     }
-    fs::rename(dir.join(NAME), &aside)?;
+    fs::rename(path(dir), &aside)?;
     File::open(dir)?.sync_all()?;
     Ok(aside)
 }
