@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args as _, FromArgMatches as _};
+use clap::Args as _;
 
 use super::{
     Address, AddressError, ByteSize, ConfigError, DurabilityLevel, EdgeConfig, EdgeSettings,
