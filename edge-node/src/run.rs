@@ -30,7 +30,8 @@ async fn serve(config: EdgeConfig) -> Result<(), ProcessError> {
         ..EngineOptions::default()
     };
     let data_dir = config.data_dir.clone();
-    let store = process::open_store(data_dir, Durability::Always, engine, TREE_CACHE_BYTES)?;
+    let store =
+        process::open_store("edge", data_dir, Durability::Always, engine, TREE_CACHE_BYTES)?;
     let health = Arc::new(LinkHealth::default());
     let shutdown = Shutdown::default();
     let options = NodeOptions {
@@ -52,8 +53,12 @@ async fn serve(config: EdgeConfig) -> Result<(), ProcessError> {
         ports.write(file)?;
     }
     tracing::info!(?ports, hub = %config.hub, "edge is up");
+    let failure = process::end_on_failure(&store, &shutdown);
     process::until_stopped(&node, &shutdown).await?;
     let followed = follower.join().map_err(|_| ProcessError::Panicked)?;
-    store.close()?;
-    Ok(followed?)
+    let closed = store.close();
+    // Why it ended comes first: closing a log that cannot be trusted fails too.
+    failure.get().map_or(Ok(()), |failure| Err(ProcessError::Failed(*failure)))?;
+    followed?;
+    Ok(closed?)
 }

@@ -27,7 +27,8 @@ async fn run(config: HubConfig) -> Result<(), ProcessError> {
     };
     let data_dir = config.data_dir.clone();
     let engine = engine_options(&config);
-    let store = process::open_store(data_dir, durability(&config), engine, TREE_CACHE_BYTES)?;
+    let store =
+        process::open_store("hub", data_dir, durability(&config), engine, TREE_CACHE_BYTES)?;
     let health = Arc::new(LinkHealth::default());
     let shutdown = Shutdown::default();
     let options = NodeOptions {
@@ -51,8 +52,12 @@ async fn run(config: HubConfig) -> Result<(), ProcessError> {
         ports.write(file)?;
     }
     tracing::info!(?ports, data = %config.data_dir.display(), "hub is up");
+    let failure = process::end_on_failure(&store, &shutdown);
     process::until_stopped(&node, &shutdown).await?;
-    Ok(store.close()?)
+    let closed = store.close();
+    // Why it ended comes first: closing a log that cannot be trusted fails too.
+    failure.get().map_or(Ok(()), |failure| Err(ProcessError::Failed(*failure)))?;
+    Ok(closed?)
 }
 
 fn engine_options(config: &HubConfig) -> EngineOptions {

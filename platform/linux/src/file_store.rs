@@ -58,6 +58,15 @@ impl FileStore {
         self.directory.path()
     }
 
+    /// Makes every handle that was given out independent of the directory, which is about to be moved
+    /// or removed.
+    ///
+    /// # Errors
+    /// A file cannot be opened.
+    pub fn keep_open(&self) -> Result<(), IoError> {
+        self.handles.keep_all()
+    }
+
     /// From now on a new segment is refused, as if the file system were full, unless it leaves this
     /// many bytes free.
     pub fn leave_free(&self, bytes: u64) {

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 use unison_engine::{Write, WriteError};
-use unison_linux::store::{Acknowledged, Namespace, Written};
+use unison_base::Lsn;
+use unison_linux::store::{Acknowledged, Namespace, Unacknowledged, Written};
 
 /// How long writes wait for a flush to make room before their client is told to come back.
 const PRESSURE_PATIENCE: Duration = Duration::from_secs(10);
@@ -55,11 +56,18 @@ async fn submit(namespace: &Namespace, writes: &[Write<'_>]) -> Vec<Outcome> {
     }
     match acknowledged.await {
         Ok(Ok(_)) => outcomes,
-        Ok(Err(error)) => unacknowledged(outcomes, error),
-        Err(_) => unacknowledged(outcomes, WriteError::Closed),
+        Ok(Err(lost)) => unacknowledged(outcomes, lost),
+        Err(_) => {
+            unacknowledged(outcomes, Unacknowledged { error: WriteError::Closed, kept: Lsn::ZERO })
+        }
     }
 }
 
-fn unacknowledged(outcomes: Vec<Outcome>, error: WriteError) -> Vec<Outcome> {
-    outcomes.into_iter().map(|outcome| outcome.and_then(|_| Err(error))).collect()
+fn unacknowledged(mut outcomes: Vec<Outcome>, lost: Unacknowledged) -> Vec<Outcome> {
+    for outcome in &mut outcomes {
+        if matches!(outcome, Ok(written) if written.lsn > lost.kept) {
+            *outcome = Err(lost.error);
+        }
+    }
+    outcomes
 }

@@ -2,13 +2,13 @@
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use unison_base::NamespaceName;
 use unison_engine::EngineOptions;
 use unison_link::NodeId;
 use unison_linux::SystemEntropy;
-use unison_linux::store::{Durability, Store, StoreError, StoreOptions};
+use unison_linux::store::{Durability, Failure, Store, StoreError, StoreOptions};
 use unison_ports::Entropy as _;
 
 use crate::config::{ConfigError, PortsFileError};
@@ -20,6 +20,8 @@ use crate::shutdown::{Shutdown, stop_signal};
 
 /// File in the data directory that holds the node's name.
 const NODE_NAME_FILE: &str = "node";
+/// File in the data directory that says whose it is.
+const ROLE_FILE: &str = "role";
 
 /// Up to this many cores a machine is small.
 const SMALL_MACHINE_CORES: usize = 2;
@@ -45,6 +47,22 @@ pub enum ProcessError {
     /// Following ended.
     #[error("following ended: {0}")]
     Replica(#[from] unison_node::ReplicaError),
+    /// A namespace can no longer be trusted by this process.
+    #[error("{0}; start again: what was acknowledged is in the log")]
+    Failed(Failure),
+    /// The data directory belongs to a node of the other kind.
+    #[error(
+        "{}: the data of a node that is {found}, and this one is {wanted}: choose another --data-dir, \
+         or remove the file `role` in it to hand the data over for good", path.display()
+    )]
+    Role {
+        /// The data directory.
+        path: PathBuf,
+        /// What wrote it.
+        found: String,
+        /// What wants it.
+        wanted: &'static str,
+    },
     /// A part of this program panicked; the log says where.
     #[error("a part of this program panicked")]
     Panicked,
@@ -64,7 +82,9 @@ impl ProcessError {
     pub const fn exit_code(&self) -> u8 {
         match self {
             Self::Config(_) | Self::Listen(_) | Self::PortsFile(_) => 2,
-            Self::Store(_) | Self::Follow(FollowError::Store(_) | FollowError::Replica(_)) => 3,
+            Self::Store(StoreError::Close { .. } | StoreError::Threads(_)) => 1,
+            Self::Store(_) | Self::Role { .. } => 3,
+            Self::Follow(FollowError::Store(_) | FollowError::Replica(_)) => 3,
             _ => 1,
         }
     }
@@ -98,17 +118,21 @@ fn runtime_builder() -> tokio::runtime::Builder {
     }
 }
 
-/// Opens a data directory and sees to it that namespace `default` exists.
+/// Opens the data directory of a node that is `hub` or `edge`, and sees to it that namespace `default` exists.
 ///
 /// # Errors
 /// The data cannot be served.
 pub fn open_store(
+    role: &'static str,
     data_dir: PathBuf,
     durability: Durability,
     engine: EngineOptions,
     tree_cache_bytes: usize,
 ) -> Result<Arc<Store>, ProcessError> {
+    check_role(&data_dir, role)?;
+    let role_file = data_dir.join(ROLE_FILE);
     let store = Store::open(StoreOptions { data_dir, durability, engine, tree_cache_bytes })?;
+    std::fs::write(role_file, role).map_err(ProcessError::system("keeping the node's role"))?;
     for namespace in store.list() {
         let report = namespace.open_report();
         tracing::info!(
@@ -123,6 +147,20 @@ pub fn open_store(
         store.create(&default)?;
     }
     Ok(store)
+}
+
+/// A hub's data is not opened by an edge, nor an edge's by a hub: the one would set it aside, the
+/// other would write a second history under the same identity.
+fn check_role(data_dir: &Path, role: &'static str) -> Result<(), ProcessError> {
+    match std::fs::read_to_string(data_dir.join(ROLE_FILE)) {
+        Ok(found) if found.trim() != role => {
+            let (path, found) = (data_dir.to_owned(), found.trim().to_owned());
+            Err(ProcessError::Role { path, found, wanted: role })
+        }
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(ProcessError::System { what: "reading the node's role", source }),
+    }
 }
 
 /// The node's name, `<kind>-<8 hex digits>`: drawn once, then kept in the data directory.
@@ -148,6 +186,20 @@ pub fn seed() -> u64 {
     let mut bytes = [0; 8];
     SystemEntropy.fill(&mut bytes);
     u64::from_le_bytes(bytes)
+}
+
+/// Ends the process when a namespace of the store can no longer be trusted: its next start recovers.
+/// Returns where the reason will be.
+#[must_use]
+pub fn end_on_failure(store: &Store, shutdown: &Shutdown) -> Arc<OnceLock<Failure>> {
+    let reason = Arc::new(OnceLock::new());
+    let (set, shutdown) = (Arc::clone(&reason), shutdown.clone());
+    store.on_failure(move |failure| {
+        tracing::error!(%failure, "stopping");
+        let _ = set.set(failure);
+        shutdown.begin();
+    });
+    reason
 }
 
 /// Waits for a signal, or for a part of the process that begins the end; then ends all connections.

@@ -3,7 +3,7 @@
 use super::Workers;
 use super::seat::Seat;
 use crate::FileStore;
-use crate::store::{Acknowledged, Durability, Room, Written};
+use crate::store::{Acknowledged, Durability, Failure, Room, Unacknowledged, Written};
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,21 +11,23 @@ use unison_base::Lsn;
 use unison_engine::{Engine, Write, WriteError};
 use unison_ports::Clock;
 
-/// Called after the durable watermark of a namespace has moved.
-pub(crate) type Observer = Arc<dyn Fn(Lsn) + Send + Sync>;
-
 /// Whoever wants to know; shared by all namespaces of a store.
-#[derive(Default)]
-pub(crate) struct Observers(Mutex<Vec<Observer>>);
+pub(crate) struct Observers<T: ?Sized>(Mutex<Vec<Arc<T>>>);
 
-impl Observers {
-    pub(crate) fn add(&self, observer: Observer) {
+impl<T: ?Sized> Default for Observers<T> {
+    fn default() -> Self {
+        Self(Mutex::new(Vec::new()))
+    }
+}
+
+impl<T: ?Sized> Observers<T> {
+    pub(crate) fn add(&self, observer: Arc<T>) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(observer);
     }
 
-    pub(super) fn tell(&self, durable: Lsn) {
+    pub(crate) fn each(&self, tell: impl Fn(&T)) {
         let observers = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        observers.iter().for_each(|observer| observer(durable));
+        observers.iter().for_each(|observer| tell(observer));
     }
 }
 
@@ -50,7 +52,8 @@ pub(crate) struct Shared {
     pub(crate) syncers: Arc<Workers>,
     /// Flush, settle, make segments ahead.
     pub(crate) background: Arc<Workers>,
-    pub(crate) observers: Arc<Observers>,
+    pub(crate) durable: Arc<Observers<dyn Fn(Lsn) + Send + Sync>>,
+    pub(crate) failures: Arc<Observers<dyn Fn(Failure) + Send + Sync>>,
 }
 
 pub(super) struct State {
@@ -81,23 +84,33 @@ pub(super) struct LastRound {
 
 /// A writer whose write is staged and not acknowledged.
 pub(super) struct Waiter {
+    /// Its first and its last record that are staged or appended.
+    pub(super) from: Lsn,
     pub(super) up_to: Lsn,
+    /// Records behind `up_to` were its too, and are lost for this reason.
+    pub(super) lost: Option<WriteError>,
     pub(super) place: Place,
+}
+
+impl Waiter {
+    /// Tells it how the sync of its records went.
+    pub(super) fn tell(self, synced: Result<Lsn, WriteError>) {
+        let result = match (synced, self.lost) {
+            (Ok(_), None) => Ok(self.up_to),
+            (Ok(_), Some(error)) => Err(Unacknowledged { error, kept: self.up_to }),
+            (Err(error), _) => Err(Unacknowledged { error, kept: Lsn::ZERO }),
+        };
+        match self.place {
+            Place::Seat(seat) => seat.tell(result.map(|_| ()).map_err(|lost| lost.error)),
+            Place::Callback(done) => done(result),
+        }
+    }
 }
 
 /// How a waiting writer hears.
 pub(super) enum Place {
     Seat(Arc<Seat>),
     Callback(Box<dyn FnOnce(Acknowledged) + Send>),
-}
-
-impl Place {
-    pub(super) fn tell(self, result: Result<(), WriteError>, lsn: Lsn) {
-        match self {
-            Self::Seat(seat) => seat.tell(result),
-            Self::Callback(done) => done(result.map(|()| lsn)),
-        }
-    }
 }
 
 impl State {
@@ -117,6 +130,14 @@ impl State {
         self.waiters = kept;
         Vec::from(told)
     }
+}
+
+/// For states that only a fault of this program can lead to.
+fn end_the_process<T>() -> T {
+    tracing::error!(
+        "a thread panicked in the middle of a write; the log has what was acknowledged"
+    );
+    std::process::abort()
 }
 
 /// True for errors after which everything staged above the last appended record is gone.
@@ -156,9 +177,10 @@ impl CommitQueue {
         self.durability
     }
 
-    /// The state; refused after a panic under the lock, since the engine may be half-way then.
-    pub(super) fn lock(&self) -> Result<MutexGuard<'_, State>, WriteError> {
-        self.state.lock().map_err(|_| WriteError::Poisoned)
+    /// The state. After a panic under the lock the engine may be half-way: the process ends, and the
+    /// next one recovers from the log.
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|_| end_the_process())
     }
 
     pub(super) fn now_ms(&self) -> u64 {
@@ -167,7 +189,7 @@ impl CommitQueue {
 
     /// Writes and returns when the write is acknowledged at the namespace's durability.
     pub(crate) fn write(self: &Arc<Self>, write: &Write<'_>) -> Result<Written, WriteError> {
-        let mut state = self.lock()?;
+        let mut state = self.lock();
         let written = loop {
             match self.stage(&mut state, write) {
                 Err(WriteError::Busy(_)) => state = self.wait_for_relief(state)?,
@@ -176,7 +198,10 @@ impl CommitQueue {
         };
         match self.durability {
             Durability::Always => self.commit_and_wait(state, written.lsn)?,
-            Durability::Interval { .. } | Durability::Never => self.append_now(state)?,
+            Durability::Interval { .. } | Durability::Never => match self.append_now(state) {
+                Err(lost) if lost.kept < written.lsn => return Err(lost.error),
+                _ => {}
+            },
         }
         Ok(written)
     }
@@ -196,7 +221,8 @@ impl CommitQueue {
             if left.is_zero() {
                 return Err(WriteError::Busy(pressure));
             }
-            state = self.relieved.wait_timeout(state, left).map_err(|_| WriteError::Poisoned)?.0;
+            let waited = self.relieved.wait_timeout(state, left);
+            state = waited.unwrap_or_else(|_| end_the_process()).0;
         }
     }
 
@@ -207,17 +233,18 @@ impl CommitQueue {
         writes: &[Write<'_>],
         done: Box<dyn FnOnce(Acknowledged) + Send>,
     ) -> Vec<Result<Written, WriteError>> {
-        let mut state = match self.lock() {
-            Ok(state) => state,
-            Err(error) => return writes.iter().map(|_| Err(error)).collect(),
-        };
+        let mut state = self.lock();
         let results = self.stage_all(&mut state, writes);
+        let Some(from) = results.iter().find_map(|r| r.as_ref().ok().map(|w| w.lsn)) else {
+            return results;
+        };
         let Some(last) = results.iter().rev().find_map(|r| r.as_ref().ok().map(|w| w.lsn)) else {
             return results;
         };
         match self.durability {
             Durability::Always => {
-                state.waiters.push_back(Waiter { up_to: last, place: Place::Callback(done) });
+                let place = Place::Callback(done);
+                state.waiters.push_back(Waiter { from, up_to: last, lost: None, place });
                 self.lead_elsewhere(&mut state);
             }
             Durability::Interval { .. } | Durability::Never => {
@@ -268,13 +295,19 @@ impl CommitQueue {
         result
     }
 
-    fn append_now(self: &Arc<Self>, mut state: MutexGuard<'_, State>) -> Result<(), WriteError> {
+    /// Appends what is staged and publishes it: an acknowledgement that waits for no sync.
+    fn append_now(
+        self: &Arc<Self>,
+        mut state: MutexGuard<'_, State>,
+    ) -> Result<(), Unacknowledged> {
         let now_ms = self.now_ms();
-        let engine = state.engine()?;
-        let appended = engine.append(now_ms)?;
-        engine.publish(appended);
+        let closed = |error| Unacknowledged { error, kept: Lsn::ZERO };
+        let engine = state.engine().map_err(closed)?;
+        let result = engine.append(now_ms);
+        let kept = engine.appended();
+        engine.publish(kept);
         self.housekeep(&mut state);
-        Ok(())
+        result.map(|_| ()).map_err(|error| Unacknowledged { error, kept })
     }
 
     /// Runs `act` on the engine, then whatever has become due.
@@ -282,7 +315,7 @@ impl CommitQueue {
         self: &Arc<Self>,
         act: impl FnOnce(&mut Engine<FileStore>) -> R,
     ) -> Result<R, WriteError> {
-        let mut state = self.lock()?;
+        let mut state = self.lock();
         let result = act(state.engine()?);
         self.housekeep(&mut state);
         Ok(result)
@@ -292,17 +325,17 @@ impl CommitQueue {
     pub(crate) fn take_engine(&self) -> Option<Engine<FileStore>> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.closing = true;
-        while state.is_at_work() && !self.state.is_poisoned() {
+        while state.is_at_work() {
             state = self.relieved.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         for waiter in state.take_waiters(|_| true) {
-            waiter.place.tell(Err(WriteError::Closed), waiter.up_to);
+            waiter.tell(Err(WriteError::Closed));
         }
         state.engine.take()
     }
 
     /// Tells observers of durable progress that was made outside of a round (a follower's).
     pub(crate) fn announce(&self, durable: Lsn) {
-        self.shared.observers.tell(durable);
+        self.shared.durable.each(|told| told(durable));
     }
 }

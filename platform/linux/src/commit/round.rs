@@ -2,6 +2,7 @@
 
 use super::queue::{CommitQueue, LastRound, Place, State, Waiter};
 use super::seat::Seat;
+use crate::store::Failure;
 use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 use unison_base::Lsn;
@@ -27,9 +28,9 @@ impl CommitQueue {
         }
         let seat = Seat::take();
         let place = Place::Seat(Arc::clone(&seat));
-        state.waiters.push_back(Waiter { up_to: lsn, place });
+        state.waiters.push_back(Waiter { from: lsn, up_to: lsn, lost: None, place });
         drop(state);
-        seat.wait(|| self.state.is_poisoned())
+        seat.wait()
     }
 
     /// One round: append what is staged, sync, publish, wake those it covers. Returns what became of
@@ -54,12 +55,15 @@ impl CommitQueue {
         let begun = Instant::now();
         let outcome = ticket.run();
         let took = begun.elapsed();
-        let mut state = self.lock()?;
+        let mut state = self.lock();
         let engine = state.engine()?;
         let synced = engine.synced(outcome).map_err(WriteError::from);
         match synced {
             Ok(durable) => engine.publish(durable),
-            Err(_) => state.sync_failed = true,
+            Err(error) => {
+                state.sync_failed = true;
+                self.shared.failures.each(|told| told(Failure::Sync(error)));
+            }
         }
         let told = match synced {
             Ok(durable) => state.take_waiters(|up_to| up_to <= durable),
@@ -69,13 +73,13 @@ impl CommitQueue {
         self.housekeep(&mut state);
         drop(state);
         if let Ok(durable) = synced {
-            self.shared.observers.tell(durable);
+            self.shared.durable.each(|told| told(durable));
         }
         for waiter in told {
-            waiter.place.tell(synced.map(|_| ()), waiter.up_to);
+            waiter.tell(synced);
         }
         let result = if own_is_lost { appended.map(|_| ()) } else { synced.map(|_| ()) };
-        Ok((self.lock()?, result))
+        Ok((self.lock(), result))
     }
 
     /// Ends the lead, or gives it to a worker where others wait.
@@ -102,9 +106,9 @@ impl CommitQueue {
     }
 
     fn lead_while_wanted(self: &Arc<Self>) -> Result<(), WriteError> {
-        let mut state = self.lock()?;
+        let mut state = self.lock();
         loop {
-            state = self.gather(state)?;
+            state = self.gather(state);
             state = self.round(state, Lsn::ZERO)?.0;
             if state.waiters.is_empty() {
                 self.pass_the_lead(&mut state);
@@ -117,24 +121,21 @@ impl CommitQueue {
     /// first of them would leave the others waiting for a second one. Waits until as many are there
     /// as wrote meanwhile, at most as long as a sync takes. It yields instead of sleeping: waking up from a
     /// sleep takes a good part of a sync (measured: a fifth fewer commits).
-    fn gather<'a>(
-        self: &'a Arc<Self>,
-        mut state: MutexGuard<'a, State>,
-    ) -> Result<MutexGuard<'a, State>, WriteError> {
+    fn gather<'a>(self: &'a Arc<Self>, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
         let LastRound { writers, took } = state.last_round;
         let patience = took.min(GATHER_MOST);
         let begun = Instant::now();
         while state.waiters.len() < writers && begun.elapsed() < patience {
             drop(state);
             std::thread::yield_now();
-            state = self.lock()?;
+            state = self.lock();
         }
-        Ok(state)
+        state
     }
 
     /// Has everything appended so far synced in the background, when anything is unsynced.
     pub(crate) fn sync_soon(self: &Arc<Self>) {
-        let Ok(mut state) = self.lock() else { return };
+        let mut state = self.lock();
         let Ok(engine) = state.engine() else { return };
         let dirty = engine.durable() < engine.appended();
         if dirty && !state.sync_failed {
@@ -142,11 +143,18 @@ impl CommitQueue {
         }
     }
 
-    /// What was staged has left the engine again after a failed append: its writers are told.
+    /// What was staged has left the engine again after a failed append: its writers are told. Those
+    /// with earlier records in the log wait on for these.
     pub(super) fn fail_unappended(&self, state: &mut State, error: WriteError) {
         let appended = state.engine.as_ref().map_or(Lsn::ZERO, Engine::appended);
-        for waiter in state.take_waiters(|up_to| up_to > appended) {
-            waiter.place.tell(Err(error), waiter.up_to);
+        for mut waiter in state.take_waiters(|up_to| up_to > appended) {
+            if waiter.from <= appended {
+                waiter.up_to = appended;
+                waiter.lost = Some(error);
+                state.waiters.push_back(waiter);
+            } else {
+                waiter.tell(Err(error));
+            }
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Work that a write makes due and does not wait for: segments made ahead, flushes, settling.
 
 use super::queue::{CommitQueue, State};
+use crate::store::Failure;
 use std::sync::Arc;
-use unison_engine::{Engine, Pressure};
+use unison_engine::{Engine, FlushError, Pressure};
 
 impl CommitQueue {
     /// Hands due work to the background: a segment to be made ahead, a flush, a settling.
@@ -23,7 +24,7 @@ impl CommitQueue {
         let queue = Arc::clone(self);
         self.shared.background.run(move || {
             let prepared = preparation.run();
-            let Ok(mut state) = queue.lock() else { return };
+            let mut state = queue.lock();
             state.preparing = false;
             if let Ok(engine) = state.engine() {
                 engine.install(prepared);
@@ -41,12 +42,13 @@ impl CommitQueue {
         let queue = Arc::clone(self);
         self.shared.background.run(move || {
             let result = job.run();
-            let Ok(mut state) = queue.lock() else { return };
+            let mut state = queue.lock();
             state.flushing = false;
             let flushed = state.engine.as_mut().map(|engine| engine.flushed(result));
             match &flushed {
                 Some(Err(error)) => {
                     tracing::error!(%error, "flush failed; the log keeps what the tree lacks");
+                    queue.tell_of_flush(*error);
                 }
                 _ => queue.housekeep(&mut state),
             }
@@ -55,6 +57,13 @@ impl CommitQueue {
             // A whole memtable goes here: not while writers wait.
             drop(flushed);
         });
+    }
+
+    /// A tree that failed in the middle serves neither flushes nor reads before it is opened again.
+    fn tell_of_flush(&self, error: FlushError) {
+        if let FlushError::Tree(error) = error {
+            self.shared.failures.each(|told| told(Failure::Tree(error)));
+        }
     }
 
     fn has_room_to_flush(&self, state: &mut State) -> bool {
@@ -79,7 +88,7 @@ impl CommitQueue {
         let queue = Arc::clone(self);
         self.shared.background.run(move || {
             let result = job.run();
-            let Ok(mut state) = queue.lock() else { return };
+            let mut state = queue.lock();
             state.settling = false;
             if let Some(Err(error)) = state.engine.as_mut().map(|e| e.settled(result)) {
                 tracing::error!(%error, "settling a segment failed; it stays");

@@ -39,7 +39,11 @@ fn work(receiver: &Mutex<mpsc::Receiver<Job>>) {
     loop {
         let job = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
         match job {
-            Ok(job) => job(),
+            // A job holds on to an engine: after a panic nobody knows how it left it.
+            Ok(job) => {
+                let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(job));
+                ended.unwrap_or_else(|_| std::process::abort());
+            }
             Err(mpsc::RecvError) => return,
         }
     }

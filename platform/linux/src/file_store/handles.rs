@@ -66,6 +66,17 @@ impl Handles {
         Ok(found)
     }
 
+    /// Makes sure that every handle whose file is there can do without its path.
+    pub(super) fn keep_all(&self) -> Result<(), IoError> {
+        let open = self.open();
+        let places: Vec<_> = open.values().flatten().filter_map(Weak::upgrade).collect();
+        let keep = |place: &Arc<Place>| match place.hold().keep() {
+            Err(IoError::NotFound) => Ok(()),
+            kept => kept,
+        };
+        places.iter().try_for_each(keep)
+    }
+
     /// Runs `change` while no handle of the file can open its path, and none can be added.
     pub(super) fn while_held(
         &self,

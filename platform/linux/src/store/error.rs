@@ -63,6 +63,12 @@ pub enum StoreError {
         /// The name asked for.
         name: NamespaceName,
     },
+    /// A file of the data directory has that name.
+    #[error("a namespace cannot be called {name}: the data directory has a file of that name")]
+    ReservedName {
+        /// The name asked for.
+        name: NamespaceName,
+    },
     /// The limit of namespaces on one node is reached.
     #[error("this node holds at most {} namespaces", unison_base::limits::NAMESPACES_MAX)]
     TooManyNamespaces,

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use unison_base::{Lsn, NamespaceName};
-use unison_engine::{EngineOptions, WriteError};
+use unison_engine::{EngineOptions, TreeError, WriteError};
 
 /// A reader of a namespace on this machine.
 pub type Reader = unison_engine::Reader<FileStore>;
@@ -32,7 +32,30 @@ pub type ValueRef = unison_engine::ValueRef<FileStore>;
 pub type Written = unison_engine::Written<FileStore>;
 /// The outcome of writes handed over with [`Namespace::submit`]: the LSN up to which the namespace
 /// has acknowledged.
-pub type Acknowledged = Result<Lsn, WriteError>;
+pub type Acknowledged = Result<Lsn, Unacknowledged>;
+
+/// Writes that were staged and are lost, in whole or from some record on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unacknowledged {
+    /// Why.
+    pub error: WriteError,
+    /// Records up to this one are kept all the same, and acknowledged.
+    pub kept: Lsn,
+}
+
+/// Why a namespace can no longer be trusted by this process. A new process opens and verifies it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// A sync failed, so nothing is known about what it was to make durable.
+    #[error("a sync of the log failed: {0}")]
+    Sync(WriteError),
+    /// The tree's file failed in the middle of a transaction.
+    #[error("the tree's file failed: {0}")]
+    Tree(TreeError),
+}
+
+/// Files of the data directory, which no namespace can be called.
+const RESERVED_NAMES: [&str; 4] = ["format", "lock", "node", "role"];
 
 /// When a write is acknowledged. Named in the status of a namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,11 +153,15 @@ impl Store {
         if let Some(existing) = self.namespace(name.as_str()) {
             return Ok(existing);
         }
+        if RESERVED_NAMES.contains(&name.as_str()) {
+            return Err(StoreError::ReservedName { name: name.clone() });
+        }
         if self.namespaces.len() >= unison_base::limits::NAMESPACES_MAX {
             return Err(StoreError::TooManyNamespaces);
         }
         let namespace = self.open_namespace(name)?;
         self.namespaces.insert(name.clone(), Arc::clone(&namespace));
+        self.tell_of_change();
         Ok(namespace)
     }
 
@@ -144,30 +171,46 @@ impl Store {
     /// [`StoreError::NoSuchNamespace`], or what the medium says.
     pub fn drop_namespace(&self, name: &NamespaceName) -> Result<(), StoreError> {
         let _changing = self.changing();
-        self.take(name)?.abandon();
+        self.take(name)?.abandon()?;
+        self.tell_of_change();
         open::remove_namespace_dir(&self.options.data_dir, name)
     }
 
     /// Puts an empty namespace in the place of one whose log differs from its leader's. The old
     /// files are kept in a directory beside it, which is returned; readers keep what they hold.
     ///
+    /// May be called again after an error.
+    ///
     /// # Errors
-    /// [`StoreError::NoSuchNamespace`], or what the medium says.
+    /// What the medium says.
     pub fn start_over(
         &self,
         name: &NamespaceName,
     ) -> Result<(Arc<Namespace>, PathBuf), StoreError> {
         let _changing = self.changing();
-        self.take(name)?.abandon();
+        if let Ok(namespace) = self.take(name) {
+            namespace.abandon()?;
+        }
         let aside = open::set_namespace_dir_aside(&self.options.data_dir, name)?;
         let fresh = self.open_namespace(name)?;
         self.namespaces.insert(name.clone(), Arc::clone(&fresh));
         Ok((fresh, aside))
     }
 
-    /// Has `observer` called with the durable LSN whenever that of any namespace has moved.
+    /// Has `observer` called with the durable LSN whenever that of any namespace has moved, and with 0
+    /// when a namespace was made or dropped.
     pub fn on_durable(&self, observer: impl Fn(Lsn) + Send + Sync + 'static) {
-        self.shared.observers.add(Arc::new(observer));
+        self.shared.durable.add(Arc::new(observer));
+    }
+
+    /// Has `observer` called when a namespace can no longer be trusted by this process.
+    pub fn on_failure(&self, observer: impl Fn(Failure) + Send + Sync + 'static) {
+        self.shared.failures.add(Arc::new(observer));
+    }
+
+    /// Wakes whoever watches durable records: a namespace has come or gone.
+    fn tell_of_change(&self) {
+        self.shared.durable.each(|told| told(Lsn::ZERO));
     }
 
     /// Syncs and closes every namespace. The first failure is returned after all were tried.

@@ -108,8 +108,12 @@ impl Namespace {
         self.queue.sync_soon();
     }
 
-    pub(super) fn abandon(&self) {
+    /// Closes it without a last sync. What readers hold stays readable when the files are moved.
+    pub(super) fn abandon(&self) -> Result<(), StoreError> {
         drop(self.queue.take_engine());
+        self.segments
+            .keep_open()
+            .map_err(|source| StoreError::Medium { name: self.name.clone(), source })
     }
 
     pub(super) fn close(&self) -> Result<(), StoreError> {

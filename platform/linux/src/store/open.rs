@@ -37,7 +37,8 @@ impl Store {
                 clock: Arc::new(SystemClock::default()),
                 syncers: workers("syncer", SYNC_THREADS)?,
                 background: workers("background", BACKGROUND_THREADS)?,
-                observers: Arc::default(),
+                durable: Arc::default(),
+                failures: Arc::default(),
             },
             _lock: lock,
             options,
@@ -153,7 +154,10 @@ fn identity(segments: &FileStore) -> Result<LogId, IoError> {
 /// by the next open.
 pub(super) fn remove_namespace_dir(root: &Path, name: &NamespaceName) -> Result<(), StoreError> {
     let hidden = rename_durably(root, name, DROPPED_PREFIX)?;
-    fs::remove_dir_all(&hidden).map_err(|source| at(&hidden, source))
+    match fs::remove_dir_all(&hidden) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(at(&hidden, source)),
+        _ => Ok(()),
+    }
 }
 
 /// Takes a namespace out of the way and keeps its files; returns where.
@@ -166,6 +170,9 @@ pub(super) fn set_namespace_dir_aside(
 
 fn rename_durably(root: &Path, name: &NamespaceName, prefix: &str) -> Result<PathBuf, StoreError> {
     let from = root.join(name.as_str());
+    if !from.exists() {
+        return Ok(from);
+    }
     let to = (0_u64..)
         .map(|number| root.join(format!("{prefix}{number}-{name}")))
         .find(|path| !path.exists())

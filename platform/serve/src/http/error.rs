@@ -93,6 +93,7 @@ impl ApiError {
             Self::Write(error) => status_of_write(error),
             Self::Read(ReadError::KeyLength { bytes, .. }) => status_of_key(*bytes),
             Self::Store(StoreError::TooManyNamespaces) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Store(StoreError::ReservedName { .. }) => StatusCode::BAD_REQUEST,
             Self::Read(_) | Self::Store(_) | Self::Backup(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -102,9 +103,7 @@ impl ApiError {
             Self::TooManyConnections(_) | Self::TooMuchInput | Self::Abandoned => {
                 Some(RETRY_PRESSURE)
             }
-            Self::Write(WriteError::Busy(_) | WriteError::Poisoned | WriteError::Closed) => {
-                Some(RETRY_PRESSURE)
-            }
+            Self::Write(WriteError::Busy(_) | WriteError::Closed) => Some(RETRY_PRESSURE),
             Self::Write(WriteError::NoSpace) => Some(RETRY_NO_SPACE),
             _ => None,
         }
