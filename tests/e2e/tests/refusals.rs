@@ -137,3 +137,15 @@ fn http_garbage_is_answered_with_400() {
     }
     assert_eq!(hub.resp().call(&[b"PING"]).unwrap(), Answer::Simple("PONG".to_owned()));
 }
+
+#[test]
+fn a_hub_and_an_edge_never_take_each_others_data() {
+    let root = tempfile::tempdir().unwrap();
+    let mut hub = Node::hub(root.path());
+    let link = hub.address("link");
+    assert_eq!(hub.stop(), 0);
+    let dir = root.path().join("hub").display().to_string();
+    let edge =
+        run("edge-node", &["--hub", &link, "--data-dir", &dir, "--http", FREE, "--resp", FREE]);
+    assert_refused(&edge, 3, &[&dir, "hub", "role"]);
+}
