@@ -9,17 +9,23 @@ use crate::shutdown::Shutdown;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use unison_link::{ByeReason, LeaderConfig, NodeId};
+use tokio::time::Instant;
+use unison_link::{ByeReason, CloseReason, LeaderConfig, NodeId};
 use unison_linux::FileStore;
 use unison_linux::store::Store;
 use unison_node::LeaderSession;
 
 /// When a follower that finds the node full or stopping is to come back, milliseconds.
 const RETRY_AFTER_MS: u32 = 1_000;
+/// How long a follower may take to receive what is left when a connection ends.
+const CLOSING_PATIENCE: Duration = Duration::from_secs(5);
+/// How often the time is looked at while a follower takes no bytes.
+const LOOK_UP: Duration = Duration::from_millis(200);
 
 /// What leading needs beside a listener.
 #[derive(Clone, Debug)]
@@ -87,6 +93,8 @@ struct Connection {
     durable: watch::Receiver<()>,
     epoch: Epoch,
     outbox: Outbox,
+    /// When a connection that is ending is given up, whatever is still to be sent.
+    given_up_at: Option<Instant>,
 }
 
 /// What ended a wait.
@@ -108,6 +116,7 @@ impl Connection {
             durable: shared.durable,
             epoch,
             outbox: Outbox::new(),
+            given_up_at: None,
         }
     }
 
@@ -115,7 +124,7 @@ impl Connection {
         let (mut reader, mut writer) = stream.into_split();
         loop {
             if let Some(reason) = self.session.step(&self.source) {
-                tracing::debug!(?reason, "the link closes");
+                self.ending(reason)?;
             }
             self.session.durable_moved();
             if !self.outbox.fill(&mut self.session, self.epoch.now_ms()) {
@@ -124,13 +133,44 @@ impl Connection {
             match self.wait(&mut reader, &mut writer).await? {
                 Woken::Received(0) => return Ok(()),
                 Woken::Received(bytes) => self.session.link().received(bytes, self.epoch.now_ms()),
-                Woken::Sent(bytes) => self.outbox.sent(bytes),
-                Woken::Durable => {}
-                Woken::Timeout => self.session.link().handle_timeout(self.epoch.now_ms()),
+                Woken::Sent(bytes) => {
+                    self.outbox.sent(bytes);
+                    self.look_at_the_time()?;
+                }
+                Woken::Durable | Woken::Timeout => self.look_at_the_time()?,
                 Woken::Ending => {
                     self.session.link().dismiss(ByeReason::Shutdown, RETRY_AFTER_MS);
                 }
             }
+        }
+    }
+
+    /// A peer that is gone takes nothing more; any other one has a while to take what is left.
+    fn ending(&mut self, reason: CloseReason) -> io::Result<()> {
+        tracing::debug!(%reason, "the link closes");
+        if matches!(reason, CloseReason::Dead | CloseReason::Stalled) {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, reason));
+        }
+        self.given_up_at = Some(Instant::now() + CLOSING_PATIENCE);
+        Ok(())
+    }
+
+    fn look_at_the_time(&mut self) -> io::Result<()> {
+        if self.given_up_at.is_some_and(|at| at <= Instant::now()) {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "the end was not taken in time"));
+        }
+        self.session.link().handle_timeout(self.epoch.now_ms());
+        Ok(())
+    }
+
+    /// When to look at the time although nothing comes. What is overdue because bytes before it are
+    /// still to be sent becomes no sooner possible by waking for it at once.
+    fn deadline(&mut self) -> Instant {
+        let due = Instant::from_std(self.epoch.at(self.session.link().poll_timeout()));
+        match self.given_up_at {
+            Some(at) => at,
+            None if self.outbox.holds_bytes() => due.max(Instant::now() + LOOK_UP),
+            None => due,
         }
     }
 
@@ -141,7 +181,7 @@ impl Connection {
         reader: &mut OwnedReadHalf,
         writer: &mut OwnedWriteHalf,
     ) -> io::Result<Woken> {
-        let deadline = self.epoch.at(self.session.link().poll_timeout());
+        let deadline = self.deadline();
         let space = self.session.link().space();
         let (readable, sending) = (!space.is_empty(), self.outbox.holds_bytes());
         tokio::select! {
@@ -153,7 +193,10 @@ impl Connection {
                 Ok(Woken::Ending)
             }
             _ = self.durable.changed() => Ok(Woken::Durable),
-            () = tokio::time::sleep_until(deadline.into()) => Ok(Woken::Timeout),
+            () = tokio::time::sleep_until(deadline) => Ok(Woken::Timeout),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
