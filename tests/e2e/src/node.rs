@@ -72,6 +72,8 @@ impl Node {
         all.extend(arguments.iter().map(|argument| (*argument).to_owned()));
         all.extend(["--data-dir".to_owned(), data_dir.display().to_string()]);
         all.extend(["--ports-file".to_owned(), ports_file.display().to_string()]);
+        // Of an earlier node of that name.
+        let _ = std::fs::remove_file(&ports_file);
         let child = spawn(&all, &log);
         let mut node = Self {
             name: name.to_owned(),
@@ -164,6 +166,19 @@ impl Node {
         std::fs::remove_file(&self.ports_file).expect("the ports file is there");
         self.child = spawn(&self.arguments, &self.log);
         self.wait_until_up();
+    }
+
+    /// Waits until it ends by itself; returns the exit code.
+    ///
+    /// # Panics
+    /// It runs on, or a signal ended it.
+    pub fn ended(&mut self) -> i32 {
+        let deadline = Instant::now() + UP_WITHIN;
+        while matches!(self.child.try_wait(), Ok(None)) {
+            assert!(Instant::now() < deadline, "{} runs on: {}", self.name, self.log());
+            std::thread::sleep(POLL);
+        }
+        self.child.wait().expect("it can be waited for").code().expect("it exits by itself")
     }
 
     /// SIGTERM; returns the exit code.
