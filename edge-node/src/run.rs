@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use unison_engine::EngineOptions;
 use unison_linux::store::Durability;
-use unison_serve::config::{EdgeConfig, start_logging};
+use unison_serve::config::{EdgeConfig, Ports, start_logging};
 use unison_serve::health::LinkHealth;
 use unison_serve::link::{FollowOptions, follow};
 use unison_serve::node::{Node, NodeOptions, Role};
@@ -22,6 +22,9 @@ pub(crate) fn run(config: EdgeConfig) -> Result<(), ProcessError> {
 }
 
 async fn serve(config: EdgeConfig) -> Result<(), ProcessError> {
+    if let Some(file) = &config.ports_file {
+        Ports::clear(file)?;
+    }
     let listeners = Listeners::open(&config.http, &config.resp).await?;
     let engine = EngineOptions {
         memtable_bytes: usize::try_from(config.memtable_size.0).unwrap_or(usize::MAX),

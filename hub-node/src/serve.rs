@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use unison_engine::EngineOptions;
 use unison_linux::store::Durability;
-use unison_serve::config::{DurabilityLevel, HubConfig, Listen, start_logging};
+use unison_serve::config::{DurabilityLevel, HubConfig, Listen, Ports, start_logging};
 use unison_serve::health::LinkHealth;
 use unison_serve::link::{LeadOptions, lead};
 use unison_serve::listen::listen;
@@ -20,6 +20,9 @@ pub(crate) fn serve(config: HubConfig) -> Result<(), ProcessError> {
 }
 
 async fn run(config: HubConfig) -> Result<(), ProcessError> {
+    if let Some(file) = &config.ports_file {
+        Ports::clear(file)?;
+    }
     let listeners = Listeners::open(&config.http, &config.resp).await?;
     let link = match &config.link {
         Listen::Off => None,
