@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::signal::unix::{SignalKind, signal};
 use transfer::{ExportArguments, ImportArguments};
 use unison_serve::config::{EdgeSettings, HubConfig, HubSettings};
 use unison_serve::process::ProcessError;
@@ -108,6 +109,16 @@ fn run(command: Command) -> Result<(), Failure> {
     }
 }
 
+/// Returns when a signal asks to stop. The end of the terminal counts too: what a command has
+/// started does not outlive it.
+async fn asked_to_stop() -> std::io::Result<()> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    tokio::select! {
+        stopped = stop_signal() => stopped.map(drop),
+        _ = hangup.recv() => Ok(()),
+    }
+}
+
 /// A flag that a signal sets: for commands that run on plain threads.
 fn stop_flag() -> Arc<AtomicBool> {
     let flag = Arc::new(AtomicBool::new(false));
@@ -115,7 +126,7 @@ fn stop_flag() -> Arc<AtomicBool> {
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         if let Ok(runtime) = runtime
-            && runtime.block_on(stop_signal()).is_ok()
+            && runtime.block_on(asked_to_stop()).is_ok()
         {
             set.store(true, Ordering::Release);
         }

@@ -14,6 +14,9 @@ pub(crate) enum ClientError {
         /// Its reason.
         message: String,
     },
+    /// The user asked to stop while the node was tried again.
+    #[error("stopped before the end")]
+    Stopped,
     /// The answer is not what the API promises.
     #[error("the node's answer cannot be read: {0}")]
     Answer(#[source] serde_json::Error),
@@ -28,7 +31,7 @@ impl ClientError {
         match self {
             Self::Exchange(_) => true,
             Self::Refused { status, .. } => matches!(status, 429 | 503 | 507),
-            Self::Answer(_) | Self::Base64(_) => false,
+            Self::Stopped | Self::Answer(_) | Self::Base64(_) => false,
         }
     }
 }

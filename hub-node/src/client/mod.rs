@@ -12,12 +12,16 @@ use entry::Item;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// One exchange may take this long, the whole body included.
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(60);
 const RETRY_FIRST: Duration = Duration::from_millis(50);
 const RETRY_MOST: Duration = Duration::from_secs(2);
+/// While it waits, a client looks this often whether it has been asked to stop.
+const STOP_POLL: Duration = Duration::from_millis(50);
 /// Largest answer that is read: a full page of values in base64.
 const ANSWER_BYTES_MAX: u64 = 256 << 20;
 
@@ -28,6 +32,7 @@ pub(crate) struct Client {
     base: String,
     namespace: String,
     patience: Duration,
+    stop: Arc<AtomicBool>,
 }
 
 #[derive(Serialize)]
@@ -59,7 +64,13 @@ impl Client {
             base: base.trim_end_matches('/').to_owned(),
             namespace: namespace.to_owned(),
             patience,
+            stop: Arc::default(),
         }
+    }
+
+    /// This client, but nothing is tried again once `stop` is set.
+    pub(crate) fn until(self, stop: &Arc<AtomicBool>) -> Self {
+        Self { stop: Arc::clone(stop), ..self }
     }
 
     /// Puts all entries in one atomic batch and returns its LSN once it is acknowledged.
@@ -96,12 +107,27 @@ impl Client {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            if !error.is_passing() || Instant::now() + pause > deadline {
+            if !error.is_passing() {
                 return Err(error);
             }
-            std::thread::sleep(pause);
+            if Instant::now() + pause > deadline && !self.stop.load(Ordering::Acquire) {
+                return Err(error);
+            }
+            self.wait(pause)?;
             pause = (pause * 2).min(RETRY_MOST);
         }
+    }
+
+    fn wait(&self, pause: Duration) -> Result<(), ClientError> {
+        let until = Instant::now() + pause;
+        while !self.stop.load(Ordering::Acquire) {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(());
+            }
+            std::thread::sleep(left.min(STOP_POLL));
+        }
+        Err(ClientError::Stopped)
     }
 }
 

@@ -6,9 +6,11 @@ use crate::client::Client;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 const POLL: Duration = Duration::from_millis(100);
 /// A node that does not answer is shown as away, and asked again.
@@ -17,11 +19,36 @@ const STATUS_PATIENCE: Duration = Duration::ZERO;
 /// All processes, in a temporary directory that goes with them.
 #[derive(Debug)]
 pub(crate) struct Fleet {
-    /// The hub.
-    pub(crate) hub: Node,
+    // In the order in which they end: edges, the hub they follow, their data.
     /// The edges.
     pub(crate) edges: Vec<Node>,
-    root: PathBuf,
+    /// The hub.
+    pub(crate) hub: Node,
+    root: Scratch,
+}
+
+/// A directory of this process's own that is removed with what lies in it.
+#[derive(Debug)]
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn make() -> Result<Self, QuickstartError> {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let name = format!("unison-quickstart-{}-{}", std::process::id(), since.as_millis());
+        let root = std::env::temp_dir().join(name);
+        let made = DirBuilder::new().mode(0o700).create(&root);
+        made.map_err(|source| QuickstartError::Process {
+            what: format!("making {}", root.display()),
+            source,
+        })?;
+        Ok(Self(root))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 /// The part of a node's status that the table shows.
@@ -63,20 +90,17 @@ struct NamespaceStatus {
 
 impl Fleet {
     /// Starts a hub, then `edges` edges that follow it.
-    pub(crate) fn start(edges: u32) -> Result<Self, QuickstartError> {
-        let root = std::env::temp_dir().join(format!("unison-quickstart-{}", std::process::id()));
-        std::fs::create_dir_all(&root).map_err(|source| QuickstartError::Process {
-            what: format!("making {}", root.display()),
-            source,
-        })?;
+    pub(crate) fn start(edges: u32, stop: &AtomicBool) -> Result<Self, QuickstartError> {
+        let root = Scratch::make()?;
         let serve = ["serve".to_owned()];
-        let hub = Node::start(&root, "hub", &serve, &["--http", "--resp", "--link"])?;
+        let hub = Node::start(&root.0, "hub", &serve, &["--http", "--resp", "--link"], stop)?;
         let link = hub.ports.link.clone().unwrap_or_default();
         let follow = ["edge".to_owned(), "--hub".to_owned(), link];
         let edges = (1..=edges)
-            .map(|n| Node::start(&root, &format!("edge-{n}"), &follow, &["--http", "--resp"]))
+            .map(|n| format!("edge-{n}"))
+            .map(|name| Node::start(&root.0, &name, &follow, &["--http", "--resp"], stop))
             .collect::<Result<_, _>>()?;
-        Ok(Self { hub, edges, root })
+        Ok(Self { edges, hub, root })
     }
 
     /// Where a node stands in namespace `default`; `None` while it does not answer.
@@ -125,15 +149,8 @@ impl Fleet {
              redis-cli -p {edge} DBSIZE              count the keys there\n  \
              curl {url}/api/v1/default/kv/hello\n  \
              curl {url}/status\n\nCtrl-C stops everything and removes {}",
-            self.root.display()
+            self.root.0.display()
         )
-    }
-
-    /// Stops edges, then the hub, and removes their data.
-    pub(crate) fn stop(&mut self) {
-        self.edges.iter_mut().for_each(Node::stop);
-        self.hub.stop();
-        let _ = std::fs::remove_dir_all(&self.root);
     }
 }
 

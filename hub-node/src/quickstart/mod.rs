@@ -7,7 +7,7 @@ mod source;
 mod table;
 mod verify;
 
-use crate::client::Client;
+use crate::client::{Client, ClientError};
 use crate::transfer::{Batcher, TransferError, bar};
 use clap::Args;
 use fleet::Fleet;
@@ -45,7 +45,7 @@ pub(crate) struct QuickstartArguments {
 pub(crate) enum QuickstartError {
     /// Reading the source or talking to the hub.
     #[error(transparent)]
-    Transfer(#[from] TransferError),
+    Transfer(TransferError),
     /// A process could not be started or stopped.
     #[error("{what}: {source}")]
     Process {
@@ -55,19 +55,19 @@ pub(crate) enum QuickstartError {
         source: std::io::Error,
     },
     /// A process ended or did not come up.
-    #[error("{name} did not come up; its log is {log}")]
+    #[error("{name} did not come up; its log ends:\n{log}")]
     NotUp {
         /// Which one.
         name: String,
-        /// Where it wrote.
+        /// The last lines of its log.
         log: String,
     },
     /// An edge did not reach the hub's LSN in time.
-    #[error("{name} is still behind after {} s; its log is {log}", CATCH_UP.as_secs())]
+    #[error("{name} is still behind after {} s; its log ends:\n{log}", CATCH_UP.as_secs())]
     Behind {
         /// Which one.
         name: String,
-        /// Where it wrote.
+        /// The last lines of its log.
         log: String,
     },
     /// Values differ.
@@ -89,6 +89,15 @@ pub(crate) enum QuickstartError {
     /// Ctrl-C before the end.
     #[error("stopped before the end")]
     Stopped,
+}
+
+impl From<TransferError> for QuickstartError {
+    fn from(error: TransferError) -> Self {
+        match error {
+            TransferError::Client(ClientError::Stopped) => Self::Stopped,
+            error => Self::Transfer(error),
+        }
+    }
 }
 
 /// What the import has done so far, for the table and the killer.
@@ -113,24 +122,36 @@ pub(crate) fn quickstart(
         source.bytes >> 20,
         source.root.display()
     );
-    let mut fleet = Fleet::start(arguments.edges)?;
+    match serve(arguments, &source, stop) {
+        // A check that was stopped has proved nothing.
+        Err(QuickstartError::Stopped) if !arguments.check => Ok(()),
+        outcome => outcome,
+    }
+}
+
+/// Starts the fleet, which ends with this function however it ends.
+fn serve(
+    arguments: &QuickstartArguments,
+    source: &Source,
+    stop: &Arc<AtomicBool>,
+) -> Result<(), QuickstartError> {
+    let mut fleet = Fleet::start(arguments.edges, stop)?;
     println!("{fleet}");
-    let outcome = run(arguments, &source, &mut fleet, stop);
-    if outcome.is_ok() && !arguments.check {
+    run(arguments, source, &mut fleet, stop)?;
+    if !arguments.check {
         stay(&fleet, stop);
     }
-    fleet.stop();
-    outcome
+    Ok(())
 }
 
 fn run(
     arguments: &QuickstartArguments,
     source: &Source,
     fleet: &mut Fleet,
-    stop: &AtomicBool,
+    stop: &Arc<AtomicBool>,
 ) -> Result<(), QuickstartError> {
     let progress = Progress::default();
-    let client = Client::new(&fleet.hub.http_url(), "default", IMPORT_PATIENCE);
+    let client = Client::new(&fleet.hub.http_url(), "default", IMPORT_PATIENCE).until(stop);
     let started = Instant::now();
     let last_lsn = std::thread::scope(|scope| {
         let importer = scope.spawn(|| import(&client, source, &progress, stop));
@@ -198,11 +219,14 @@ fn watch(
         table.refresh(fleet);
         std::thread::sleep(TICK);
     }
+    table.finish();
+    if stop.load(Ordering::Acquire) {
+        return Err(QuickstartError::Stopped);
+    }
     if let Some(killer) = &mut killer {
         killer.step(u64::MAX, fleet)?;
         println!("{killer}");
     }
-    table.finish();
     Ok(())
 }
 

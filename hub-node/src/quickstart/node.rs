@@ -3,13 +3,18 @@
 use super::QuickstartError;
 use serde::Deserialize;
 use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 const UP_WITHIN: Duration = Duration::from_secs(30);
 const DOWN_WITHIN: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(20);
+/// How much of a node's log goes into an error, bytes.
+const LOG_SHOWN: u64 = 2_000;
 
 /// What a node writes into its ports file.
 #[derive(Clone, Debug, Deserialize)]
@@ -39,12 +44,13 @@ pub(crate) struct Node {
 
 impl Node {
     /// Starts this very program with `arguments`, a data directory and a log below `root`, on free
-    /// ports, and waits until it listens.
+    /// ports, and waits until it listens or `stop` is set.
     pub(crate) fn start(
         root: &Path,
         name: &str,
         arguments: &[String],
         port_flags: &[&str],
+        stop: &AtomicBool,
     ) -> Result<Self, QuickstartError> {
         let data_dir = root.join(name);
         let log = root.join(format!("{name}.log"));
@@ -57,10 +63,11 @@ impl Node {
         }
         first.extend(["--ports-file".to_owned(), ports_file.display().to_string()]);
         let mut child = spawn(&first, &log)?;
-        let Some(ports) = wait_for_ports(&ports_file, &mut child) else {
+        let Some(ports) = wait_for_ports(&ports_file, &mut child, stop) else {
             let _ = child.kill();
             let _ = child.wait();
-            return Err(not_up(name, &log));
+            let stopped = stop.load(Ordering::Acquire);
+            return Err(if stopped { QuickstartError::Stopped } else { not_up(name, &log) });
         };
         for (flag, address) in [
             ("--http", Some(&ports.http)),
@@ -79,9 +86,9 @@ impl Node {
         format!("http://{}", self.ports.http)
     }
 
-    /// Where it writes its log.
+    /// The last lines of its log.
     pub(crate) fn log(&self) -> String {
-        self.log.display().to_string()
+        end_of(&self.log)
     }
 
     /// Ends it as a power cut of the process would: SIGKILL.
@@ -98,7 +105,7 @@ impl Node {
     }
 
     /// Asks it to stop, and kills it when it does not.
-    pub(crate) fn stop(&mut self) {
+    fn stop(&mut self) {
         if let Ok(id) = i32::try_from(self.child.id())
             && let Some(id) = rustix::process::Pid::from_raw(id)
         {
@@ -124,6 +131,7 @@ impl Drop for Node {
     }
 }
 
+/// Settings of the surroundings are for a node of the user's, not for these.
 fn spawn(arguments: &[String], log: &Path) -> Result<Child, QuickstartError> {
     let failed = |what: &str| {
         let what = what.to_owned();
@@ -132,8 +140,16 @@ fn spawn(arguments: &[String], log: &Path) -> Result<Child, QuickstartError> {
     let program = std::env::current_exe().map_err(failed("finding this program"))?;
     let output = File::options().create(true).append(true).open(log);
     let output = output.map_err(failed("opening a log file"))?;
-    Command::new(program)
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os() {
+        if name.as_encoded_bytes().starts_with(b"UNISON_") {
+            command.env_remove(name);
+        }
+    }
+    command
         .args(arguments)
+        // Ctrl-C reaches the whole group of the terminal; a node ends when this process says so.
+        .process_group(0)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(output)
@@ -141,9 +157,12 @@ fn spawn(arguments: &[String], log: &Path) -> Result<Child, QuickstartError> {
         .map_err(failed("starting a node"))
 }
 
-fn wait_for_ports(file: &Path, child: &mut Child) -> Option<Ports> {
+fn wait_for_ports(file: &Path, child: &mut Child, stop: &AtomicBool) -> Option<Ports> {
     let deadline = Instant::now() + UP_WITHIN;
-    while Instant::now() < deadline && matches!(child.try_wait(), Ok(None)) {
+    while Instant::now() < deadline
+        && matches!(child.try_wait(), Ok(None))
+        && !stop.load(Ordering::Acquire)
+    {
         let ports = std::fs::read(file).ok().and_then(|text| serde_json::from_slice(&text).ok());
         if ports.is_some() {
             return ports;
@@ -154,5 +173,17 @@ fn wait_for_ports(file: &Path, child: &mut Child) -> Option<Ports> {
 }
 
 fn not_up(name: &str, log: &Path) -> QuickstartError {
-    QuickstartError::NotUp { name: name.to_owned(), log: log.display().to_string() }
+    QuickstartError::NotUp { name: name.to_owned(), log: end_of(log) }
+}
+
+fn end_of(log: &Path) -> String {
+    let read = || {
+        let mut file = File::open(log)?;
+        let bytes = file.metadata()?.len();
+        file.seek(SeekFrom::Start(bytes.saturating_sub(LOG_SHOWN)))?;
+        let mut text = Vec::new();
+        file.take(LOG_SHOWN).read_to_end(&mut text)?;
+        Ok(String::from_utf8_lossy(&text).trim_end().to_owned())
+    };
+    read().unwrap_or_else(|error: std::io::Error| error.to_string())
 }

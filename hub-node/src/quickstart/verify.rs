@@ -6,6 +6,7 @@ use super::source::Source;
 use crate::client::Client;
 use crate::transfer::TransferError;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -17,11 +18,11 @@ const NAMED_MAX: u64 = 10;
 pub(crate) fn verify(
     source: &Source,
     fleet: &Fleet,
-    stop: &AtomicBool,
+    stop: &Arc<AtomicBool>,
 ) -> Result<(), QuickstartError> {
     let mut wrong = 0;
     for edge in &fleet.edges {
-        let client = Client::new(&edge.http_url(), "default", PATIENCE);
+        let client = Client::new(&edge.http_url(), "default", PATIENCE).until(stop);
         let differences = compare(source, &client, &edge.name, stop)?;
         let equal = source.files.len() as u64 - differences.min(source.files.len() as u64);
         println!("{}: {equal} of {} values equal to their files", edge.name, source.files.len());
