@@ -21,9 +21,9 @@ pub struct Ports {
     pub link: Option<SocketAddr>,
 }
 
-/// The ports file cannot be written.
+/// The ports file cannot be written or removed.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write the ports file {}: {source}", path.display())]
+#[error("cannot replace the ports file {}: {source}", path.display())]
 pub struct PortsFileError {
     /// The file.
     pub path: PathBuf,
@@ -41,6 +41,20 @@ impl Ports {
         self.replace(path).map_err(|source| PortsFileError { path: path.to_owned(), source })
     }
 
+    /// Removes the file of an earlier run, so that whoever waits for one does not take addresses
+    /// that nobody serves any more. That there is none is fine.
+    ///
+    /// # Errors
+    /// The file is there and cannot be removed.
+    pub fn clear(path: &Path) -> Result<(), PortsFileError> {
+        match std::fs::remove_file(path) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                Err(PortsFileError { path: path.to_owned(), source })
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn replace(&self, path: &Path) -> std::io::Result<()> {
         let mut beside = path.as_os_str().to_owned();
         beside.push(format!(".{}.tmp", std::process::id()));
@@ -49,5 +63,21 @@ impl Ports {
         serde_json::to_writer(&mut file, self)?;
         file.write_all(b"\n")?;
         std::fs::rename(&beside, path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Ports;
+
+    #[test]
+    fn the_file_of_an_earlier_run_goes_and_none_is_fine() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ports");
+        Ports::clear(&path).unwrap();
+        Ports::default().write(&path).unwrap();
+        Ports::clear(&path).unwrap();
+        assert!(!path.exists());
+        assert!(Ports::clear(directory.path()).is_err(), "a directory is no ports file");
     }
 }
