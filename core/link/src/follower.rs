@@ -280,6 +280,13 @@ impl<M: Memory, T: Table> Follower<M, T> {
         self.bad_run(namespace);
     }
 
+    /// The driver could do nothing with what came last and cannot tell where its log ends. The
+    /// namespace is asked for again, and the next connection is put off like after a refused run.
+    pub fn unusable(&mut self, namespace: u32, now_ms: u64) {
+        self.clock(now_ms);
+        self.bad_run(namespace);
+    }
+
     /// The namespace's log now ends at `end`, after a divergence was resolved or for any other
     /// reason: it is asked for from there.
     pub fn restart(&mut self, namespace: u32, end: LogEnd, now_ms: u64) {

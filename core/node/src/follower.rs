@@ -156,6 +156,13 @@ impl<R: Replica> FollowerSession<R> {
                     continue;
                 }
             };
+            let outcome = match outcome {
+                // The leader vouches for the records, so the tree was made from others.
+                Err(ReplicaError::Apply(ApplyError::Diverged { .. })) => {
+                    self.set_aside(namespace, Divergence::Frame, now_ms, wall_ms, tell)
+                }
+                outcome => outcome,
+            };
             if let Err(error) = outcome {
                 open &= self.failed(namespace, error, now_ms, tell);
             }
@@ -189,6 +196,7 @@ impl<R: Replica> FollowerSession<R> {
     ) -> bool {
         tell(Stepped::Replica { namespace, error });
         let Ok(end) = with(&mut self.replicas, namespace, |replica| replica.end()) else {
+            self.link.unusable(namespace, now_ms);
             return false;
         };
         self.link.refused(namespace, end, now_ms);

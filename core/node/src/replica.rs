@@ -4,7 +4,7 @@ use unison_base::{LogId, Lsn};
 use unison_engine::ApplyError;
 use unison_link::{Divergence, LogEnd, RunRange, SealRange};
 use unison_ports::IoError;
-use unison_walfs::{CutError, ReadError, SyncError};
+use unison_walfs::{CutError, ReadError, RunError, SyncError};
 
 /// How far a replica is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,12 +34,29 @@ pub enum ReplicaError {
     /// The medium failed.
     #[error(transparent)]
     Io(#[from] IoError),
+    /// The log takes nothing more after an earlier failure: the replica must be opened again.
+    #[error("the log is not usable after an earlier failure; open it again")]
+    Poisoned,
     /// The replica is closed.
     #[error("the namespace is closed")]
     Closed,
     /// The diverged suffix cannot be set aside while it is in use; try again.
     #[error("the namespace cannot be set aside yet")]
     InUse,
+}
+
+impl ReplicaError {
+    /// Whether only opening the replica again can help.
+    #[must_use]
+    pub const fn is_fatal(&self) -> bool {
+        matches!(
+            self,
+            Self::Sync(_)
+                | Self::Poisoned
+                | Self::Apply(ApplyError::Run(RunError::Poisoned))
+                | Self::Cut(CutError::Poisoned)
+        )
+    }
 }
 
 /// One namespace of a follower: its log, and the state that its log makes.
@@ -75,9 +92,10 @@ pub trait Replica {
     /// The sync failed.
     fn commit(&mut self) -> Result<Progress, ReplicaError>;
 
-    /// Sets aside what differs from the leader's log, kept on the medium; returns the new end.
+    /// Sets aside what differs from the leader's log, kept on the medium; returns the new end. May
+    /// be called again after it failed.
     ///
     /// # Errors
-    /// Nothing was set aside.
+    /// Not everything that differs is set aside.
     fn set_aside(&mut self, why: Divergence, wall_ms: u64) -> Result<LogEnd, ReplicaError>;
 }

@@ -9,7 +9,8 @@ use unison_base::prng::Prng;
 use unison_base::{LogId, Lsn};
 use unison_engine::ScanRequest;
 use unison_link::Divergence;
-use unison_node::Stepped;
+use unison_node::{ReplicaError, Stepped};
+use unison_ports::IoError;
 use unison_sim::disk::{CrashDisk, Cut};
 
 const LOG: LogId = LogId([7; 16]);
@@ -104,22 +105,69 @@ fn cuts_of_line_and_power_leave_a_prefix_and_then_everything() {
     assert!(cuts > 100 && edge_crashes > 100 && hub_crashes > 50);
 }
 
-#[test]
-fn a_log_that_was_made_anew_is_noticed_and_the_old_one_set_aside() {
-    let mut prng = Prng::new(3);
+/// An edge that holds 20 records of a hub, and another hub in its place, with 10.
+fn replaced_hub(seed: u64) -> (Hub, Edge, Model) {
+    let mut prng = Prng::new(seed);
     let mut hub = Hub::open(CrashDisk::new(), LOG);
     write(&mut hub, &mut Model::new(), &mut prng, 20);
-    let mut edge = Edge::open(CrashDisk::new(), 3);
+    let mut edge = Edge::open(CrashDisk::new(), seed);
     assert!(Line::connect(&mut edge, 0, usize::MAX).exchange(&hub, &mut edge, 0));
     edge.session.link().disconnected(0);
-
     let mut model = Model::new();
     let mut other = Hub::open(CrashDisk::new(), LogId([8; 16]));
     write(&mut other, &mut model, &mut prng, 10);
-    let now_ms = edge.session.link().reconnect_at().unwrap();
-    assert!(Line::connect(&mut edge, now_ms, usize::MAX).exchange(&other, &mut edge, now_ms));
+    (other, edge, model)
+}
+
+/// Connects again and again until a connection stays; returns when, and how many did not.
+fn reconnect(hub: &Hub, edge: &mut Edge) -> (u64, usize) {
+    for closed in 0..20 {
+        let now_ms = edge.session.link().reconnect_at().unwrap();
+        if Line::connect(edge, now_ms, usize::MAX).exchange(hub, edge, now_ms) {
+            return (now_ms, closed);
+        }
+        edge.session.link().disconnected(now_ms);
+    }
+    panic!("no connection stayed: {:?}", edge.told);
+}
+
+#[test]
+fn a_log_that_was_made_anew_is_noticed_and_the_old_one_set_aside() {
+    let (other, mut edge, model) = replaced_hub(3);
+    assert_eq!(reconnect(&other, &mut edge).1, 0);
     assert!(edge.told.contains(&Stepped::SetAside { namespace: 0, why: Divergence::Log }));
     assert_eq!(edge.engine().applied(), Lsn(10));
     assert_state(&edge, &model);
     assert_same_bytes(&other, &edge);
+}
+
+#[test]
+fn what_cannot_be_set_aside_at_once_is_set_aside_later() {
+    for loses_its_end in [false, true] {
+        let (other, mut edge, model) = replaced_hub(4);
+        let replica = &mut edge.session.replicas_mut()[0];
+        (replica.failures, replica.loses_its_end) = (6, loses_its_end);
+        let (connected_ms, closed) = reconnect(&other, &mut edge);
+        assert_eq!(closed, 6);
+        assert!(connected_ms > 3_000, "the pauses grow: six attempts took {connected_ms} ms");
+        let failed = ReplicaError::Io(IoError::NoSpace);
+        let failed = Stepped::Replica { namespace: 0, error: failed };
+        assert_eq!(edge.told.iter().filter(|told| **told == failed).count(), 6);
+        assert_state(&edge, &model);
+        assert_same_bytes(&other, &edge);
+    }
+}
+
+#[test]
+fn a_tree_made_from_other_records_is_set_aside() {
+    let mut prng = Prng::new(5);
+    let mut model = Model::new();
+    let mut hub = Hub::open(CrashDisk::new(), LOG);
+    write(&mut hub, &mut model, &mut prng, 20);
+    let mut edge = Edge::open(CrashDisk::new(), 5);
+    edge.session.replicas_mut()[0].tree_differs = true;
+    assert!(Line::connect(&mut edge, 0, usize::MAX).exchange(&hub, &mut edge, 0));
+    assert!(edge.told.contains(&Stepped::SetAside { namespace: 0, why: Divergence::Frame }));
+    assert_state(&edge, &model);
+    assert_same_bytes(&hub, &edge);
 }

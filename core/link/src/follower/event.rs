@@ -45,7 +45,8 @@ pub enum FollowerEvent<'a> {
         /// Why.
         reason: Refusal,
     },
-    /// The logs differ. Set the own suffix aside and [`restart`](super::Follower::restart).
+    /// The logs differ. Set the own suffix aside and [`restart`](super::Follower::restart). When
+    /// that cannot be done now, close the connection: the next one brings this event again.
     Diverged {
         /// The namespace.
         namespace: u32,

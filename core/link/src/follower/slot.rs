@@ -37,7 +37,8 @@ pub enum Standing {
     Following,
     /// The leader cannot serve it now; asked again by itself.
     Waiting(Refusal),
-    /// The logs differ: nothing happens until the driver restarts it from another cursor.
+    /// The logs differ: nothing happens until the driver restarts it from another cursor, or until
+    /// the next connection.
     Diverged(Divergence),
 }
 
@@ -134,14 +135,15 @@ impl Slot {
         self.standing == Standing::Following
     }
 
-    /// Nothing of a connection outlives it, but what the leader said about the namespace stays
-    /// visible until it says something else.
+    /// Nothing of a connection outlives it, but why the namespace waits stays visible until the
+    /// leader says something else. A divergence that could not be resolved is asked about again:
+    /// the leader repeats its verdict, and with it the driver is asked to act again.
     pub(super) fn forget_connection(&mut self) {
         self.queued = false;
         self.next = None;
         self.ask_due = false;
         self.ack_due = false;
-        if self.standing == Standing::Following {
+        if matches!(self.standing, Standing::Following | Standing::Diverged(_)) {
             self.standing = Standing::Asking;
         }
     }

@@ -1,13 +1,15 @@
 //! A hub and an edge in one thread: production sessions and engines over disks in memory, with a
 //! pipe of bytes between them that may be cut anywhere.
 
+mod troubled;
+
 use std::sync::Arc;
+pub(crate) use troubled::Troubled;
 use unison_base::{LogId, Lsn, NamespaceName};
 use unison_engine::{Engine, EngineOptions, Write};
 use unison_link::{CloseReason, FollowerConfig, LeaderConfig, NodeId, Role, Timing, Token};
 use unison_node::{
-    Admission, EngineReplica, FollowerSession, LeaderSession, Outgoing, ServedNamespace, Source,
-    Stepped,
+    Admission, FollowerSession, LeaderSession, Outgoing, ServedNamespace, Source, Stepped,
 };
 use unison_ports::{SegmentFile, SegmentKind, SegmentStore};
 use unison_sim::disk::{CrashDisk, SimStore};
@@ -26,7 +28,7 @@ pub(crate) struct Hub {
 
 pub(crate) struct Edge {
     pub(crate) disk: CrashDisk,
-    pub(crate) session: FollowerSession<EngineReplica<SimStore>>,
+    pub(crate) session: FollowerSession<Troubled>,
     pub(crate) told: Vec<Stepped>,
 }
 
@@ -67,7 +69,7 @@ impl Hub {
 
 impl Edge {
     pub(crate) fn open(disk: CrashDisk, seed: u64) -> Self {
-        let (store, engine) = open(&disk, LogRole::Follower);
+        let replica = Troubled::open(&disk);
         let config = FollowerConfig {
             node: NodeId::try_from("edge").unwrap(),
             token: Token::default(),
@@ -77,7 +79,6 @@ impl Edge {
             timing: Timing::default(),
         };
         let mut session = FollowerSession::new(config, seed, 0).unwrap();
-        let replica = EngineReplica::new(store, engine).unwrap();
         session.follow(NamespaceName::new("default").unwrap(), replica).unwrap().unwrap();
         Self { disk, session, told: Vec::new() }
     }
@@ -140,7 +141,7 @@ impl Line {
             let closed: Option<CloseReason> = self.leader.step(hub);
             self.leader.durable_moved();
             let open = edge.session.step(now_ms, 1, &mut |stepped| edge.told.push(stepped));
-            flush(edge.session.replicas_mut()[0].engine_mut());
+            flush(edge.session.replicas_mut()[0].replica.engine_mut());
             if closed.is_some() || !open {
                 return false;
             }

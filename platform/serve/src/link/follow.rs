@@ -84,8 +84,9 @@ pub fn follow(
     let session = FollowerSession::new(config, options.seed, epoch.now_ms());
     let mut session = session.ok_or(FollowError::Sizes)?;
     for name in &options.namespaces {
-        let namespace = store.create(name)?;
-        session.follow(name.clone(), NamespaceReplica::new(Arc::clone(store), namespace))??;
+        store.create(name)?;
+        let replica = NamespaceReplica::new(Arc::clone(store), name.clone(), shutdown.clone());
+        session.follow(name.clone(), replica)??;
     }
     let mut driver = Driver { session, health, shutdown, options, epoch, fatal: None };
     driver.report(None);
@@ -218,7 +219,7 @@ impl Driver {
             Stepped::Replica { namespace, error } => {
                 tracing::error!(namespace = self.name(namespace), %error, "cannot take records");
                 self.set_state(namespace, FollowState::Waiting { reason: error.to_string() });
-                if matches!(error, ReplicaError::Sync(_)) {
+                if error.is_fatal() {
                     self.fatal = Some(error);
                 }
             }

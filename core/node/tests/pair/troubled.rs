@@ -1,0 +1,68 @@
+//! An engine's replica, some of whose answers are failures when a test wants them.
+
+use super::open;
+use unison_base::LogId;
+use unison_engine::{ApplyError, Engine};
+use unison_link::{Divergence, LogEnd, RunRange, SealRange};
+use unison_node::{EngineReplica, Progress, Replica, ReplicaError};
+use unison_ports::IoError;
+use unison_sim::disk::{CrashDisk, SimStore};
+use unison_walfs::LogRole;
+
+pub(crate) struct Troubled {
+    pub(crate) replica: EngineReplica<SimStore>,
+    /// So many times nothing can be set aside.
+    pub(crate) failures: u32,
+    /// After such a failure it cannot say where its log ends, until the next attempt.
+    pub(crate) loses_its_end: bool,
+    lost: bool,
+    /// The next run does not fit the tree.
+    pub(crate) tree_differs: bool,
+}
+
+impl Troubled {
+    /// Without troubles.
+    pub(super) fn open(disk: &CrashDisk) -> Self {
+        let (store, engine) = open(disk, LogRole::Follower);
+        let replica = EngineReplica::new(store, engine).unwrap();
+        Self { replica, failures: 0, loses_its_end: false, lost: false, tree_differs: false }
+    }
+
+    pub(crate) fn engine(&self) -> &Engine<SimStore> {
+        self.replica.engine()
+    }
+}
+
+impl Replica for Troubled {
+    fn end(&self) -> Result<LogEnd, ReplicaError> {
+        if self.lost { Err(ReplicaError::Closed) } else { self.replica.end() }
+    }
+
+    fn adopt(&mut self, log: LogId) -> Result<(), ReplicaError> {
+        self.replica.adopt(log)
+    }
+
+    fn apply(&mut self, run: RunRange, frames: &[u8], wall_ms: u64) -> Result<(), ReplicaError> {
+        if std::mem::take(&mut self.tree_differs) {
+            return Err(ReplicaError::Apply(ApplyError::Diverged { lsn: run.first }));
+        }
+        self.replica.apply(run, frames, wall_ms)
+    }
+
+    fn seal(&mut self, seal: SealRange, wall_ms: u64) -> Result<(), ReplicaError> {
+        self.replica.seal(seal, wall_ms)
+    }
+
+    fn commit(&mut self) -> Result<Progress, ReplicaError> {
+        self.replica.commit()
+    }
+
+    fn set_aside(&mut self, why: Divergence, wall_ms: u64) -> Result<LogEnd, ReplicaError> {
+        self.lost = self.failures > 0 && self.loses_its_end;
+        if self.failures > 0 {
+            self.failures -= 1;
+            return Err(ReplicaError::Io(IoError::NoSpace));
+        }
+        self.replica.set_aside(why, wall_ms)
+    }
+}
