@@ -40,7 +40,7 @@ impl Source {
             (1..=KEY_MAX).contains(&file.key.len()) && file.bytes <= VALUE_MAX as u64
         };
         let mut bytes = 0;
-        let mut files = walk(&root)?;
+        let mut files = walk(&root)?.files;
         files.retain(|file| wanted(file) && storable(file));
         let found = files.len();
         files.truncate(FILES_MAX);

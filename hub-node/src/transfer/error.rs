@@ -30,6 +30,15 @@ pub(crate) enum TransferError {
         /// The key, made printable.
         key: String,
     },
+    /// A key and the beginning of another, up to a `/`.
+    #[error(
+        "the key {key:?} needs a file where another key needs a directory, or the other way \
+         round; export it with --jsonl"
+    )]
+    FileAndDirectory {
+        /// The key, made printable.
+        key: String,
+    },
     /// The node.
     #[error(transparent)]
     Client(#[from] ClientError),

@@ -39,10 +39,11 @@ pub(crate) fn export(arguments: &ExportArguments) -> Result<(), TransferError> {
 }
 
 fn export_directory(client: &Client, dir: &Path, prefix: &str) -> Result<u64, TransferError> {
+    let target = directory::Target::new(dir);
     let mut count = 0;
     for entry in client.entries(prefix) {
         let entry = entry?;
-        directory::write_file(dir, &entry.key, &entry.value)?;
+        target.write(&entry.key, &entry.value)?;
         count += 1;
     }
     Ok(count)

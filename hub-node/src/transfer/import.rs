@@ -1,7 +1,7 @@
 //! `import`: files or lines into a namespace, in atomic batches.
 
-use super::{Place, TransferError, bar, jsonl, walk};
-use crate::client::{Client, Entry};
+use super::{Place, SkipReason, Skipped, TransferError, bar, jsonl, walk};
+use crate::client::{Client, ClientError, Entry};
 use clap::Args;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -12,6 +12,8 @@ use unison_base::limits::{KEY_MAX, VALUE_MAX};
 /// How long an import waits for a node that does not answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 const BATCH_BYTES: usize = 512 << 10;
+/// The HTTP status of a batch or a value that does not fit.
+const TOO_LARGE: u16 = 413;
 const BATCH_ENTRIES: usize = 1_000;
 
 /// Arguments of `import`.
@@ -39,8 +41,8 @@ pub(crate) struct Imported {
     pub(crate) bytes: u64,
     /// LSN of the last batch.
     pub(crate) last_lsn: u64,
-    /// Keys left out because the key or the value is above its limit.
-    pub(crate) skipped: Vec<String>,
+    /// What was left out.
+    pub(super) skipped: Vec<Skipped>,
 }
 
 /// Gathers entries into batches and sends each when it is full.
@@ -59,7 +61,7 @@ impl<'a> Batcher<'a> {
     /// Takes one entry; what cannot be stored is skipped and named at the end.
     pub(crate) fn push(&mut self, key: Vec<u8>, value: Vec<u8>) -> Result<(), TransferError> {
         if key.is_empty() || key.len() > KEY_MAX || value.len() > VALUE_MAX {
-            self.skip(String::from_utf8_lossy(&key).into_owned());
+            self.skip(&key, SkipReason::Limits);
             return Ok(());
         }
         let bytes = key.len() + value.len();
@@ -72,19 +74,37 @@ impl<'a> Batcher<'a> {
     }
 
     /// Notes a key that is not sent.
-    pub(crate) fn skip(&mut self, key: String) {
-        self.done.skipped.push(key);
+    fn skip(&mut self, key: &[u8], reason: SkipReason) {
+        let name = String::from_utf8_lossy(key).into_owned();
+        self.done.skipped.push(Skipped { name, reason });
     }
 
     fn send(&mut self) -> Result<(), TransferError> {
-        if self.entries.is_empty() {
-            return Ok(());
-        }
-        self.done.last_lsn = self.client.put_batch(&self.entries)?;
-        self.done.entries += self.entries.len() as u64;
-        self.done.bytes += self.entries.iter().map(|entry| entry.value.len() as u64).sum::<u64>();
-        self.entries.clear();
         self.bytes = 0;
+        let entries = std::mem::take(&mut self.entries);
+        if entries.is_empty() { Ok(()) } else { self.put(&entries) }
+    }
+
+    /// Puts entries in one batch, or in halves where the node takes only smaller ones: how much fits
+    /// depends on its settings.
+    fn put(&mut self, entries: &[Entry]) -> Result<(), TransferError> {
+        match (self.client.put_batch(entries), entries) {
+            (Ok(lsn), _) => {
+                self.done.last_lsn = lsn;
+                self.done.entries += entries.len() as u64;
+                self.done.bytes +=
+                    entries.iter().map(|entry| entry.value.len() as u64).sum::<u64>();
+            }
+            (Err(ClientError::Refused { status: TOO_LARGE, message }), [entry]) => {
+                self.skip(&entry.key, SkipReason::Refused { message });
+            }
+            (Err(ClientError::Refused { status: TOO_LARGE, .. }), _) => {
+                let (first, second) = entries.split_at(entries.len() / 2);
+                self.put(first)?;
+                self.put(second)?;
+            }
+            (Err(error), _) => return Err(error.into()),
+        }
         Ok(())
     }
 
@@ -103,8 +123,8 @@ pub(crate) fn import(arguments: &ImportArguments) -> Result<(), TransferError> {
         (None, Some(file)) => import_lines(&client, file, &arguments.prefix)?,
         (None, None) => Imported::default(),
     };
-    for key in &done.skipped {
-        eprintln!("skipped {key:?}: a key has 1 to {KEY_MAX} bytes, a value at most {VALUE_MAX}");
+    for skipped in &done.skipped {
+        eprintln!("skipped {skipped}");
     }
     println!(
         "{} keys, {} bytes, acknowledged up to LSN {}; {} skipped",
@@ -117,14 +137,15 @@ pub(crate) fn import(arguments: &ImportArguments) -> Result<(), TransferError> {
 }
 
 fn import_directory(client: &Client, dir: &Path, prefix: &str) -> Result<Imported, TransferError> {
-    let files = walk(dir)?;
-    let bar = bar("importing", files.iter().map(|file| file.bytes).sum());
+    let tree = walk(dir)?;
+    let bar = bar("importing", tree.files.iter().map(|file| file.bytes).sum());
     let mut batcher = Batcher::new(client);
-    for file in files {
+    batcher.done.skipped = tree.left_out;
+    for file in tree.files {
         bar.inc(file.bytes);
         let key = format!("{prefix}{}", file.key);
         if file.bytes > VALUE_MAX as u64 {
-            batcher.skip(key);
+            batcher.skip(key.as_bytes(), SkipReason::Limits);
             continue;
         }
         let value = std::fs::read(&file.path).map_err(TransferError::file(&file.path))?;

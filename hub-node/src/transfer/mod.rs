@@ -6,12 +6,14 @@ mod export;
 mod import;
 mod jsonl;
 mod progress;
+mod skipped;
 
 pub(crate) use directory::{SourceFile, walk};
 pub(crate) use error::TransferError;
 pub(crate) use export::{ExportArguments, export};
 pub(crate) use import::{Batcher, ImportArguments, import};
 pub(crate) use progress::bar;
+use skipped::{SkipReason, Skipped};
 
 use clap::Args;
 use std::path::PathBuf;
