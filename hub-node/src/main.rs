@@ -58,6 +58,9 @@ enum Command {
 #[derive(Subcommand, Debug)]
 enum WalCommand {
     /// Per segment: header, records, LSNs, and what recovery would do
+    ///
+    /// Every record is verified. A node trusts the sealed segments that its tree already holds, so
+    /// it finds damage there later, when somebody reads it.
     Inspect(inspect::InspectArguments),
 }
 
@@ -102,7 +105,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Import(arguments) => transfer::import(&arguments).map_err(failed),
         Command::Export(arguments) => transfer::export(&arguments).map_err(failed),
         Command::Wal(WalCommand::Inspect(arguments)) => inspect::inspect(&arguments)
-            .map_err(|error| Failure { message: error.to_string(), code: 3 }),
+            .map_err(|error| Failure { message: error.to_string(), code: error.exit_code() }),
         Command::Quickstart(arguments) => {
             quickstart::quickstart(&arguments, &stop_flag()).map_err(failed)
         }

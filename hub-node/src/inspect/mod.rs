@@ -1,12 +1,14 @@
 //! `wal inspect`: what a log's segments hold and what opening it would do, without touching it.
 
+mod find;
 mod preview;
 mod print;
 mod records;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use preview::Preview;
 use serde::Serialize;
+use std::io::{BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use unison_base::limits::SEGMENT_BYTES_DEFAULT;
@@ -32,6 +34,20 @@ pub(crate) struct InspectArguments {
     /// JSON instead of a table
     #[arg(long)]
     json: bool,
+    /// Who would open the log: a hub leads it, an edge fetches again what is damaged; otherwise
+    /// what the data directory's file "role" says, and a hub where there is none
+    #[arg(long, value_name = "ROLE")]
+    role: Option<NodeRole>,
+}
+
+/// Who opens a log.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum NodeRole {
+    /// Its leader.
+    Hub,
+    /// A follower.
+    Edge,
 }
 
 /// Why a log cannot be inspected.
@@ -58,7 +74,17 @@ pub(crate) enum InspectError {
     },
     /// The answer cannot be written.
     #[error("cannot write the answer: {0}")]
-    Output(#[from] serde_json::Error),
+    Output(#[from] std::io::Error),
+}
+
+impl InspectError {
+    /// 3 where the data is at fault, 1 where it is not.
+    pub(crate) const fn exit_code(&self) -> u8 {
+        match self {
+            Self::NoLog(_) | Self::Directory { .. } | Self::Medium { .. } => 3,
+            Self::Output(_) => 1,
+        }
+    }
 }
 
 /// One log.
@@ -67,6 +93,7 @@ struct LogReport {
     path: PathBuf,
     log_id: Option<String>,
     segments: Vec<SegmentReport>,
+    role: NodeRole,
     recovery: RecoveryReport,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     records: Vec<records::RecordReport>,
@@ -107,46 +134,60 @@ struct EventReport {
 
 /// Runs the command.
 pub(crate) fn inspect(arguments: &InspectArguments) -> Result<(), InspectError> {
-    let logs = find_logs(&arguments.dir)?;
-    let reports =
-        logs.iter().map(|path| look(path, arguments.records)).collect::<Result<Vec<_>, _>>()?;
-    if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&reports)?);
+    let logs = find::find_logs(&arguments.dir)?;
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    let printed = if arguments.json {
+        print_json(&logs, arguments, &mut out)
     } else {
-        reports.iter().for_each(|report| print!("{report}"));
+        print_table(&logs, arguments, &mut out)
+    };
+    match printed {
+        // Whoever reads has seen enough.
+        Err(InspectError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        printed => printed,
     }
-    Ok(())
 }
 
-/// The directories of segments at or below `dir`, at most two levels down.
-fn find_logs(dir: &Path) -> Result<Vec<PathBuf>, InspectError> {
-    if holds_segments(dir)? {
-        return Ok(vec![dir.to_owned()]);
+fn print_json(
+    logs: &[PathBuf],
+    arguments: &InspectArguments,
+    out: &mut impl Write,
+) -> Result<(), InspectError> {
+    let mut reports = Vec::new();
+    for path in logs {
+        let (mut report, reader) = look(path, arguments.role)?;
+        if let Some(reader) = reader.filter(|_| arguments.records) {
+            records::list(&reader, &mut |record| {
+                report.records.push(record);
+                Ok(())
+            })?;
+        }
+        reports.push(report);
     }
-    if dir.join("wal").is_dir() {
-        return Ok(vec![dir.join("wal")]);
+    serde_json::to_writer_pretty(&mut *out, &reports).map_err(std::io::Error::from)?;
+    writeln!(out)?;
+    Ok(out.flush()?)
+}
+
+fn print_table(
+    logs: &[PathBuf],
+    arguments: &InspectArguments,
+    out: &mut impl Write,
+) -> Result<(), InspectError> {
+    for path in logs {
+        let (report, reader) = look(path, arguments.role)?;
+        write!(out, "{report}")?;
+        if let Some(reader) = reader.filter(|_| arguments.records) {
+            records::list(&reader, &mut |record| write!(out, "{record}"))?;
+        }
     }
-    let mut logs: Vec<_> = entries(dir)?
-        .into_iter()
-        .map(|path| path.join("wal"))
-        .filter(|path| path.is_dir())
-        .collect();
-    logs.sort();
-    if logs.is_empty() { Err(InspectError::NoLog(dir.to_owned())) } else { Ok(logs) }
+    Ok(out.flush()?)
 }
 
-fn entries(dir: &Path) -> Result<Vec<PathBuf>, InspectError> {
-    let failed = |source| InspectError::Directory { path: dir.to_owned(), source };
-    let entries = std::fs::read_dir(dir).map_err(failed)?;
-    entries.map(|entry| entry.map(|entry| entry.path()).map_err(failed)).collect()
-}
+type Reader = LogReader<Preview>;
 
-fn holds_segments(dir: &Path) -> Result<bool, InspectError> {
-    let is_segment = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "seg");
-    Ok(entries(dir)?.iter().any(is_segment))
-}
-
-fn look(path: &Path, with_records: bool) -> Result<LogReport, InspectError> {
+/// The report on one log, its records still to come, and what reads them.
+fn look(path: &Path, role: Option<NodeRole>) -> Result<(LogReport, Option<Reader>), InspectError> {
     let medium = |source| InspectError::Medium { path: path.to_owned(), source };
     let files = FileStore::open(path, false).map_err(medium)?;
     let mut found = Vec::new();
@@ -158,12 +199,10 @@ fn look(path: &Path, with_records: bool) -> Result<LogReport, InspectError> {
         .collect::<Result<_, _>>()
         .map_err(medium)?;
     let log_id = files.log_id().ok().flatten().map(|id| id.to_string());
-    let (recovery, reader) = preview(files);
-    let records = match reader.filter(|_| with_records) {
-        Some(reader) => records::list(&reader),
-        None => Vec::new(),
-    };
-    Ok(LogReport { path: path.to_owned(), log_id, segments, recovery, records })
+    let role = role.unwrap_or_else(|| find::role_of(path));
+    let (recovery, reader) = preview(files, role);
+    let (path, records) = (path.to_owned(), Vec::new());
+    Ok((LogReport { path, log_id, segments, role, recovery, records }, reader))
 }
 
 fn look_at_segment(files: &FileStore, entry: &SegmentEntry) -> Result<SegmentReport, IoError> {
@@ -214,11 +253,14 @@ const fn kind(kind: SegmentKind) -> &'static str {
     }
 }
 
-fn preview(files: FileStore) -> (RecoveryReport, Option<LogReader<Preview>>) {
+fn preview(files: FileStore, role: NodeRole) -> (RecoveryReport, Option<Reader>) {
     let options = LogOptions {
         segment_bytes: SEGMENT_BYTES_DEFAULT,
         verify_from: Lsn::ZERO,
-        role: LogRole::Leader,
+        role: match role {
+            NodeRole::Hub => LogRole::Leader,
+            NodeRole::Edge => LogRole::Follower,
+        },
     };
     match Log::open(Arc::new(Preview::new(files)), options, 0) {
         Ok((log, report)) => (opens(&report), Some(log.reader())),

@@ -1,7 +1,7 @@
 //! The report for people.
 
 use super::records::RecordReport;
-use super::{LogReport, RecoveryReport, SegmentReport};
+use super::{LogReport, NodeRole, RecoveryReport, SegmentReport};
 use std::fmt;
 
 impl fmt::Display for LogReport {
@@ -22,8 +22,12 @@ impl fmt::Display for LogReport {
             "last"
         )?;
         self.segments.iter().try_for_each(|segment| segment.fmt(f))?;
-        self.recovery.fmt(f)?;
-        self.records.iter().try_for_each(|record| record.fmt(f))
+        let who = match self.role {
+            NodeRole::Hub => "a hub",
+            NodeRole::Edge => "an edge",
+        };
+        write!(f, "opened by {who}, it ")?;
+        self.recovery.fmt(f)
     }
 }
 
@@ -53,9 +57,9 @@ impl fmt::Display for SegmentReport {
 impl fmt::Display for RecoveryReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Refuses(why) => writeln!(f, "opening would refuse: {why}"),
+            Self::Refuses(why) => writeln!(f, "would be refused: {why}"),
             Self::Opens { first_lsn, last_lsn, events } => {
-                writeln!(f, "opening would serve LSN {first_lsn} to {last_lsn}")?;
+                writeln!(f, "would serve LSN {first_lsn} to {last_lsn}")?;
                 events.iter().try_for_each(|event| {
                     let (what, segment, offset) = (&event.what, event.segment, event.offset);
                     writeln!(f, "  and repair: {what} at segment {segment}, offset {offset}")

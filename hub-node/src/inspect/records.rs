@@ -1,6 +1,7 @@
 //! The records of a log, one line each.
 
 use serde::Serialize;
+use std::io;
 use unison_base::{Hlc, Lsn};
 use unison_ports::SegmentStore;
 use unison_schemas::{KeyValueEntry, LogRecord};
@@ -28,30 +29,40 @@ pub(super) enum RecordReport {
     },
 }
 
-/// Every record that can be read. Damage is listed where it lies.
-pub(super) fn list<S: SegmentStore>(log: &LogReader<S>) -> Vec<RecordReport> {
-    let mut reports = Vec::new();
+/// Takes one report; an error ends the listing.
+pub(super) type Visit<'a> = dyn FnMut(RecordReport) -> io::Result<()> + 'a;
+
+/// Shows every record that can be read, one at a time: a log may be larger than memory. Damage is
+/// listed where it lies.
+pub(super) fn list<S: SegmentStore>(log: &LogReader<S>, visit: &mut Visit<'_>) -> io::Result<()> {
     let mut from = log.first();
-    while let Err(error) = read(log, from, &mut reports) {
-        reports.push(RecordReport::Damaged { damaged: error.to_string() });
+    while let Err(error) = read(log, from, visit)? {
+        visit(RecordReport::Damaged { damaged: error.to_string() })?;
         match error {
             ReadError::Gap { to, .. } => from = to.next(),
             _ => break,
         }
     }
-    reports
+    Ok(())
 }
 
+/// The inner error is the log's, the outer one is of whoever is shown the records.
 fn read<S: SegmentStore>(
     log: &LogReader<S>,
     from: Lsn,
-    reports: &mut Vec<RecordReport>,
-) -> Result<(), ReadError> {
-    let mut cursor = log.cursor(from, Bound::Appended)?;
-    while let Some(record) = cursor.next()? {
-        reports.push(describe(&record));
+    visit: &mut Visit<'_>,
+) -> io::Result<Result<(), ReadError>> {
+    let mut cursor = match log.cursor(from, Bound::Appended) {
+        Ok(cursor) => cursor,
+        Err(error) => return Ok(Err(error)),
+    };
+    loop {
+        match cursor.next() {
+            Ok(Some(record)) => visit(describe(&record))?,
+            Ok(None) => return Ok(Ok(())),
+            Err(error) => return Ok(Err(error)),
+        }
     }
-    Ok(())
 }
 
 fn describe<S: SegmentStore>(record: &Record<S>) -> RecordReport {
