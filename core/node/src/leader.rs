@@ -1,6 +1,7 @@
 //! A leader's session with one follower: cursors on logs feed the link's state machine.
 
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 use unison_base::{LogId, Lsn, NamespaceName};
 use unison_link::{
     Answer, ByeReason, CloseReason, Cursor, Leader, LeaderConfig, LeaderEvent, Refusal, Role,
@@ -41,6 +42,14 @@ pub trait Source<S: SegmentStore> {
 
     /// The namespace of that name, if there is one that this follower may follow.
     fn namespace(&self, name: &NamespaceName) -> Option<ServedNamespace<S>>;
+
+    /// Identity of the log that the namespace of that name has now; `None` when there is none. Cheap:
+    /// asked whenever a record has become durable.
+    fn log_id(&self, name: &NamespaceName) -> Option<LogId>;
+
+    /// The follower is no longer served this namespace, because it is gone or has another log. It
+    /// asks again by itself.
+    fn withdrawn(&self, name: &NamespaceName);
 
     /// Takes note of how far a follower is.
     fn acknowledged(&self, name: &NamespaceName, durable: Lsn, applied: Lsn);
@@ -156,10 +165,20 @@ impl<S: SegmentStore> LeaderSession<S> {
         }
     }
 
-    /// Looks at how far the logs have become durable. Call it whenever one has.
-    pub fn durable_moved(&mut self) {
+    /// Looks at how far the logs have become durable, and whether they are still there. Call it
+    /// whenever one has become durable, was dropped or was made.
+    pub fn durable_moved(&mut self, source: &impl Source<S>) {
+        let mut withdrawn = Vec::new();
         for (&namespace, feed) in &self.feeds {
-            self.link.durable(namespace, feed.served.log.durable());
+            if source.log_id(&feed.name) == Some(feed.served.log_id) {
+                self.link.durable(namespace, feed.served.log.durable());
+            } else {
+                source.withdrawn(&feed.name);
+                withdrawn.push(namespace);
+            }
+        }
+        for namespace in withdrawn {
+            self.refuse(namespace, Refusal::UnknownNamespace);
         }
     }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use unison_base::prng::Prng;
 use unison_base::{LogId, Lsn};
 use unison_engine::ScanRequest;
-use unison_link::Divergence;
+use unison_link::{Divergence, Refusal};
 use unison_node::{ReplicaError, Stepped};
 use unison_ports::IoError;
 use unison_sim::disk::{CrashDisk, Cut};
@@ -137,6 +137,26 @@ fn a_log_that_was_made_anew_is_noticed_and_the_old_one_set_aside() {
     assert_eq!(reconnect(&other, &mut edge).1, 0);
     assert!(edge.told.contains(&Stepped::SetAside { namespace: 0, why: Divergence::Log }));
     assert_eq!(edge.engine().applied(), Lsn(10));
+    assert_state(&edge, &model);
+    assert_same_bytes(&other, &edge);
+}
+
+#[test]
+fn a_log_that_is_replaced_while_it_is_followed_is_followed_anew() {
+    let mut prng = Prng::new(6);
+    let mut hub = Hub::open(CrashDisk::new(), LOG);
+    write(&mut hub, &mut Model::new(), &mut prng, 20);
+    let mut edge = Edge::open(CrashDisk::new(), 6);
+    let mut line = Line::connect(&mut edge, 0, usize::MAX);
+    assert!(line.exchange(&hub, &mut edge, 0));
+    let mut model = Model::new();
+    let mut other = Hub::open(CrashDisk::new(), LogId([8; 16]));
+    write(&mut other, &mut model, &mut prng, 30);
+    assert!(line.exchange(&other, &mut edge, 1));
+    let gone = Stepped::Waiting { namespace: 0, reason: Refusal::UnknownNamespace };
+    assert!(edge.told.contains(&gone), "{:?}", edge.told);
+    let asks_ms = edge.session.link().poll_timeout();
+    assert!(line.exchange(&other, &mut edge, asks_ms), "on the same connection");
     assert_state(&edge, &model);
     assert_same_bytes(&other, &edge);
 }

@@ -109,6 +109,12 @@ impl Source<SimStore> for Hub {
         })
     }
 
+    fn log_id(&self, name: &NamespaceName) -> Option<LogId> {
+        (name.as_str() == "default").then_some(self.log_id)
+    }
+
+    fn withdrawn(&self, _: &NamespaceName) {}
+
     fn acknowledged(&self, _: &NamespaceName, durable: Lsn, applied: Lsn) {
         assert!(
             durable <= self.engine.durable(),
@@ -139,7 +145,7 @@ impl Line {
     pub(crate) fn exchange(&mut self, hub: &Hub, edge: &mut Edge, now_ms: u64) -> bool {
         loop {
             let closed: Option<CloseReason> = self.leader.step(hub);
-            self.leader.durable_moved();
+            self.leader.durable_moved(hub);
             let open = edge.session.step(now_ms, 1, &mut |stepped| edge.told.push(stepped));
             flush(edge.session.replicas_mut()[0].replica.engine_mut());
             if closed.is_some() || !open {

@@ -126,7 +126,7 @@ impl Connection {
             if let Some(reason) = self.session.step(&self.source) {
                 self.ending(reason)?;
             }
-            self.session.durable_moved();
+            self.session.durable_moved(&self.source);
             if !self.outbox.fill(&mut self.session, self.epoch.now_ms()) {
                 return writer.shutdown().await;
             }

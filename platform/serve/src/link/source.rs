@@ -4,7 +4,7 @@ use crate::health::{Follower, LinkHealth};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use unison_base::{Lsn, NamespaceName};
+use unison_base::{LogId, Lsn, NamespaceName};
 use unison_link::Role;
 use unison_linux::FileStore;
 use unison_linux::store::Store;
@@ -57,6 +57,15 @@ impl Source<FileStore> for StoreSource {
             log: namespace.log().clone(),
             segment_bytes: self.store.segment_bytes(),
         })
+    }
+
+    fn log_id(&self, name: &NamespaceName) -> Option<LogId> {
+        self.store.namespace(name.as_str()).map(|namespace| namespace.log_id())
+    }
+
+    fn withdrawn(&self, name: &NamespaceName) {
+        tracing::info!(namespace = %name, peer = ?self.peer, "namespace replaced or dropped");
+        self.state().followers.remove(name);
     }
 
     fn acknowledged(&self, name: &NamespaceName, durable: Lsn, applied: Lsn) {
