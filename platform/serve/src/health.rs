@@ -192,14 +192,18 @@ impl LinkHealth {
 
 fn obstacle(upstream: &Upstream, name: &str, followed: &Followed) -> Option<String> {
     let hub = &upstream.address;
+    let not_connected = || match &upstream.last_error {
+        Some(error) => format!("namespace {name} is not connected to {hub}: {error}"),
+        None => format!("namespace {name} is not connected to {hub} yet"),
+    };
     match &followed.state {
         FollowState::Following => None,
-        FollowState::Connecting => Some(match &upstream.last_error {
-            Some(error) => format!("namespace {name} is not connected to {hub}: {error}"),
-            None => format!("namespace {name} is not connected to {hub} yet"),
-        }),
-        FollowState::Waiting { reason } => {
+        FollowState::Connecting => Some(not_connected()),
+        FollowState::Waiting { reason } if upstream.connected => {
             Some(format!("namespace {name} waits for {hub}: {reason}"))
+        }
+        FollowState::Waiting { reason } => {
+            Some(format!("{}; before that it waited: {reason}", not_connected()))
         }
         FollowState::Stopped { reason } => {
             Some(format!("namespace {name} has stopped following {hub}: {reason}"))

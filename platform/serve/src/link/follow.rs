@@ -3,17 +3,19 @@
 //! A thread and not a task, because applying means writing to a disk and waiting for it.
 
 use super::Epoch;
+use super::ending::Ending;
 use super::replica::NamespaceReplica;
 use crate::config::Address;
 use crate::health::{FollowState, Followed, LinkHealth};
 use crate::shutdown::Shutdown;
+use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
-use unison_base::NamespaceName;
-use unison_link::{ByeReason, FollowerConfig, NodeId, Role, Timing, Token};
+use unison_base::{Lsn, NamespaceName};
+use unison_link::{ByeReason, FollowerConfig, Lag, NodeId, Role, Standing, Timing, Token};
 use unison_linux::SystemClock;
 use unison_linux::store::{Store, StoreError};
 use unison_node::{FollowerSession, ReplicaError, Stepped};
@@ -88,10 +90,19 @@ pub fn follow(
         let replica = NamespaceReplica::new(Arc::clone(store), name.clone(), shutdown.clone());
         session.follow(name.clone(), replica)??;
     }
-    let mut driver = Driver { session, health, shutdown, options, epoch, fatal: None };
+    let ending = Ending {
+        health: Arc::clone(&health),
+        shutdown: shutdown.clone(),
+        hub: options.hub.to_string(),
+    };
+    let mut driver = Driver::new(session, health, shutdown, options, epoch);
     driver.report(None);
+    let run = move || {
+        let _ending = ending;
+        driver.run()
+    };
     let thread = std::thread::Builder::new().name("follower".to_owned());
-    thread.spawn(move || driver.run()).map_err(FollowError::Thread)
+    thread.spawn(run).map_err(FollowError::Thread)
 }
 
 struct Driver {
@@ -100,11 +111,27 @@ struct Driver {
     shutdown: Shutdown,
     options: FollowOptions,
     epoch: Epoch,
+    /// Why the newest step ended the connection, or is about to.
+    ended_by: Option<String>,
+    /// Namespaces that could not take records, and what readers saw of them then. They follow again
+    /// when they have taken some, not as soon as the hub serves them.
+    in_trouble: BTreeMap<u32, Lsn>,
     /// A sync failed: the replica's file is not trusted again by this process.
     fatal: Option<ReplicaError>,
 }
 
 impl Driver {
+    fn new(
+        session: FollowerSession<NamespaceReplica>,
+        health: Arc<LinkHealth>,
+        shutdown: Shutdown,
+        options: FollowOptions,
+        epoch: Epoch,
+    ) -> Self {
+        let (ended_by, in_trouble, fatal) = (None, BTreeMap::new(), None);
+        Self { session, health, shutdown, options, epoch, ended_by, in_trouble, fatal }
+    }
+
     fn run(&mut self) -> Result<(), ReplicaError> {
         while !self.shutdown.has_begun() {
             let now_ms = self.epoch.now_ms();
@@ -116,7 +143,6 @@ impl Driver {
             }
             if let Some(error) = self.fatal {
                 tracing::error!(%error, "this node cannot go on; start it again");
-                self.shutdown.begin();
                 return Err(error);
             }
         }
@@ -132,12 +158,14 @@ impl Driver {
             });
             self.converse(stream)
         });
+        let reason = self.ended_by.take();
         self.session.link().disconnected(self.epoch.now_ms());
         // What had arrived whole of a run that was cut off is taken too.
         self.step();
-        let error = match ended {
-            Ok(()) => "the connection was closed".to_owned(),
-            Err(error) => error.to_string(),
+        let error = match (reason, ended) {
+            (Some(reason), _) => reason,
+            (None, Ok(())) => "the connection was closed".to_owned(),
+            (None, Err(error)) => error.to_string(),
         };
         tracing::warn!(hub = %self.options.hub, error, "not connected");
         self.report(Some(error));
@@ -178,6 +206,7 @@ impl Driver {
 
     fn step(&mut self) -> bool {
         let (now_ms, wall_ms) = (self.epoch.now_ms(), SystemClock::default().wall_ms());
+        self.ended_by = None;
         let mut told = Vec::new();
         let open = self.session.step(now_ms, wall_ms, &mut |stepped| told.push(stepped));
         for stepped in told {
@@ -204,7 +233,9 @@ impl Driver {
         match stepped {
             Stepped::Serving { namespace } => {
                 tracing::info!(namespace = self.name(namespace), hub = %self.options.hub, "following");
-                self.set_state(namespace, FollowState::Following);
+                if !self.in_trouble.contains_key(&namespace) {
+                    self.set_state(namespace, FollowState::Following);
+                }
             }
             Stepped::Waiting { namespace, reason } => {
                 tracing::warn!(namespace = self.name(namespace), %reason, "waiting for the hub");
@@ -215,15 +246,22 @@ impl Driver {
             }
             Stepped::SetAside { namespace, why } => {
                 tracing::error!(namespace = self.name(namespace), %why, "diverged suffix set aside");
+                self.in_trouble.remove(&namespace);
             }
             Stepped::Replica { namespace, error } => {
                 tracing::error!(namespace = self.name(namespace), %error, "cannot take records");
                 self.set_state(namespace, FollowState::Waiting { reason: error.to_string() });
+                let lag = self.session.lag(namespace, self.epoch.now_ms());
+                self.in_trouble.insert(namespace, lag.map(|lag| lag.applied).unwrap_or_default());
+                self.ended_by.get_or_insert_with(|| error.to_string());
                 if error.is_fatal() {
                     self.fatal = Some(error);
                 }
             }
-            Stepped::Close { reason } => tracing::info!(%reason, "the link closes"),
+            Stepped::Close { reason } => {
+                tracing::info!(%reason, "the link closes");
+                self.ended_by.get_or_insert_with(|| reason.to_string());
+            }
         }
     }
 
@@ -250,8 +288,18 @@ impl Driver {
         self.report_progress();
     }
 
+    fn look_for_recovery(&mut self, now_ms: u64) {
+        for (namespace, seen) in self.in_trouble.clone() {
+            if self.session.lag(namespace, now_ms).is_some_and(|lag| has_recovered(&lag, seen)) {
+                self.in_trouble.remove(&namespace);
+                self.set_state(namespace, FollowState::Following);
+            }
+        }
+    }
+
     fn report_progress(&mut self) {
         let now_ms = self.epoch.now_ms();
+        self.look_for_recovery(now_ms);
         let lags: Vec<_> = (0..)
             .zip(&self.options.namespaces)
             .filter_map(|(number, name)| Some((name, self.session.lag(number, now_ms)?)))
@@ -266,6 +314,11 @@ impl Driver {
             }
         });
     }
+}
+
+/// Whether a namespace of which readers saw `seen` when it could take no records takes them again.
+fn has_recovered(lag: &Lag, seen: Lsn) -> bool {
+    lag.standing == Standing::Following && (lag.applied > seen || lag.records_behind == 0)
 }
 
 /// Connects to whichever of the host's addresses answers first, in their order.
@@ -288,3 +341,6 @@ fn is_timeout(error: &io::Error) -> bool {
     use io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
     matches!(error.kind(), WouldBlock | TimedOut | Interrupted)
 }
+
+#[cfg(test)]
+mod tests;

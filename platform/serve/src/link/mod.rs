@@ -1,5 +1,6 @@
 //! The link over TCP: tasks that lead, one thread that follows.
 
+mod ending;
 mod follow;
 mod lead;
 mod outbox;
