@@ -1,6 +1,6 @@
 //! However a quickstart ends, its nodes end with it and its directory is gone.
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, getpgid, kill_process_group};
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::process::CommandExt;
@@ -56,8 +56,18 @@ impl Quickstart {
 
     /// Ctrl-C in a terminal: everyone in the group gets it.
     fn interrupt(&self) {
-        let group = Pid::from_raw(i32::try_from(self.process.id()).unwrap()).unwrap();
-        kill_process_group(group, Signal::INT).unwrap();
+        kill_process_group(self.group(), Signal::INT).unwrap();
+    }
+
+    fn group(&self) -> Pid {
+        Pid::from_raw(i32::try_from(self.process.id()).unwrap()).unwrap()
+    }
+
+    /// Its nodes.
+    fn nodes(&self) -> Vec<Pid> {
+        let id = self.process.id();
+        let list = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
+        list.split_whitespace().map(|id| Pid::from_raw(id.parse().unwrap()).unwrap()).collect()
     }
 
     /// Exit code, rest of the output, errors.
@@ -68,6 +78,16 @@ impl Quickstart {
         let code = self.process.wait().unwrap().code();
         assert!(is_empty(self.scratch.path()), "the directory stays");
         (code, output, errors)
+    }
+}
+
+/// A test that fails leaves nothing running.
+impl Drop for Quickstart {
+    fn drop(&mut self) {
+        if matches!(self.process.try_wait(), Ok(None)) {
+            self.interrupt();
+            let _ = self.process.wait();
+        }
     }
 }
 
@@ -83,6 +103,11 @@ fn ctrl_c_ends_it_well() {
     quickstart.line("50 of 50 values equal");
     quickstart.line("Ctrl-C stops everything");
     assert!(TcpStream::connect(hub).is_ok() && TcpStream::connect(edge).is_ok());
+    let nodes = quickstart.nodes();
+    assert_eq!(nodes.len(), 2);
+    for node in nodes {
+        assert_ne!(getpgid(Some(node)).unwrap(), quickstart.group(), "Ctrl-C reaches a node");
+    }
     quickstart.interrupt();
     let (code, output, errors) = quickstart.end();
     assert_eq!((code, output.trim(), errors.as_str()), (Some(0), "stopping", ""));
