@@ -150,6 +150,7 @@ impl Driver {
     }
 
     fn attempt(&mut self) {
+        self.ended_by = None;
         let ended = connect(&self.options.hub).and_then(|stream| {
             self.session.link().connected(self.epoch.now_ms());
             self.health.update_upstream(&self.options.hub.to_string(), |upstream| {

@@ -131,3 +131,6 @@ fn store_error(error: StoreError) -> ReplicaError {
         _ => ReplicaError::InUse,
     }
 }
+
+#[cfg(test)]
+mod tests;
