@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
-use unison_engine::{Write, WriteError};
 use unison_base::Lsn;
+use unison_engine::{Write, WriteError};
 use unison_linux::store::{Acknowledged, Namespace, Unacknowledged, Written};
 
 /// How long writes wait for a flush to make room before their client is told to come back.

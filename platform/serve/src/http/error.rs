@@ -103,7 +103,10 @@ impl ApiError {
             Self::TooManyConnections(_) | Self::TooMuchInput | Self::Abandoned => {
                 Some(RETRY_PRESSURE)
             }
-            Self::Write(WriteError::Busy(_) | WriteError::Closed) => Some(RETRY_PRESSURE),
+            // A node that cannot go on starts again by itself.
+            Self::Write(WriteError::Busy(_) | WriteError::Poisoned | WriteError::Closed) => {
+                Some(RETRY_PRESSURE)
+            }
             Self::Write(WriteError::NoSpace) => Some(RETRY_NO_SPACE),
             _ => None,
         }
