@@ -110,7 +110,8 @@ impl CommitQueue {
         loop {
             state = self.gather(state);
             state = self.round(state, Lsn::ZERO)?.0;
-            if state.waiters.is_empty() {
+            // Other namespaces get their turn between two rounds of a busy one.
+            if state.waiters.is_empty() || self.shared.syncers.is_wanted() {
                 self.pass_the_lead(&mut state);
                 return Ok(());
             }

@@ -1,9 +1,11 @@
 //! Opening a store over what cuts and damage leave.
 
-use super::{Durability, Store, StoreOptions};
+use super::{Durability, Namespace, Store, StoreOptions};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use unison_base::NamespaceName;
 use unison_engine::{EngineOptions, Write};
 
@@ -89,4 +91,35 @@ fn a_dropped_namespace_is_gone_and_can_be_made_anew_with_another_log() {
     let again = store.create(&name()).unwrap();
     assert_ne!(again.log_id(), before);
     assert_eq!(again.reader().count().unwrap(), 0);
+}
+
+/// Keeps writing to one namespace through callbacks, as a server does, until told to stop.
+fn write_without_end(namespace: Arc<Namespace>, stop: Arc<AtomicBool>) {
+    if stop.load(Ordering::Acquire) {
+        return;
+    }
+    let (again, until) = (Arc::clone(&namespace), Arc::clone(&stop));
+    let done = Box::new(move |_| write_without_end(again, until));
+    namespace.submit(&[Write::put(b"busy", b"value")], done);
+}
+
+#[test]
+fn busy_namespaces_do_not_keep_others_from_being_synced() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let stop = Arc::new(AtomicBool::new(false));
+    for number in 0..8 {
+        let name = NamespaceName::new(&format!("busy-{number}")).unwrap();
+        write_without_end(store.create(&name).unwrap(), Arc::clone(&stop));
+    }
+    let quiet = store.create(&name()).unwrap();
+    let (told, heard) = std::sync::mpsc::channel();
+    for _ in 0..20 {
+        let told = told.clone();
+        let done = Box::new(move |result| told.send(result).unwrap());
+        quiet.submit(&[Write::put(b"quiet", b"value")], done);
+        heard.recv_timeout(Duration::from_secs(10)).expect("an answer").unwrap();
+    }
+    stop.store(true, Ordering::Release);
+    store.close().unwrap();
 }
