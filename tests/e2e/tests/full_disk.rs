@@ -5,10 +5,13 @@ use std::process::Command;
 use unison_e2e::node::Node;
 use unison_e2e::resp::Answer;
 
+/// Writes after there is room again: more than a memtable holds.
+const MORE: u32 = 15_000;
 const FREE: &str = "127.0.0.1:0";
 const DISK: &str = "16m";
 const BALLAST_BYTES: &str = "8388608";
-const VALUE_BYTES: usize = 20_000;
+/// Small, so that memory fills and is flushed before the disk is full, and again behind it.
+const VALUE_BYTES: usize = 200;
 
 fn mount_namespaces_are_allowed() -> bool {
     Command::new("unshare").args(["-rm", "true"]).status().is_ok_and(|status| status.success())
@@ -31,7 +34,7 @@ fn a_full_disk_refuses_writes_and_heals_without_a_restart() {
          head -c {BALLAST_BYTES} /dev/zero > '{data}/.ballast' && exec \"$@\""
     );
     let under = ["unshare", "-rm", "sh", "-c", &script, "sh"];
-    let sizes = ["--segment-size", "128KiB", "--memtable-size", "64KiB"];
+    let sizes = ["--segment-size", "128KiB", "--memtable-size", "1MiB"];
     let arguments =
         [&["serve", "--http", FREE, "--resp", FREE, "--link", FREE], &sizes[..]].concat();
     let hub = Node::start_under(&under, root.path(), "hub", "hub-node", &arguments);
@@ -40,7 +43,7 @@ fn a_full_disk_refuses_writes_and_heals_without_a_restart() {
     let ok = Answer::Simple("OK".to_owned());
 
     let (mut written, mut refusal) = (0, None);
-    while refusal.is_none() && written < 2_000 {
+    while refusal.is_none() && written < 100_000 {
         match client.call(&[b"SET", &key(written), &value]).unwrap() {
             Answer::Error(text) => refusal = Some(text),
             answer => {
@@ -49,7 +52,7 @@ fn a_full_disk_refuses_writes_and_heals_without_a_restart() {
             }
         }
     }
-    let refusal = refusal.expect("16 MiB do not hold 40 MB");
+    let refusal = refusal.expect("16 MiB do not hold 20 MB of values");
     assert!(refusal.contains("space"), "{refusal}");
     for number in 0..written {
         let found = client.call(&[b"GET", &key(number)]).unwrap();
@@ -58,10 +61,10 @@ fn a_full_disk_refuses_writes_and_heals_without_a_restart() {
 
     // The node's own view of its mount, from outside of it.
     std::fs::remove_file(format!("/proc/{}/root{data}/.ballast", hub.id())).unwrap();
-    for number in written..written + 50 {
+    for number in written..written + MORE {
         assert_eq!(client.call(&[b"SET", &key(number), &value]).unwrap(), ok, "room again");
     }
-    let count = Answer::Number(i64::from(written) + 50);
+    let count = Answer::Number(i64::from(written + MORE));
     assert_eq!(client.call(&[b"DBSIZE"]).unwrap(), count);
-    println!("{written} values fitted; then {refusal:?}; 50 more after room was made");
+    println!("{written} values fitted; then {refusal:?}; {MORE} more after room was made");
 }
