@@ -56,12 +56,6 @@ async fn serve(config: EdgeConfig) -> Result<(), ProcessError> {
         ports.write(file)?;
     }
     tracing::info!(?ports, hub = %config.hub, "edge is up");
-    let failure = process::end_on_failure(&store, &shutdown);
-    process::until_stopped(&node, &shutdown).await?;
-    let followed = follower.join().map_err(|_| ProcessError::Panicked)?;
-    let closed = store.close();
-    // Why it ended comes first: closing a log that cannot be trusted fails too.
-    failure.get().map_or(Ok(()), |failure| Err(ProcessError::Failed(*failure)))?;
-    followed?;
-    Ok(closed?)
+    let finish = || Ok(follower.join().map_err(|_| ProcessError::Panicked)??);
+    process::serve_until_stopped(&node, &store, &shutdown, finish).await
 }

@@ -55,12 +55,7 @@ async fn run(config: HubConfig) -> Result<(), ProcessError> {
         ports.write(file)?;
     }
     tracing::info!(?ports, data = %config.data_dir.display(), "hub is up");
-    let failure = process::end_on_failure(&store, &shutdown);
-    process::until_stopped(&node, &shutdown).await?;
-    let closed = store.close();
-    // Why it ended comes first: closing a log that cannot be trusted fails too.
-    failure.get().map_or(Ok(()), |failure| Err(ProcessError::Failed(*failure)))?;
-    Ok(closed?)
+    process::serve_until_stopped(&node, &store, &shutdown, || Ok(())).await
 }
 
 fn engine_options(config: &HubConfig) -> EngineOptions {

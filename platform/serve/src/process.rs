@@ -188,10 +188,31 @@ pub fn seed() -> u64 {
     u64::from_le_bytes(bytes)
 }
 
+/// Serves until a signal comes or a part of the process begins the end; then ends all connections,
+/// has `finish` end what else writes, and closes the store.
+///
+/// # Errors
+/// The first reason of these: a namespace that can no longer be trusted, what `finish` says, a
+/// store that cannot be closed.
+pub async fn serve_until_stopped(
+    node: &Node,
+    store: &Store,
+    shutdown: &Shutdown,
+    finish: impl FnOnce() -> Result<(), ProcessError>,
+) -> Result<(), ProcessError> {
+    let failure = end_on_failure(store, shutdown);
+    until_stopped(node, shutdown).await?;
+    let finished = finish();
+    let closed = store.close();
+    // Why it ended comes first: closing a log that cannot be trusted fails too.
+    failure.get().map_or(Ok(()), |failure| Err(ProcessError::Failed(*failure)))?;
+    finished?;
+    Ok(closed?)
+}
+
 /// Ends the process when a namespace of the store can no longer be trusted: its next start recovers.
 /// Returns where the reason will be.
-#[must_use]
-pub fn end_on_failure(store: &Store, shutdown: &Shutdown) -> Arc<OnceLock<Failure>> {
+fn end_on_failure(store: &Store, shutdown: &Shutdown) -> Arc<OnceLock<Failure>> {
     let reason = Arc::new(OnceLock::new());
     let (set, shutdown) = (Arc::clone(&reason), shutdown.clone());
     store.on_failure(move |failure| {
@@ -202,11 +223,7 @@ pub fn end_on_failure(store: &Store, shutdown: &Shutdown) -> Arc<OnceLock<Failur
     reason
 }
 
-/// Waits for a signal, or for a part of the process that begins the end; then ends all connections.
-///
-/// # Errors
-/// Signals cannot be listened for.
-pub async fn until_stopped(node: &Node, shutdown: &Shutdown) -> Result<(), ProcessError> {
+async fn until_stopped(node: &Node, shutdown: &Shutdown) -> Result<(), ProcessError> {
     tokio::select! {
         signal = stop_signal() => {
             let signal = signal.map_err(ProcessError::system("listening for signals"))?;
