@@ -10,7 +10,7 @@ use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use unison_serve::config::{EdgeConfig, EdgeSettings};
-use unison_serve::process::ProcessError;
+use unison_serve::process::{ProcessError, print_line};
 
 /// Follows a hub, keeps the same log, and answers reads locally.
 #[derive(Parser, Debug)]
@@ -56,7 +56,8 @@ pub fn run_with(settings: EdgeSettings) -> Result<(), ProcessError> {
 }
 
 fn check(file: PathBuf) -> Result<(), ProcessError> {
-    println!("{:#?}", EdgeConfig::check(file)?);
+    let config = EdgeConfig::check(file)?;
+    print_line(format_args!("{config:#?}"));
     Ok(())
 }
 

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::signal::unix::{SignalKind, signal};
 use transfer::{ExportArguments, ImportArguments};
 use unison_serve::config::{EdgeSettings, HubConfig, HubSettings};
-use unison_serve::process::ProcessError;
+use unison_serve::process::{ProcessError, print_line};
 use unison_serve::shutdown::stop_signal;
 
 /// Takes writes, keeps them in one log, and feeds edges with it.
@@ -99,7 +99,8 @@ fn run(command: Command) -> Result<(), Failure> {
         }
         Command::Edge(settings) => Ok(edge_node::run_with(*settings)?),
         Command::CheckConfig { file } => {
-            println!("{:#?}", HubConfig::check(file).map_err(ProcessError::from)?);
+            let config = HubConfig::check(file).map_err(ProcessError::from)?;
+            print_line(format_args!("{config:#?}"));
             Ok(())
         }
         Command::Import(arguments) => transfer::import(&arguments).map_err(failed),

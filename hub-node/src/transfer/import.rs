@@ -8,6 +8,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::time::Duration;
 use unison_base::limits::{KEY_MAX, VALUE_MAX};
+use unison_serve::process::print_line;
 
 /// How long an import waits for a node that does not answer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -126,13 +127,13 @@ pub(crate) fn import(arguments: &ImportArguments) -> Result<(), TransferError> {
     for skipped in &done.skipped {
         eprintln!("skipped {skipped}");
     }
-    println!(
+    print_line(format_args!(
         "{} keys, {} bytes, acknowledged up to LSN {}; {} skipped",
         done.entries,
         done.bytes,
         done.last_lsn,
         done.skipped.len()
-    );
+    ));
     Ok(())
 }
 

@@ -223,6 +223,14 @@ fn end_on_failure(store: &Store, shutdown: &Shutdown) -> Arc<OnceLock<Failure>> 
     reason
 }
 
+/// Prints a line for a person. Whoever reads it may have gone already, which is no failure of the
+/// work that the line reports.
+pub fn print_line(line: impl std::fmt::Display) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// Waits for a signal, or for a part of the process that begins the end; then ends all connections.
 async fn until_stopped(node: &Node, shutdown: &Shutdown) -> Result<(), ProcessError> {
     tokio::select! {
         signal = stop_signal() => {
