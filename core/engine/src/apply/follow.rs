@@ -87,7 +87,9 @@ impl<S: SegmentStore> Engine<S> {
         }
         self.log.cut_after(lsn, now_ms.saturating_mul(1_000_000))?;
         let active = Arc::new(Memtable::new());
-        view.memtables().for_each(|memtable| memtable.copy_up_to(lsn, &active));
+        // Oldest first: of a key that several hold, the version that comes last is the newest.
+        let memtables: Vec<_> = view.memtables().collect();
+        memtables.into_iter().rev().for_each(|memtable| memtable.copy_up_to(lsn, &active));
         self.active = Arc::clone(&active);
         self.frozen_memtables = 0;
         // The watermark goes back before the view does, so no reader looks for what is gone.

@@ -305,6 +305,31 @@ fn a_tail_of_another_history_is_cut_away() {
 }
 
 #[test]
+fn a_cut_keeps_the_newest_versions_of_every_memtable() {
+    let (_disk, mut leader) = fixture::new(options());
+    for value in [b"frozen", b"active", b"gone  "] {
+        fixture::put(&mut leader, b"key", value);
+    }
+    commit(&mut leader);
+    let tiny = EngineOptions { memtable_bytes: 1, memtables_max: 3, ..follower_options() };
+    let (_disk, mut follower) = fixture::new(tiny);
+    let log = leader.log();
+    let mut cursor = log.cursor(Lsn(1), Bound::Durable).unwrap();
+    while let Some(Step::Run { segment, offset, first, count, segment_bytes, frames }) =
+        cursor.next_run(1).unwrap()
+    {
+        let run = RunHeader { segment, offset, first, count, segment_bytes };
+        follower.apply_run(run, &frames, NOW_MS).unwrap();
+    }
+    follower.publish(Lsn(3));
+    assert_eq!(follower.stats().frozen_memtables, 3, "each version is in a memtable of its own");
+    follower.cut_after(Lsn(2), NOW_MS).unwrap();
+    assert_eq!(fixture::get(&follower.reader(), b"key"), Some(b"active".to_vec()));
+    flush(&mut follower);
+    assert_eq!(fixture::get(&follower.reader(), b"key"), Some(b"active".to_vec()));
+}
+
+#[test]
 fn records_below_the_checkpoint_that_damage_took_are_fetched_again() {
     let (_disk, mut leader) = fixture::new(options());
     let (disk, mut follower) = fixture::new(follower_options());
