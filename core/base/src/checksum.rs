@@ -2,7 +2,7 @@
 
 /// Table of one kilobyte: what a microcontroller can spare.
 #[cfg(not(feature = "std"))]
-const CASTAGNOLI: crc::Crc<u32, crc::Table<1>> =
+static CASTAGNOLI: crc::Crc<u32, crc::Table<1>> =
     crc::Crc::<u32, crc::Table<1>>::new(&crc::CRC_32_ISCSI);
 
 /// CRC-32C (Castagnoli, init and xorout `0xFFFF_FFFF`): frames and segment headers. With `std` by
@@ -14,6 +14,57 @@ pub fn crc32c(bytes: &[u8]) -> u32 {
     #[cfg(not(feature = "std"))]
     let crc = CASTAGNOLI.checksum(bytes);
     crc
+}
+
+#[cfg(feature = "std")]
+type Running = u32;
+#[cfg(not(feature = "std"))]
+type Running = crc::Digest<'static, u32, crc::Table<1>>;
+
+/// CRC-32C over several slices as if they were one: frames larger than a buffer.
+#[derive(Clone)]
+pub struct Crc32c(Running);
+
+impl Crc32c {
+    /// The checksum of no bytes so far.
+    #[must_use]
+    pub fn new() -> Self {
+        #[cfg(feature = "std")]
+        let running = 0;
+        #[cfg(not(feature = "std"))]
+        let running = CASTAGNOLI.digest();
+        Self(running)
+    }
+
+    /// Adds the bytes that follow.
+    pub fn update(&mut self, bytes: &[u8]) {
+        #[cfg(feature = "std")]
+        (self.0 = crc32c::crc32c_append(self.0, bytes));
+        #[cfg(not(feature = "std"))]
+        self.0.update(bytes);
+    }
+
+    /// The checksum of all bytes added.
+    #[must_use]
+    pub fn finish(self) -> u32 {
+        #[cfg(feature = "std")]
+        let crc = self.0;
+        #[cfg(not(feature = "std"))]
+        let crc = self.0.finalize();
+        crc
+    }
+}
+
+impl Default for Crc32c {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl core::fmt::Debug for Crc32c {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Crc32c").finish_non_exhaustive()
+    }
 }
 
 /// CRC-32 (IEEE) over several slices as if they were one: record entries, transaction checksums.
@@ -57,6 +108,9 @@ mod tests {
         for length in 0..bytes.len() {
             let slice = &bytes[..length];
             assert_eq!(super::crc32c(slice), alloc_free::bitwise(slice), "length {length}");
+            let mut parts = super::Crc32c::default();
+            slice.chunks(1 + length / 3).for_each(|part| parts.update(part));
+            assert_eq!(parts.finish(), super::crc32c(slice), "length {length} in parts");
         }
     }
 

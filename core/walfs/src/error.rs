@@ -63,6 +63,9 @@ pub enum StageError {
         /// The LSN it must carry.
         expected: Lsn,
     },
+    /// The caller's buffer has no room: append what is staged, stage again.
+    #[error("no room in the buffer beside the staged records")]
+    BufferFull,
     /// An earlier sync failed; the log must be opened anew.
     #[error("an earlier sync failed, the log takes no more writes")]
     Poisoned,
@@ -121,7 +124,7 @@ pub enum RunError {
         /// The LSN that was found.
         found: Lsn,
     },
-    /// The header of the run does not fit its frames or no segment could hold them.
+    /// The header of the run does not fit its frames, or no segment or buffer could hold them.
     #[error("the run's header and its frames disagree")]
     Header,
     /// The frames belong to another place than the log's end.
@@ -136,6 +139,18 @@ pub enum RunError {
     /// An earlier sync failed; the log must be opened anew.
     #[error("an earlier sync failed, the log takes no more writes")]
     Poisoned,
+}
+
+impl From<AppendError> for RunError {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::Io(error) => Self::Io(error),
+            AppendError::Staged => Self::Staged,
+            // Only a leader numbers segments, and makes them ahead.
+            AppendError::SegmentIds | AppendError::NextSegmentPending => Self::Header,
+            AppendError::Poisoned => Self::Poisoned,
+        }
+    }
 }
 
 /// Why a log's suffix was not, or not wholly, set aside.

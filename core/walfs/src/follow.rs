@@ -1,34 +1,19 @@
 //! Taking a leader's frames as they are, at the place they have there.
 
-use crate::error::{AppendError, CutError, ReadError, RunError};
-use crate::layout::{FIRST_FRAME, FLAG_ACTIVE, FLAG_DISCARDED, FRAME_BYTES_MIN, SegmentHeader};
+use crate::error::{CutError, ReadError, RunError};
+use crate::layout::{FIRST_FRAME, FLAG_ACTIVE, FLAG_DISCARDED, SegmentHeader};
 use crate::log::{Active, Log};
 use crate::reader::{frame_length, walk};
 use crate::rotation::Prepared;
-use crate::table::{Extent, Pin, frame_bytes_at};
+use crate::run::{Fresh, RunHeader};
+use crate::table::{Extent, Pin};
 use crate::window::CHUNK_BYTES;
 use alloc::sync::Arc;
 use alloc::vec;
 use unison_base::atomic::Ordering;
-use unison_base::frame::Frames;
 use unison_base::limits::SEGMENT_BYTES_MAX;
-use unison_base::{Lsn, Position, SegmentId};
+use unison_base::{Lsn, SegmentId};
 use unison_ports::{IoError, SegmentFile, SegmentKind, SegmentStore};
-
-/// Where a run of frames belongs, as its leader says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RunHeader {
-    /// The segment.
-    pub segment: SegmentId,
-    /// Where the first frame starts.
-    pub offset: u32,
-    /// LSN of the first record.
-    pub first: Lsn,
-    /// How many records.
-    pub count: u32,
-    /// Size of the segment, bytes.
-    pub segment_bytes: u64,
-}
 
 /// What stays of a segment.
 struct Split<S: SegmentStore> {
@@ -37,52 +22,6 @@ struct Split<S: SegmentStore> {
     end: u64,
     /// How many frames stay.
     count: u64,
-}
-
-impl From<AppendError> for RunError {
-    fn from(error: AppendError) -> Self {
-        match error {
-            AppendError::Io(error) => Self::Io(error),
-            AppendError::Staged => Self::Staged,
-            // Only a leader numbers segments, and makes them ahead.
-            AppendError::SegmentIds | AppendError::NextSegmentPending => Self::Header,
-            AppendError::Poisoned => Self::Poisoned,
-        }
-    }
-}
-
-impl RunHeader {
-    /// Checks the frames by themselves and against this header.
-    fn check(&self, frames: &[u8]) -> Result<(), RunError> {
-        let end = u64::from(self.offset).saturating_add(frames.len() as u64);
-        let fits = u64::from(self.offset) >= FIRST_FRAME
-            && self.offset.is_multiple_of(8)
-            && end <= self.segment_bytes
-            && (FIRST_FRAME + FRAME_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&self.segment_bytes)
-            && self.count > 0
-            && self.first != Lsn::ZERO
-            && self.segment != SegmentId::default();
-        if !fits {
-            return Err(RunError::Header);
-        }
-        let mut expected = self.first;
-        let mut walked = Frames::new(frames);
-        let mut at = self.offset;
-        for frame in walked.by_ref() {
-            let (_, frame) = frame.map_err(|error| RunError::Frame {
-                at: Position { segment: self.segment, offset: at },
-                error,
-            })?;
-            at = at.saturating_add(u32::try_from(frame.frame_bytes).unwrap_or(u32::MAX));
-            if frame.lsn != expected {
-                return Err(RunError::NotDense { expected, found: frame.lsn });
-            }
-            expected = expected.next();
-        }
-        let whole = walked.consumed() == frames.len()
-            && expected.since(self.first) == u64::from(self.count);
-        if whole { Ok(()) } else { Err(RunError::Header) }
-    }
 }
 
 impl<S: SegmentStore> Log<S> {
@@ -95,22 +34,11 @@ impl<S: SegmentStore> Log<S> {
     /// See [`RunError`]; nothing is taken of a run that is refused.
     pub fn append_run(&mut self, run: RunHeader, frames: &[u8]) -> Result<Lsn, RunError> {
         self.ready()?;
-        run.check(frames)?;
-        let known = if self.is_blank() { 0 } else { self.appended().next().since(run.first) };
-        if known >= u64::from(run.count) {
-            return Ok(self.appended());
-        }
-        let first = run.first.plus(known);
-        if !self.is_blank() && first != self.appended().next() {
-            return Err(RunError::NotDense { expected: self.appended().next(), found: first });
-        }
-        let skipped = (0..known)
-            .try_fold(0_usize, |at, _| at.checked_add(frame_bytes_at(frames.get(at..)?)?));
-        let rest = skipped.and_then(|skipped| frames.get(skipped..)).ok_or(RunError::Header)?;
-        let place = u64::from(run.offset) + (frames.len() - rest.len()) as u64;
-        self.reach(&run, first, place, rest.len() as u64)?;
+        let appended = (!self.is_blank()).then(|| self.appended());
+        let Some(fresh) = run.fresh(frames, appended)? else { return Ok(self.appended()) };
+        self.reach(&run, &fresh)?;
         let mut group = core::mem::take(&mut self.group);
-        let taken = group.extend(rest, u64::from(run.count) - known).ok_or(RunError::Header);
+        let taken = group.extend(fresh.frames, fresh.count).ok_or(RunError::Header);
         let written = taken.and_then(|()| Ok(self.write_group(&mut group)?));
         group.clear();
         self.group = group;
@@ -155,13 +83,8 @@ impl<S: SegmentStore> Log<S> {
     }
 
     /// Makes the place of a run the end of the log, if it can be.
-    fn reach(
-        &mut self,
-        run: &RunHeader,
-        first: Lsn,
-        place: u64,
-        bytes: u64,
-    ) -> Result<(), RunError> {
+    fn reach(&mut self, run: &RunHeader, fresh: &Fresh<'_>) -> Result<(), RunError> {
+        let (first, place, bytes) = (fresh.first, fresh.place, fresh.frames.len() as u64);
         let elsewhere = RunError::Place { tail: self.tail() };
         if let Some(active) = &self.active
             && active.extent.segment.id == run.segment

@@ -28,6 +28,8 @@ pub const FLAG_DISCARDED: u32 = 16;
 pub const MARKER: u32 = 1;
 /// Fewest bytes a frame with a record can have; bounds how many records fit in a stretch of bytes.
 pub const FRAME_BYTES_MIN: u64 = 24;
+/// Offsets have 32 bits, ends included.
+pub(crate) const USABLE_BYTES_MAX: u64 = u32::MAX as u64 & !7;
 
 const CHECKSUM_AT: usize = 56;
 

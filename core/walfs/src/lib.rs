@@ -15,8 +15,8 @@
 //!   watermarks with the writer, and block nobody.
 //! - `recovery`: what opening does with what it finds, row by row.
 //!
-//! Without the `alloc` feature there are [`layout`], [`scan`] and [`survey`]: enough to read and
-//! judge a segment in the caller's buffers.
+//! - [`SmallLog`]: the same log on a fixed number of segments in the caller's buffers. It is what there
+//!   is without the `alloc` feature, beside [`layout`], [`scan`] and [`survey`].
 
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
@@ -30,27 +30,28 @@
 #[cfg(feature = "alloc")]
 extern crate alloc;
 
+mod error;
+mod group;
 pub mod layout;
+mod options;
+pub mod recovery;
+mod run;
 pub mod scan;
+mod small;
 pub mod survey;
+mod tail;
 mod window;
 
 #[cfg(feature = "alloc")]
 mod cursor;
 #[cfg(feature = "alloc")]
-mod error;
-#[cfg(feature = "alloc")]
 mod follow;
-#[cfg(feature = "alloc")]
-mod group;
 #[cfg(feature = "alloc")]
 mod index;
 #[cfg(feature = "alloc")]
 mod log;
 #[cfg(feature = "alloc")]
 mod reader;
-#[cfg(feature = "alloc")]
-pub mod recovery;
 #[cfg(feature = "alloc")]
 mod retention;
 #[cfg(feature = "alloc")]
@@ -62,14 +63,20 @@ mod sync;
 #[cfg(feature = "alloc")]
 mod table;
 
+pub use self::{
+    error::{AppendError, CutError, OpenError, ReadError, RunError, StageError, SyncError},
+    options::{LogOptions, LogRole},
+    recovery::{RecoveryEvent, Rung, RungCounts},
+    run::{Located, RunHeader},
+    small::{SmallLog, SmallOpenError, SmallReadError, SmallRecord, SmallReport},
+};
+
 #[cfg(feature = "alloc")]
 pub use self::{
     cursor::{Bound, LogCursor, Record, Step},
-    error::{AppendError, CutError, OpenError, ReadError, RunError, StageError, SyncError},
-    follow::RunHeader,
-    log::{Log, LogOptions, LogRole},
-    reader::{Located, LogReader, SealedSegment, SegmentInfo},
-    recovery::{RecoveryEvent, RecoveryReport, Rung, RungCounts},
+    log::Log,
+    reader::{LogReader, SealedSegment, SegmentInfo},
+    recovery::RecoveryReport,
     retention::{Covered, RetentionPolicy, Retired},
     rotation::{Preparation, Prepared},
     slice::Slice,

@@ -3,53 +3,22 @@
 use crate::error::{AppendError, OpenError, StageError, SyncError};
 use crate::group::Group;
 use crate::layout::{FIRST_FRAME, FLAG_ACTIVE, FLAG_SEALED, MARKER, SegmentHeader};
+use crate::options::LogOptions;
 use crate::reader::LogReader;
 use crate::recovery::{self, RecoveryReport};
 use crate::rotation::{Next, Prepared};
 use crate::sync::Unsynced;
 use crate::table::{Extent, Shared};
+use crate::tail;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use unison_base::atomic::Ordering;
-use unison_base::frame::{self, TERMINATOR_BYTES};
-use unison_base::limits::{SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
+use unison_base::frame;
 use unison_base::{Lsn, Position, SegmentId};
 use unison_ports::{IoError, SegmentFile, SegmentStore};
 
 /// Zeros are written in pieces of this size.
 static ZEROS: [u8; 16 << 10] = [0; 16 << 10];
-
-/// Who gives the records of this log their LSNs and places.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogRole {
-    /// This log itself.
-    Leader,
-    /// Another node, whose bytes are taken as they are and can be fetched again.
-    Follower,
-}
-
-/// How a log is opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LogOptions {
-    /// Size of segments made from now on, bytes.
-    pub segment_bytes: u64,
-    /// Sealed segments wholly below are trusted by their header; `Lsn::ZERO` verifies everything. For
-    /// a leader it is also known to have been durable up to the LSN before, so that none is given
-    /// out a second time.
-    pub verify_from: Lsn,
-    /// Leader or follower.
-    pub role: LogRole,
-}
-
-impl LogOptions {
-    fn check(&self) -> Result<(), OpenError> {
-        let allowed = (SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&self.segment_bytes);
-        if allowed && self.segment_bytes.is_multiple_of(frame::ALIGNMENT as u64) {
-            return Ok(());
-        }
-        Err(OpenError::SegmentBytes { bytes: self.segment_bytes })
-    }
-}
 
 /// The segment that takes records.
 pub(crate) struct Active<S: SegmentStore> {
@@ -92,7 +61,7 @@ pub struct Log<S: SegmentStore> {
     pub(crate) poisoned: bool,
     /// The newest time the caller named.
     pub(crate) now_ns: u64,
-    pub(crate) group: Group,
+    pub(crate) group: Group<Vec<u8>>,
 }
 
 impl<S: SegmentStore> Log<S> {
@@ -195,17 +164,11 @@ impl<S: SegmentStore> Log<S> {
         if frame::payload_lsn(payload) != Some(expected) {
             return Err(StageError::NotDense { expected });
         }
-        let limit = self.options.segment_bytes.saturating_sub(FIRST_FRAME);
-        let too_large =
-            StageError::TooLarge { limit: limit.saturating_sub(frame::OVERHEAD_BYTES as u64) };
-        let frame_bytes = frame::frame_bytes(payload.len()).ok_or(too_large)?;
         let (segment, offset, size) = self.place();
-        if offset.saturating_add(frame_bytes as u64) > size {
-            let fits_another = frame_bytes as u64 <= limit;
-            return Err(if fits_another { StageError::SegmentFull } else { too_large });
-        }
+        let limit = self.options.segment_bytes.saturating_sub(FIRST_FRAME);
+        let frame_bytes = tail::fit(payload.len(), offset, size, limit)?;
         let offset = u32::try_from(offset).map_err(|_| StageError::SegmentFull)?;
-        self.group.push(payload, frame_bytes).ok_or(too_large)?;
+        self.group.push(payload, frame_bytes).ok_or(tail::too_large(limit))?;
         Ok(Position { segment, offset })
     }
 
@@ -226,7 +189,7 @@ impl<S: SegmentStore> Log<S> {
         result.map(|()| self.appended())
     }
 
-    fn append(&mut self, group: &mut Group) -> Result<(), AppendError> {
+    fn append(&mut self, group: &mut Group<Vec<u8>>) -> Result<(), AppendError> {
         self.writable()?;
         self.create_first(self.now_ns)?;
         self.write_group(group)
@@ -245,18 +208,12 @@ impl<S: SegmentStore> Log<S> {
     }
 
     /// Writes a group behind the newest frame, and lets readers see it.
-    pub(crate) fn write_group(&mut self, group: &mut Group) -> Result<(), AppendError> {
+    pub(crate) fn write_group(&mut self, group: &mut Group<Vec<u8>>) -> Result<(), AppendError> {
         self.clear_behind()?;
         let Some(active) = &mut self.active else { return Ok(()) };
         let offset = active.extent.end();
         let bytes = group.with_terminator(active.extent.segment.size.saturating_sub(offset));
-        if let Err(error) = active.file.write_at(offset, bytes) {
-            active.dirty_to = active.dirty_to.max(offset.saturating_add(bytes.len() as u64));
-            // Only a first aid against a kill; what counts is the clearing before the next append.
-            let first_aid = bytes.len().min(TERMINATOR_BYTES);
-            let _ = active.file.write_at(offset, ZEROS.get(..first_aid).unwrap_or_default());
-            return Err(error.into());
-        }
+        tail::append(&*active.file, offset, bytes, &mut active.dirty_to)?;
         active.extent.note_frames(group.frames());
         active.extent.publish(group.count(), offset.saturating_add(group.bytes() as u64));
         self.shared.appended.fetch_add(group.count(), Ordering::AcqRel);
@@ -266,16 +223,11 @@ impl<S: SegmentStore> Log<S> {
     /// Makes sure, durably, that nothing stale lies behind the newest frame.
     pub(crate) fn clear_behind(&mut self) -> Result<(), AppendError> {
         let Some(active) = &mut self.active else { return Ok(()) };
-        let mut offset = active.extent.end();
+        let offset = active.extent.end();
         if active.dirty_to <= offset {
             return Ok(());
         }
-        while offset < active.dirty_to {
-            let left = usize::try_from(active.dirty_to - offset).unwrap_or(usize::MAX);
-            let zeros = ZEROS.get(..left.min(ZEROS.len())).unwrap_or(&ZEROS);
-            active.file.write_at(offset, zeros)?;
-            offset = offset.saturating_add(zeros.len() as u64);
-        }
+        tail::clear(&*active.file, offset, active.dirty_to, &ZEROS)?;
         if let Err(error) = active.file.sync() {
             self.poison();
             return Err(error.into());

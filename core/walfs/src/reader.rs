@@ -2,8 +2,9 @@
 
 use crate::cursor::{Bound, LogCursor};
 use crate::error::ReadError;
+use crate::run::{Located, frame_bytes_at};
 use crate::slice::Slice;
-use crate::table::{Extent, Pin, Shared, Table, frame_bytes_at};
+use crate::table::{Extent, Pin, Shared, Table};
 use crate::window::{ScanError, Scratch, Window};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -14,15 +15,6 @@ use unison_ports::{IoError, SegmentFile, SegmentKind, SegmentStore};
 /// A handle to read a log with. Cheap to clone, and sees new segments by itself.
 pub struct LogReader<S: SegmentStore> {
     shared: Arc<Shared<S>>,
-}
-
-/// Where a record lies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Located {
-    /// Start of its frame.
-    pub position: Position,
-    /// CRC-32C of its frame.
-    pub crc: u32,
 }
 
 /// What is known of a segment.

@@ -3,9 +3,11 @@
 use crate::error::AppendError;
 use crate::index::SparseIndex;
 use crate::layout::{FIRST_FRAME, SegmentHeader};
-use crate::log::{Active, Log, LogRole};
+use crate::log::{Active, Log};
+use crate::options::LogRole;
 use crate::survey::Island;
 use crate::table::{Extent, ExtentSource, Segment};
+use crate::tail;
 use alloc::sync::Arc;
 use unison_base::atomic::{AtomicU8, Ordering};
 use unison_base::{Lsn, SegmentId};
@@ -55,15 +57,8 @@ impl<S: SegmentStore> Preparation<S> {
     }
 
     fn make(self) -> Result<Prepared<S>, IoError> {
-        let file = self.store.create(self.id, self.size)?;
         let header = SegmentHeader::empty(self.now_ns);
-        let made = file.write_at(0, &header.encode()).and_then(|()| file.sync());
-        if let Err(error) = made {
-            // Half-made and without records. If it cannot go, recovery passes over it.
-            drop(file);
-            let _ = self.store.remove(self.id, SegmentKind::Log);
-            return Err(error);
-        }
+        let file = tail::create(&*self.store, self.id, self.size, &header)?;
         let (id, size, claim) = (self.id, self.size, self.claim);
         Ok(Prepared { id, size, header, file: Arc::new(file), dirty_to: 0, claim })
     }

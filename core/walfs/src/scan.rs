@@ -158,12 +158,33 @@ impl<'a, F: SegmentFile> SegmentScan<'a, F> {
         if self.window.peek(trailer_at)? != TRAILER {
             return Ok(Err(Stop::Bad(FrameError::Trailer)));
         }
-        let bytes = self.window.fetch(offset, frame_bytes)?;
+        let bytes = match self.window.fetch(offset, frame_bytes) {
+            Err(ScanError::Buffer { needed }) => {
+                return self.too_large(offset, payload_bytes, needed);
+            }
+            bytes => bytes?,
+        };
         Ok(frame::read_frame(bytes).map_err(Stop::Bad).map(|frame| Facts {
             lsn: frame.lsn,
             frame_bytes: frame.frame_bytes,
             durable: frame::root_u64(frame.payload, DURABLE_FIELD).unwrap_or_default(),
         }))
+    }
+
+    /// A frame above the caller's buffer is an error only if it is one: a length that rotted is not.
+    fn too_large(
+        &mut self,
+        offset: u64,
+        payload_bytes: usize,
+        needed: usize,
+    ) -> Result<Result<Facts, Stop>, ScanError> {
+        let stored = u32_at(&self.window.peek(offset)?, 0);
+        let covered = offset.saturating_add(4);
+        let crc = self.window.crc32c(covered, covered.saturating_add(4 + payload_bytes as u64))?;
+        if stored == Some(crc) {
+            return Err(ScanError::Buffer { needed });
+        }
+        Ok(Err(Stop::Bad(FrameError::Checksum)))
     }
 
     /// Where the frame at `offset` ends, if its length and trailer are sound though it may not be.

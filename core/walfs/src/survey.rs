@@ -89,9 +89,16 @@ pub struct Later {
     pub claims: Claims,
     /// Behind the last byte that is not zero; the end of the prefix when all are.
     pub dirty_to: u64,
-    /// The bytes were made to look like frames over and over; the search stopped and the worst is
-    /// assumed.
+    /// The bytes were made to look like frames over and over, or a frame is larger than the caller's
+    /// buffer; the search stopped and the worst is assumed.
     pub exhausted: bool,
+}
+
+impl Later {
+    const fn exhaust(&mut self, size: u64) {
+        self.exhausted = true;
+        self.dirty_to = size;
+    }
 }
 
 /// The finding of one segment.
@@ -196,14 +203,21 @@ fn search<F: SegmentFile>(
     let mut anchor = scan.sound_end(bad)?;
     while let Some((at, bytes)) = scan.candidate(offset, &mut later.dirty_to)? {
         if !budget.pay(bytes) {
-            later.exhausted = true;
-            later.dirty_to = scan.window.size();
+            later.exhaust(scan.window.size());
             break;
         }
         let believable = |lsn| next.is_none_or(|next| within_reach(lsn, next, damaged, at));
-        let Some(island) = land(scan, at, anchor == Some(at), &mut later, believable)? else {
-            offset = at.saturating_add(8);
-            continue;
+        let island = match land(scan, at, anchor == Some(at), &mut later, believable) {
+            Ok(Some(island)) => island,
+            Ok(None) => {
+                offset = at.saturating_add(8);
+                continue;
+            }
+            Err(ScanError::Buffer { .. }) => {
+                later.exhaust(scan.window.size());
+                break;
+            }
+            Err(error) => return Err(error),
         };
         witness.island(island);
         (next, damaged, offset) = (Some(island.last().next()), island.end, island.end);

@@ -1,11 +1,13 @@
 //! What readers share with the writer: the segments, and how far the log reaches.
 
 use crate::index::SparseIndex;
+use crate::layout::USABLE_BYTES_MAX;
+use crate::run::frame_bytes_at;
 use crate::survey::Island;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use unison_base::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
-use unison_base::{Lsn, Position, Published, SegmentId, frame};
+use unison_base::{Lsn, Position, Published, SegmentId};
 use unison_ports::{IoError, SegmentKind, SegmentStore};
 
 /// One segment file. Its handle is opened when it is first needed, so that idle segments cost none.
@@ -15,9 +17,6 @@ pub(crate) struct Segment<S: SegmentStore> {
     kind: AtomicU8,
     file: Published<Option<Arc<S::File>>>,
 }
-
-/// Offsets have 32 bits, ends included.
-const USABLE_BYTES_MAX: u64 = u32::MAX as u64 & !7;
 
 impl<S: SegmentStore> Segment<S> {
     /// Bytes that header and frames may take.
@@ -66,12 +65,6 @@ impl<S: SegmentStore> Segment<S> {
     pub(crate) fn rest(&self) {
         self.file.store(Arc::new(None));
     }
-}
-
-/// Length of the frame that starts `frames`, as its head says.
-pub(crate) fn frame_bytes_at(frames: &[u8]) -> Option<usize> {
-    let payload_bytes = usize::try_from(frame::peek_payload_bytes(frames)?).ok()?;
-    frame::frame_bytes(payload_bytes)
 }
 
 const fn kind_code(kind: SegmentKind) -> u8 {

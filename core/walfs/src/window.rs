@@ -2,6 +2,7 @@
 
 #[cfg(feature = "alloc")]
 use alloc::vec::Vec;
+use unison_base::checksum::Crc32c;
 use unison_ports::{IoError, SegmentFile};
 
 /// Bytes that one read asks for at least, when the buffer has room.
@@ -105,6 +106,22 @@ impl<'a, F: SegmentFile> Window<'a, F> {
         let useful = if held >= 8 { held } else { self.scratch.limit() };
         let length = (useful & !7).max(8).min(left);
         self.fetch(offset, length)
+    }
+
+    /// Checksum of the bytes from `offset` to `end`, read piece by piece.
+    pub(crate) fn crc32c(&mut self, mut offset: u64, end: u64) -> Result<u32, ScanError> {
+        let mut crc = Crc32c::default();
+        let piece = self.scratch.limit();
+        while offset < end {
+            let left = usize::try_from(end - offset).unwrap_or(usize::MAX);
+            if piece == 0 {
+                return Err(ScanError::Buffer { needed: left });
+            }
+            let bytes = self.fetch(offset, left.min(piece))?;
+            crc.update(bytes);
+            offset = offset.saturating_add(bytes.len() as u64);
+        }
+        Ok(crc.finish())
     }
 
     /// Eight bytes at `offset`, without losing the chunk that is held.

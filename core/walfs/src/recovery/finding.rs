@@ -1,15 +1,16 @@
 //! First pass: what each segment holds.
 
+use super::evidence::{Evidence, history};
 use crate::error::OpenError;
 use crate::index::SparseIndex;
-use crate::layout::{FIRST_FRAME, FLAG_DISCARDED, HEADER_BYTES, SegmentHeader};
-use crate::log::{LogOptions, LogRole};
+use crate::layout::{FIRST_FRAME, HEADER_BYTES, SegmentHeader};
+use crate::options::{LogOptions, LogRole};
 use crate::scan::{ScanError, SegmentScan, Stop};
 use crate::survey::{Claims, Island, Later, Survey, Witness, survey};
 use crate::table::Segment;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use unison_base::{Lsn, Position, SegmentId};
+use unison_base::{Lsn, SegmentId};
 use unison_ports::{IoError, SegmentEntry, SegmentFile, SegmentKind, SegmentStore};
 
 /// Parts of a damaged segment that are remembered.
@@ -19,48 +20,16 @@ const INDEXED_MAX: usize = 64;
 
 /// A segment, and what is in it.
 pub(super) struct Finding<S: SegmentStore> {
-    pub(super) entry: SegmentEntry,
+    pub(super) evidence: Evidence,
     /// Closed again behind the survey: a log may have more segments than a process may open.
     pub(super) segment: Arc<Segment<S>>,
-    pub(super) survey: Survey,
     pub(super) islands: Vec<Island>,
     pub(super) index: Option<SparseIndex>,
-    /// Not scanned: the header of a sealed segment was taken at its word.
-    pub(super) trusted: bool,
 }
 
-impl<S: SegmentStore> Finding<S> {
-    pub(super) const fn has_records(&self) -> bool {
-        self.survey.prefix.count > 0
-            || self.survey.later.highest.0 > 0
-            || self.survey.later.exhausted
-    }
-
-    pub(super) fn at(&self, offset: u64) -> Position {
-        let offset = u32::try_from(offset).unwrap_or(u32::MAX);
-        Position { segment: self.entry.id, offset }
-    }
-
-    /// LSN of the first sound record.
-    pub(super) fn first(&self) -> Lsn {
-        let island = self.islands.first().map(|island| island.first);
-        if self.survey.prefix.count > 0 {
-            self.survey.prefix.first
-        } else {
-            island.unwrap_or_default()
-        }
-    }
-
-    /// The highest LSN that the segment is known to have held.
-    pub(super) fn reached(&self) -> Lsn {
-        let said = self.survey.header.ok().filter(|header| header.is_plausible(self.entry.size));
-        let said = said.map(|header| header.last_lsn()).unwrap_or_default();
-        self.survey.highest().max(said)
-    }
-
-    /// Whether the header proves that records of this segment had been synced.
-    pub(super) fn was_synced(&self) -> bool {
-        self.trusted || self.survey.vouches(FIRST_FRAME)
+impl<S: SegmentStore> AsRef<Evidence> for Finding<S> {
+    fn as_ref(&self) -> &Evidence {
+        &self.evidence
     }
 }
 
@@ -113,7 +82,7 @@ pub(super) fn survey_all<S: SegmentStore>(
 ) -> Result<Vec<Finding<S>>, OpenError> {
     let mut entries = listing.log.clone();
     if options.role == LogRole::Leader {
-        entries.extend(history(listing));
+        entries.extend(history(&listing.log, &listing.aside));
         entries.sort_unstable_by_key(|entry| entry.id);
     }
     let mut findings: Vec<Finding<S>> = Vec::new();
@@ -121,55 +90,24 @@ pub(super) fn survey_all<S: SegmentStore>(
     for entry in entries {
         let finding = examine(store, entry, expected, options)
             .map_err(|cause| OpenError::io(entry.id, cause))?;
-        if let Err(error) = finding.survey.header
+        if let Err(error) = finding.evidence.survey.header
             && let Some(error) = OpenError::header(entry.id, error)
         {
             return Err(error);
         }
-        if finding.has_records() {
-            expected = Some(finding.reached().next());
+        if finding.evidence.has_records() {
+            expected = Some(finding.evidence.reached().next());
         }
         if let Some(old) = findings.len().checked_sub(INDEXED_MAX) {
             findings.get_mut(old).map(|finding| finding.index.take());
         }
         findings.push(finding);
     }
-    drop_strangers(&mut findings);
-    Ok(findings)
-}
-
-/// Drops segments set aside that are no part of the log's history: marked so, or with LSNs that
-/// the log's own segments have.
-fn drop_strangers<S: SegmentStore>(findings: &mut Vec<Finding<S>>) {
     let mut ceiling = Lsn::MAX;
     findings.reverse();
-    findings.retain(|finding| {
-        let own = finding.entry.kind == SegmentKind::Log;
-        if own && finding.has_records() {
-            ceiling = finding.first();
-        }
-        own || is_history(finding) && finding.reached() < ceiling
-    });
+    findings.retain(|finding| !finding.evidence.is_stranger(&mut ceiling));
     findings.reverse();
-}
-
-/// Damaged segments keep their number, so they lie between the log's segments or right before them.
-fn history(listing: &Listing) -> impl Iterator<Item = SegmentEntry> + '_ {
-    let last = listing.log.last().map(|entry| entry.id).unwrap_or_default();
-    let mut oldest = listing.log.first().map(|entry| entry.id).unwrap_or_default();
-    for entry in listing.aside.iter().rev() {
-        if entry.id.next() == oldest {
-            oldest = entry.id;
-        }
-    }
-    let taken = |id| listing.log.binary_search_by_key(&id, |entry: &SegmentEntry| entry.id).is_ok();
-    let inside = move |entry: &&SegmentEntry| entry.id >= oldest && entry.id < last;
-    listing.aside.iter().filter(inside).filter(move |entry| !taken(entry.id)).copied()
-}
-
-fn is_history<S: SegmentStore>(finding: &Finding<S>) -> bool {
-    let discarded = |header: SegmentHeader| header.flags & FLAG_DISCARDED != 0;
-    finding.has_records() && !finding.survey.header.is_ok_and(discarded)
+    Ok(findings)
 }
 
 fn examine<S: SegmentStore>(
@@ -182,8 +120,8 @@ fn examine<S: SegmentStore>(
     let entry = SegmentEntry { size: file.size(), ..entry };
     let segment = Segment::new(entry.id, entry.kind, entry.size, None);
     if let Some(survey) = trusted(&file, entry, options)? {
-        let (islands, index) = (Vec::new(), None);
-        return Ok(Finding { entry, segment, survey, islands, index, trusted: true });
+        let evidence = Evidence { entry, survey, island: Lsn::ZERO, trusted: true };
+        return Ok(Finding { evidence, segment, islands: Vec::new(), index: None });
     }
     let index = SparseIndex::new(entry.size);
     let mut collector = Collector { islands: Vec::new(), index, ordinal: 0 };
@@ -194,7 +132,9 @@ fn examine<S: SegmentStore>(
         Err(ScanError::Buffer { .. }) => return Err(IoError::OutOfBounds),
     };
     let Collector { islands, index, .. } = collector;
-    Ok(Finding { entry, segment, survey, islands, index: Some(index), trusted: false })
+    let island = islands.first().map(|island| island.first).unwrap_or_default();
+    let evidence = Evidence { entry, survey, island, trusted: false };
+    Ok(Finding { evidence, segment, islands, index: Some(index) })
 }
 
 /// The survey of a sealed segment below the LSN from which the caller wants proof.

@@ -1,69 +1,11 @@
 //! What opening a log found and did.
 
+use super::rung::{RecoveryEvent, Rung, RungCounts};
 use alloc::vec::Vec;
 use unison_base::{Lsn, Position};
 
 /// Events kept in a report; the counts go on.
 const EVENTS_MAX: usize = 256;
-
-/// One kind of finding; the letters are those of the table in [`recovery`](crate::recovery).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Rung {
-    /// A: the log was cut at its last sound frame.
-    TornTail,
-    /// B: as A, though the header says that what was cut had been synced.
-    LostTail,
-    /// C: records behind a torn group, which had never been durable, were set aside.
-    Discarded,
-    /// D: damage in the middle; the segment was set aside.
-    RotSegment,
-    /// E: records are missing between two sound ones.
-    Gap,
-    /// F: a segment repeats LSNs of an earlier one; it was set aside.
-    StaleSegment,
-    /// G: a header was wrong and was built anew.
-    HeaderRebuilt,
-    /// H: a segment of zeros or of no length counts as absent.
-    EmptySegment,
-    /// I: the newest segment is sealed; the next one is begun.
-    SealedNewest,
-    /// J: a repair could not be written; the next opening tries again.
-    RepairFailed,
-}
-
-/// How often each rung was taken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RungCounts {
-    /// Rung A.
-    pub torn_tails: u64,
-    /// Rung B.
-    pub lost_tails: u64,
-    /// Rung C.
-    pub discarded_segments: u64,
-    /// Rung D.
-    pub rot_segments: u64,
-    /// Rung E.
-    pub gaps: u64,
-    /// Rung F.
-    pub stale_segments: u64,
-    /// Rung G.
-    pub headers_rebuilt: u64,
-    /// Rung H.
-    pub empty_segments: u64,
-    /// Rung I.
-    pub sealed_newest: u64,
-    /// Rung J.
-    pub repairs_failed: u64,
-}
-
-/// One finding and its place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RecoveryEvent {
-    /// What was found.
-    pub rung: Rung,
-    /// Where.
-    pub at: Position,
-}
 
 /// What opening a log found and did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -80,20 +22,7 @@ pub struct RecoveryReport {
 
 impl RecoveryReport {
     pub(crate) fn note(&mut self, rung: Rung, at: Position) {
-        let rungs = &mut self.rungs;
-        let count = match rung {
-            Rung::TornTail => &mut rungs.torn_tails,
-            Rung::LostTail => &mut rungs.lost_tails,
-            Rung::Discarded => &mut rungs.discarded_segments,
-            Rung::RotSegment => &mut rungs.rot_segments,
-            Rung::Gap => &mut rungs.gaps,
-            Rung::StaleSegment => &mut rungs.stale_segments,
-            Rung::HeaderRebuilt => &mut rungs.headers_rebuilt,
-            Rung::EmptySegment => &mut rungs.empty_segments,
-            Rung::SealedNewest => &mut rungs.sealed_newest,
-            Rung::RepairFailed => &mut rungs.repairs_failed,
-        };
-        *count += 1;
+        self.rungs.note(rung);
         if self.events.len() < EVENTS_MAX {
             self.events.push(RecoveryEvent { rung, at });
         }

@@ -66,7 +66,7 @@ fn d_frames_inside_a_value_are_not_taken_for_records() {
 #[test]
 fn d_a_follower_sets_everything_from_the_damage_on_aside() {
     let disk = written(300);
-    let (segment, offset) = offset_of(&disk, 200);
+    let (segment, offset) = offset_of(&disk, 80);
     let first = open(&disk.copy()).0.reader().segments()[segment.0 as usize - 1].first;
     flip(&disk, segment, offset + 30);
     let (log, report) = follower(&disk);
@@ -75,6 +75,18 @@ fn d_a_follower_sets_everything_from_the_damage_on_aside() {
     let found = read_all(&log.reader());
     assert_eq!((found.records.len() as u64, found.gaps), (first.0 - 1, vec![]));
     assert!(log.reader().bytes(segment, offset as u32, 16).is_ok(), "still readable");
+}
+
+/// Its leader's records say nothing of what was durable here, and what is cut is fetched again.
+#[test]
+fn c_a_follower_keeps_what_lies_before_a_hole_in_its_newest_segment() {
+    let disk = written(300);
+    let (segment, offset) = offset_of(&disk, 290);
+    flip(&disk, segment, offset + 30);
+    let (log, report) = follower(&disk);
+    assert_eq!((rungs(&report).rot_segments, rungs(&report).torn_tails), (0, 1));
+    assert_eq!(log.appended(), Lsn(289));
+    assert_eq!(read_all(&log.reader()).records.len(), 289);
 }
 
 #[test]
