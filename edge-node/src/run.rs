@@ -51,11 +51,12 @@ async fn serve(config: EdgeConfig) -> Result<(), ProcessError> {
     };
     let follower = follow(&store, health, shutdown.clone(), options)?;
     let ports = listeners.ports();
+    let signals = process::stop_signals()?;
     listeners.serve(&node);
     if let Some(file) = &config.ports_file {
         ports.write(file)?;
     }
     tracing::info!(?ports, hub = %config.hub, "edge is up");
     let finish = || Ok(follower.join().map_err(|_| ProcessError::Panicked)??);
-    process::serve_until_stopped(&node, &store, &shutdown, finish).await
+    process::serve_until_stopped(&node, &store, &shutdown, signals, finish).await
 }

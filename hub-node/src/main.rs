@@ -18,7 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use transfer::{ExportArguments, ImportArguments};
 use unison_serve::config::{EdgeSettings, HubConfig, HubSettings};
 use unison_serve::process::{ProcessError, print_line};
-use unison_serve::shutdown::stop_signal;
+use unison_serve::shutdown::StopSignals;
 
 /// Takes writes, keeps them in one log, and feeds edges with it.
 #[derive(Parser, Debug)]
@@ -117,10 +117,12 @@ fn run(command: Command) -> Result<(), Failure> {
 /// started does not outlive it.
 async fn asked_to_stop() -> std::io::Result<()> {
     let mut hangup = signal(SignalKind::hangup())?;
+    let mut stop = StopSignals::listen()?;
     tokio::select! {
-        stopped = stop_signal() => stopped.map(drop),
-        _ = hangup.recv() => Ok(()),
+        _ = stop.next() => {}
+        _ = hangup.recv() => {}
     }
+    Ok(())
 }
 
 /// A flag that a signal sets: for commands that run on plain threads.

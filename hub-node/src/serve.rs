@@ -50,12 +50,13 @@ async fn run(config: HubConfig) -> Result<(), ProcessError> {
         let leading = lead(listener, Arc::clone(&store), health, shutdown.clone(), options);
         tokio::spawn(leading);
     }
+    let signals = process::stop_signals()?;
     listeners.serve(&node);
     if let Some(file) = &config.ports_file {
         ports.write(file)?;
     }
     tracing::info!(?ports, data = %config.data_dir.display(), "hub is up");
-    process::serve_until_stopped(&node, &store, &shutdown, || Ok(())).await
+    process::serve_until_stopped(&node, &store, &shutdown, signals, || Ok(())).await
 }
 
 fn engine_options(config: &HubConfig) -> EngineOptions {

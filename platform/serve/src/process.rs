@@ -16,7 +16,7 @@ use crate::link::FollowError;
 use crate::listen::ListenError;
 use crate::node::Node;
 use crate::serve::stop;
-use crate::shutdown::{Shutdown, stop_signal};
+use crate::shutdown::{Shutdown, StopSignals};
 
 /// File in the data directory that holds the node's name.
 const NODE_NAME_FILE: &str = "node";
@@ -188,6 +188,15 @@ pub fn seed() -> u64 {
     u64::from_le_bytes(bytes)
 }
 
+/// Takes the signals that ask a process to stop. Comes before anybody is told that the process is
+/// up, for from then on somebody may send one.
+///
+/// # Errors
+/// The signals cannot be listened for.
+pub fn stop_signals() -> Result<StopSignals, ProcessError> {
+    StopSignals::listen().map_err(ProcessError::system("listening for signals"))
+}
+
 /// Serves until a signal comes or a part of the process begins the end; then ends all connections,
 /// has `finish` end what else writes, and closes the store.
 ///
@@ -198,10 +207,11 @@ pub async fn serve_until_stopped(
     node: &Node,
     store: &Store,
     shutdown: &Shutdown,
+    signals: StopSignals,
     finish: impl FnOnce() -> Result<(), ProcessError>,
 ) -> Result<(), ProcessError> {
     let failure = end_on_failure(store, shutdown);
-    until_stopped(node, shutdown).await?;
+    until_stopped(node, shutdown, signals).await;
     let finished = finish();
     let closed = store.close();
     // Why it ended comes first: closing a log that cannot be trusted fails too.
@@ -231,17 +241,13 @@ pub fn print_line(line: impl std::fmt::Display) {
 }
 
 /// Waits for a signal, or for a part of the process that begins the end; then ends all connections.
-async fn until_stopped(node: &Node, shutdown: &Shutdown) -> Result<(), ProcessError> {
+async fn until_stopped(node: &Node, shutdown: &Shutdown, mut signals: StopSignals) {
     tokio::select! {
-        signal = stop_signal() => {
-            let signal = signal.map_err(ProcessError::system("listening for signals"))?;
-            tracing::info!(signal, "stopping");
-        }
+        signal = signals.next() => tracing::info!(signal, "stopping"),
         () = shutdown.begun() => {}
     }
     let left = stop(node).await;
     if left > 0 {
         tracing::warn!(left, "connections were cut off");
     }
-    Ok(())
 }

@@ -9,17 +9,38 @@ use std::time::{Duration, Instant};
 const UP_WITHIN: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(10);
 
-/// The path of a program of this workspace, as `cargo test --workspace` builds it.
+/// Directory of the programs, when they were built for another machine.
+const PROGRAMS_VARIABLE: &str = "UNISON_TEST_PROGRAMS";
+/// Words in front of every program, an emulator for instance.
+const RUNNER_VARIABLE: &str = "UNISON_TEST_RUNNER";
+
+/// The words that start a program of this workspace: the one that `cargo test --workspace` builds,
+/// unless the environment names other ones.
 ///
 /// # Panics
 /// It is not built.
 #[must_use]
-pub fn program(name: &str) -> PathBuf {
+pub fn program(name: &str) -> Vec<String> {
     let own = std::env::current_exe().expect("a test knows its own path");
-    let directory = own.ancestors().nth(2).expect("target/<profile>/deps/<test>");
+    let built = own.ancestors().nth(2).expect("target/<profile>/deps/<test>");
+    let directory = std::env::var_os(PROGRAMS_VARIABLE).map_or(built.to_owned(), PathBuf::from);
     let program = directory.join(name);
     assert!(program.exists(), "{} is not built: run cargo test --workspace", program.display());
-    program
+    let runner = std::env::var(RUNNER_VARIABLE).unwrap_or_default();
+    let words = runner.split_whitespace().map(str::to_owned);
+    words.chain([program.display().to_string()]).collect()
+}
+
+/// A command of [`program`]'s words.
+///
+/// # Panics
+/// It is not built.
+#[must_use]
+pub fn command(name: &str) -> Command {
+    let words = program(name);
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]);
+    command
 }
 
 /// Runs a program to its end.
@@ -28,7 +49,7 @@ pub fn program(name: &str) -> PathBuf {
 /// It cannot be started.
 #[must_use]
 pub fn run(name: &str, arguments: &[&str]) -> Output {
-    Command::new(program(name)).args(arguments).output().expect("the program starts")
+    command(name).args(arguments).output().expect("the program starts")
 }
 
 /// A running node; killed when dropped.
@@ -68,7 +89,7 @@ impl Node {
         let log = root.join(format!("{name}.log"));
         let data_dir = root.join(name);
         let mut all: Vec<_> = command.iter().map(|word| (*word).to_owned()).collect();
-        all.push(program(program_name).display().to_string());
+        all.extend(program(program_name));
         all.extend(arguments.iter().map(|argument| (*argument).to_owned()));
         all.extend(["--data-dir".to_owned(), data_dir.display().to_string()]);
         all.extend(["--ports-file".to_owned(), ports_file.display().to_string()]);

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 use unison_base::prng::Prng;
+use unison_e2e::node::command;
 use unison_e2e::process::Chatty;
 
 const KILLS: u32 = 1_000;
@@ -29,7 +29,7 @@ fn note(line: &str, word: &str, counts: &mut Counts) -> bool {
 
 /// Starts a writer on `dir`, which must find what was acknowledged, and kills it.
 fn round(dir: &Path, acknowledged: &mut Counts, alive: Duration) -> u64 {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_kill-writer"));
+    let mut command = command("kill-writer");
     command.arg(dir);
     let mut writer = Chatty::start(command);
     let mut found = Counts::new();

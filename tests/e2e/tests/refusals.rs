@@ -87,8 +87,8 @@ fn a_read_only_disk_is_said_and_nothing_is_lost() {
     let dir = dir.path().display().to_string();
     let script = format!(
         "mount --bind '{dir}' '{dir}' && mount -o remount,ro,bind '{dir}' && \
-         exec '{}' serve --data-dir '{dir}' --http {FREE} --resp {FREE} --link {FREE}",
-        program("hub-node").display()
+         exec {} serve --data-dir '{dir}' --http {FREE} --resp {FREE} --link {FREE}",
+        program("hub-node").join(" ")
     );
     let allowed = Command::new("unshare").args(["-rm", "true"]).status();
     if !allowed.is_ok_and(|status| status.success()) {
