@@ -11,4 +11,7 @@
     clippy::cast_possible_truncation
 )]
 
+extern crate alloc;
+
 pub mod block;
+pub mod medium;

@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! unison_conformance::conformance!(MyMedium);
+//! unison_conformance::tree_conformance!(MyTreeMedium);
 //! ```
 //!
 //! Each check names the assumption of `unison_ports` (A1 to A6) that it tests. Checks panic when
@@ -12,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 pub mod segments;
+pub mod tree;
 
 use unison_base::SegmentId;
 use unison_ports::SegmentStore;

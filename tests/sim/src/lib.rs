@@ -26,6 +26,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod blocks;
 pub mod clock;
 pub mod disk;
 pub mod entropy;
