@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use unison_linux::store::Store;
+use unison_resp::refusal::ReadOnly;
 
 use crate::budget::{Budget, INPUT_BYTES_MAX};
 use crate::config::Address;
@@ -102,7 +103,7 @@ impl Node {
     pub(crate) fn read_only(&self) -> Option<String> {
         match &self.role {
             Role::Hub => None,
-            Role::Edge { hub } => Some(format!("this node follows a hub; write to {hub}")),
+            Role::Edge { hub } => Some(ReadOnly { hub }.to_string()),
         }
     }
 }

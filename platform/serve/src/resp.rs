@@ -1,4 +1,5 @@
-//! The RESP server: RESP2 and RESP3 over TCP, for the clients and tools of Redis.
+//! The RESP server: RESP2 and RESP3 over TCP, for the clients and tools of Redis. The protocol itself
+//! is in `unison-resp`.
 //!
 //! ```text
 //! socket -> Parser -> Session::handle -+- write -> Run --commit--> replies in order -> Output -> socket
@@ -10,10 +11,6 @@
 
 mod clients;
 mod connection;
-mod cursors;
-pub mod glob;
-pub mod output;
-pub mod parse;
 mod run;
 mod server;
 mod session;

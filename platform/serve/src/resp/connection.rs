@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use unison_resp::parse::Parser;
 
-use super::parse::Parser;
 use super::run::Run;
 use super::session::Session;
 use crate::budget::{INPUT_BYTES_MAX, Share};

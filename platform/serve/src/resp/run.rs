@@ -5,8 +5,9 @@ use std::ops::Range;
 use unison_base::Lsn;
 use unison_engine::{Condition, Operation, Write, WriteError};
 use unison_linux::store::Namespace;
+use unison_resp::output::Output;
+use unison_resp::reads::give_value;
 
-use super::output::Output;
 use crate::commit::{Outcome, commit};
 
 /// What a queued write changes, borrowed from the connection's buffer.
@@ -134,7 +135,7 @@ impl Answer {
             Self::Existing => output.integer(i64::from(written.existing_keys)),
             Self::Previous => match written.previous {
                 None => output.null(),
-                Some(value) => super::session::give_value(&value, output),
+                Some(value) => give_value(&value, output),
             },
         }
     }

@@ -2,20 +2,23 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Mutex;
 use unison_base::NamespaceName;
+use unison_resp::cursors::Cursors;
+use unison_resp::refusal::too_many_callers;
 
 use super::clients::Clients;
 use super::connection::Connection;
-use super::cursors::Cursors;
 use super::session::Session;
 use crate::listen::Gate;
 use crate::node::{Node, Role};
 
+/// Most places that scans may go on from.
+const CURSORS_MAX: usize = 4_096;
 /// Locks among which the keys of read-change-write commands are spread.
 const TURNS: usize = 64;
 
@@ -25,7 +28,7 @@ pub(super) struct Shared {
     pub(super) node: Arc<Node>,
     pub(super) gate: Gate,
     pub(super) clients: Clients,
-    pub(super) cursors: Cursors,
+    cursors: std::sync::Mutex<Cursors>,
     pub(super) port: u16,
     turns: Vec<Mutex<()>>,
     hasher: RandomState,
@@ -39,6 +42,11 @@ impl Shared {
         let index = usize::try_from(hash % TURNS as u64).unwrap_or(0);
         // The vector has `TURNS` locks; with none a command would only wait for itself.
         self.turns.get(index).or_else(|| self.turns.first()).unwrap_or(&SPARE_TURN)
+    }
+
+    /// The places that scans may go on from.
+    pub(super) fn cursors(&self) -> MutexGuard<'_, Cursors> {
+        self.cursors.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What Redis calls this node's role.
@@ -66,7 +74,7 @@ impl RespServer {
         let shared = Shared {
             gate: Gate::new(node.connections_max, node.shutdown.clone()),
             clients: Clients::default(),
-            cursors: Cursors::new(node.started_ms()),
+            cursors: std::sync::Mutex::new(Cursors::new(node.started_ms(), CURSORS_MAX)),
             port: listener.local_addr().map_or(0, |address| address.port()),
             turns: (0..TURNS).map(|_| Mutex::new(())).collect(),
             hasher: RandomState::new(),
@@ -105,7 +113,7 @@ impl RespServer {
 
 /// Tells a client that there are too many, without waiting for it.
 async fn refuse(mut stream: TcpStream, limit: usize) {
-    let text = format!("-ERR max number of clients reached, the limit is {limit} connections\r\n");
+    let text = too_many_callers(limit);
     // A new connection's send buffer is empty: this does not wait, and who does not listen is lost.
     let _ = stream.write_all(text.as_bytes()).await;
     let _ = stream.shutdown().await;

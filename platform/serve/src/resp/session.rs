@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use unison_base::Lsn;
-use unison_linux::store::{Namespace, ValueRef};
+use unison_linux::store::Namespace;
+use unison_resp::output::{Output, Protocol};
+use unison_resp::parse::Command;
+use unison_resp::refusal::{is_browser, shown, unknown_command, wrong_arguments};
+use unison_resp::table::{self, Kind, Spec};
 
 use super::clients::Client;
-use super::output::{Output, Protocol};
-use super::parse::Command;
 use super::run::Run;
 use super::server::Shared;
-use super::table::{self, Act, Kind, Spec};
+use super::table::{Act, act_of};
 use crate::DEFAULT_NAMESPACE;
 
 /// What the table names: everything a command can do.
@@ -27,7 +29,6 @@ pub(super) mod act {
 }
 
 mod connection;
-mod describe;
 mod info;
 mod introspection;
 mod later;
@@ -123,7 +124,7 @@ impl Session {
         if let Some(refusal) = self.refusal(spec, command) {
             return Some(Rest::Refuse(refusal));
         }
-        match spec.act {
+        match act_of(spec.verb) {
             Act::Queue(queue) => match queue(command, run) {
                 Ok(()) => None,
                 Err(Instead::Refuse(why)) => Some(Rest::Refuse(format!("ERR {why}"))),
@@ -160,7 +161,7 @@ impl Session {
     /// Why a known command is not carried out, as an error with its code.
     fn refusal(&self, spec: &Spec, command: &Command<'_, '_>) -> Option<String> {
         if !spec.takes(command.len()) {
-            return Some(format!("ERR wrong number of arguments for '{}' command", spec.name));
+            return Some(wrong_arguments(spec));
         }
         if spec.kind == Kind::Connection {
             return None;
@@ -174,34 +175,13 @@ impl Session {
     }
 
     fn unknown(&mut self, command: &Command<'_, '_>) -> Rest {
-        let name = command.argument(0);
-        // What a browser sends when a page makes it talk to this port.
-        if name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:") {
-            self.closing = true;
-        }
-        let arguments: String =
-            command.arguments_from(1).take(3).map(|word| format!("'{}' ", shown(word))).collect();
-        let name = shown(name);
-        Rest::Refuse(format!("ERR unknown command '{name}', with args beginning with: {arguments}"))
+        self.closing |= is_browser(command);
+        Rest::Refuse(unknown_command(command))
     }
 
     fn set_protocol(&mut self, protocol: Protocol) {
         self.output.protocol = protocol;
         let number = if protocol == Protocol::Three { 3 } else { 2 };
         self.client.say(|said| said.protocol = number);
-    }
-}
-
-/// Bytes of a client as an error shows them: not too many, on one line.
-fn shown(bytes: &[u8]) -> String {
-    let start = bytes.get(..128).unwrap_or(bytes);
-    String::from_utf8_lossy(start).replace(char::is_control, ".")
-}
-
-/// A value as a bulk string: from the map into the output without a stop.
-pub(super) fn give_value(value: &ValueRef, output: &mut Output) {
-    match value.bytes() {
-        Ok(bytes) => output.bulk(&bytes),
-        Err(error) => output.err(error),
     }
 }

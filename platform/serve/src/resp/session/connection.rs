@@ -2,11 +2,13 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::{Session, introspection::COMPATIBLE_VERSION, shown};
+use unison_resp::greeting::{self, Wish};
+use unison_resp::output::Protocol;
+use unison_resp::parse::Command;
+
+use super::{Session, shown};
 use crate::DEFAULT_NAMESPACE;
 use crate::resp::clients::shown_name;
-use crate::resp::output::Protocol;
-use crate::resp::parse::Command;
 
 pub(in crate::resp) fn ping(session: &mut Session, command: &Command<'_, '_>) {
     match command.len() {
@@ -81,52 +83,28 @@ pub(in crate::resp) fn reset(session: &mut Session, _: &Command<'_, '_>) {
 
 /// `HELLO [2 | 3] [AUTH user password] [SETNAME name]`.
 pub(in crate::resp) fn hello(session: &mut Session, command: &Command<'_, '_>) {
-    let protocol = match command.argument(1) {
-        _ if command.len() == 1 => session.output.protocol,
-        b"2" => Protocol::Two,
-        b"3" => Protocol::Three,
-        _ => return session.output.error("NOPROTO unsupported protocol version"),
+    let Some(protocol) = greeting::protocol(command, session.output.protocol) else {
+        return greeting::unknown_protocol(&mut session.output);
     };
-    if let Err(why) = hello_options(session, command) {
+    if let Err(why) = greeting::wishes(command, |wish| grant(session, wish)) {
         return session.output.err(why);
     }
     session.set_protocol(protocol);
     let (id, role) = (session.client.id, session.server.redis_role());
-    let output = &mut session.output;
-    output.map(7);
-    for (name, value) in [
-        ("server", "unisondb"),
-        ("version", COMPATIBLE_VERSION),
-        ("mode", "standalone"),
-        ("role", role),
-    ] {
-        output.bulk(name.as_bytes());
-        output.bulk(value.as_bytes());
-    }
-    output.bulk(b"proto");
-    output.integer(if protocol == Protocol::Three { 3 } else { 2 });
-    output.bulk(b"id");
-    output.count(id);
-    output.bulk(b"modules");
-    output.array(0);
+    greeting::greet(&mut session.output, role, id);
 }
 
-fn hello_options(session: &mut Session, command: &Command<'_, '_>) -> Result<(), String> {
-    let mut options = command.arguments_from(2);
-    while let Some(option) = options.next() {
-        match (option.to_ascii_lowercase().as_slice(), options.next()) {
-            (b"setname", Some(name)) => {
-                let name = shown_name(name).ok_or("a client name is printable, without spaces")?;
-                session.client.say(|said| said.name = name);
-            }
-            (b"auth", Some(user)) => {
-                options.next().ok_or("syntax error in HELLO option 'auth'")?;
-                find(session, user)?;
-            }
-            _ => return Err(format!("syntax error in HELLO option '{}'", shown(option))),
+fn grant(session: &mut Session, wish: Wish<'_>) -> Result<(), String> {
+    match wish {
+        Wish::Name(name) => {
+            let name = shown_name(name).ok_or("a client name is printable, without spaces")?;
+            session.client.say(|said| said.name = name);
+            Ok(())
         }
+        Wish::User(user) => find(session, user),
     }
-    Ok(())
 }
 
-pub(in crate::resp) use super::describe::command;
+pub(in crate::resp) fn command(session: &mut Session, command: &Command<'_, '_>) {
+    unison_resp::describe::command(command, &mut session.output);
+}

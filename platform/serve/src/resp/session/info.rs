@@ -1,13 +1,13 @@
 //! `INFO`: the state of the server under the names that tools for Redis look for.
 
-use std::fmt::Write as _;
-
 use unison_linux::store::Namespace;
+use unison_resp::COMPATIBLE_VERSION;
+use unison_resp::info::{Info, lines};
+use unison_resp::parse::Command;
 
-use super::{Session, introspection::COMPATIBLE_VERSION};
+use super::Session;
 use crate::DEFAULT_NAMESPACE;
 use crate::node::{Role, VERSION, memory_bytes};
-use crate::resp::parse::Command;
 use crate::resp::server::Shared;
 
 /// Most namespaces and followers with a line of their own.
@@ -28,13 +28,10 @@ const SECTIONS: [Section; 7] = [
 
 impl Session {
     pub(super) async fn info(&mut self, command: &Command<'_, '_>) {
-        let named: Vec<String> = command
-            .arguments_from(1)
-            .map(|name| String::from_utf8_lossy(name).to_ascii_lowercase())
-            .collect();
+        let asked = Info::asked(command);
         let shared = std::sync::Arc::clone(&self.server);
         let namespace = std::sync::Arc::clone(&self.namespace);
-        let text = tokio::task::spawn_blocking(move || text(&named, &shared, &namespace)).await;
+        let text = tokio::task::spawn_blocking(move || text(asked, &shared, &namespace)).await;
         match text {
             Ok(text) => self.output.verbatim(&text),
             Err(_) => self.output.err("the report was given up"),
@@ -42,27 +39,11 @@ impl Session {
     }
 }
 
-fn text(named: &[String], shared: &Shared, namespace: &Namespace) -> String {
-    let everything = ["all", "default", "everything"];
-    let all = named.is_empty() || named.iter().any(|name| everything.contains(&name.as_str()));
-    let wanted = |name: &str| all || named.iter().any(|wanted| wanted == name);
-    let sections = SECTIONS.iter().filter(|(name, _)| wanted(name));
-    let texts: Vec<_> =
-        sections.map(|(name, fill)| titled(name, &fill(shared, namespace))).collect();
-    texts.join("\r\n")
-}
-
-fn titled(name: &str, lines: &str) -> String {
-    let (first, rest) = name.split_at(1);
-    format!("# {}{rest}\r\n{lines}", first.to_uppercase())
-}
-
-fn lines<const N: usize>(fields: [(&str, String); N]) -> String {
-    fields.into_iter().fold(String::new(), |mut text, (name, value)| {
-        // A string takes everything that is written to it.
-        let _ = write!(text, "{name}:{value}\r\n");
-        text
-    })
+fn text(mut info: Info, shared: &Shared, namespace: &Namespace) -> String {
+    for (name, fill) in SECTIONS {
+        info.section(name, || fill(shared, namespace));
+    }
+    info.into_text()
 }
 
 fn server(shared: &Shared, _: &Namespace) -> String {

@@ -2,15 +2,12 @@
 
 use unison_base::limits::{NAMESPACES_MAX, VALUE_MAX};
 use unison_linux::store::Durability;
+use unison_resp::glob;
+use unison_resp::parse::{COMMAND_BYTES_MAX, Command, INLINE_BYTES_MAX};
+use unison_resp::refusal::unknown_subcommand;
 
 use super::{Session, shown};
 use crate::resp::clients::shown_name;
-use crate::resp::glob;
-use crate::resp::output::Output;
-use crate::resp::parse::{Command, INLINE_BYTES_MAX};
-
-/// The version of Redis whose clients find what they expect.
-pub(super) const COMPATIBLE_VERSION: &str = "7.0.0";
 
 pub(in crate::resp) fn client(session: &mut Session, command: &Command<'_, '_>) {
     let client = std::sync::Arc::clone(&session.client);
@@ -92,7 +89,7 @@ fn settings(session: &Session) -> Vec<(&'static str, String)> {
     vec![
         ("appendfsync", sync.to_owned()),
         ("appendonly", "yes".to_owned()),
-        ("client-query-buffer-limit", crate::resp::parse::COMMAND_BYTES_MAX.to_string()),
+        ("client-query-buffer-limit", COMMAND_BYTES_MAX.to_string()),
         ("databases", NAMESPACES_MAX.to_string()),
         ("dir", server.node.store.data_dir().display().to_string()),
         ("maxclients", server.gate.limit().to_string()),
@@ -104,11 +101,4 @@ fn settings(session: &Session) -> Vec<(&'static str, String)> {
         ("save", String::new()),
         ("timeout", "0".to_owned()),
     ]
-}
-
-pub(super) fn unknown_subcommand(output: &mut Output, name: &[u8], of: &str) {
-    output.err(format_args!(
-        "unknown subcommand or wrong number of arguments for '{}' of {of}",
-        shown(name)
-    ));
 }

@@ -7,11 +7,12 @@ use unison_base::Lsn;
 use unison_base::limits::VALUE_MAX;
 use unison_engine::{Condition, Operation, ReadError, ScanRequest, Write, WriteError};
 use unison_linux::store::{Reader, ValueRef};
+use unison_resp::glob;
+use unison_resp::parse::{Command, number};
+use unison_resp::reads::give_value;
 
-use super::{Session, give_value};
+use super::Session;
 use crate::commit::commit_one;
-use crate::resp::glob;
-use crate::resp::parse::{Command, number};
 use crate::resp::run::refuse;
 
 /// Most keys, and bytes of keys, in an answer to `KEYS`.

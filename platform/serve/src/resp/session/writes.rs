@@ -1,9 +1,9 @@
 //! Commands that join the run.
 
 use unison_engine::Condition;
+use unison_resp::parse::Command;
 
 use super::{Instead, Later};
-use crate::resp::parse::Command;
 use crate::resp::run::{Answer, Run};
 
 pub(in crate::resp) fn set<'b>(

@@ -9,7 +9,8 @@
 //! its place between calls, so a command that comes a byte at a time is scanned once. A length
 //! above its bound is refused when its header is read, before a byte of the body is buffered.
 
-use std::ops::Range;
+use alloc::vec::Vec;
+use core::ops::Range;
 
 use unison_base::limits::{BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, KEY_MAX, VALUE_MAX};
 
@@ -142,7 +143,7 @@ impl Parser {
         while let Some(progress) = self.step(input)? {
             if progress == Progress::Complete {
                 self.state = State::Start;
-                return Ok(Some(std::mem::take(&mut self.position)));
+                return Ok(Some(core::mem::take(&mut self.position)));
             }
         }
         Ok(None)
@@ -244,7 +245,7 @@ impl Parser {
             let bounded = input.len() <= INLINE_BYTES_MAX;
             return if bounded { Ok(None) } else { Err(ProtocolError::Inline) };
         };
-        let end = std::mem::take(&mut self.searched) + found;
+        let end = core::mem::take(&mut self.searched) + found;
         if end > INLINE_BYTES_MAX {
             return Err(ProtocolError::Inline);
         }

@@ -1,5 +1,9 @@
 //! The reply side: RESP2 or RESP3, appended to one buffer per connection.
 
+use alloc::format;
+use alloc::vec::Vec;
+use core::fmt::Display;
+
 /// Which protocol a connection speaks; `HELLO 3` changes it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Protocol {
@@ -32,9 +36,14 @@ impl Output {
         self.bytes.shrink_to(keep_bytes);
     }
 
+    /// Cuts off what was appended after the first `length` bytes.
+    pub fn truncate(&mut self, length: usize) {
+        self.bytes.truncate(length);
+    }
+
     /// Errors appended since this was last asked.
     pub fn take_errors(&mut self) -> u64 {
-        std::mem::take(&mut self.errors)
+        core::mem::take(&mut self.errors)
     }
 
     /// `+OK`.
@@ -54,7 +63,7 @@ impl Output {
     }
 
     /// `-ERR` and what happened.
-    pub fn err(&mut self, what: impl std::fmt::Display) {
+    pub fn err(&mut self, what: impl Display) {
         self.error(&format!("ERR {what}"));
     }
 
@@ -140,6 +149,7 @@ impl Output {
 #[cfg(test)]
 mod tests {
     use super::{Output, Protocol};
+    use alloc::string::String;
 
     fn written(protocol: Protocol, fill: impl FnOnce(&mut Output)) -> String {
         let mut output = Output { protocol, ..Output::default() };

@@ -1,3 +1,7 @@
+use alloc::format;
+use alloc::string::ToString;
+use alloc::vec;
+use alloc::vec::Vec;
 use std::time::{Duration, Instant};
 
 use super::{ARGUMENTS_MAX, COMMAND_BYTES_MAX, INLINE_BYTES_MAX, Parser, ProtocolError, number};

@@ -1,12 +1,13 @@
 //! `COMMAND`: the table as clients ask for it.
 
-use super::Session;
-use crate::resp::output::Output;
-use crate::resp::parse::Command;
-use crate::resp::table::{self, COMMANDS, Spec};
+use crate::output::Output;
+use crate::parse::Command;
+use crate::refusal::unknown_subcommand;
+use crate::table::{self, COMMANDS, Spec};
+use alloc::vec::Vec;
 
-pub(in crate::resp) fn command(session: &mut Session, command: &Command<'_, '_>) {
-    let output = &mut session.output;
+/// Answers `COMMAND` and its subcommands.
+pub fn command(command: &Command<'_, '_>, output: &mut Output) {
     let named = command.arguments_from(2);
     match command.argument(1).to_ascii_lowercase().as_slice() {
         b"" => info_of_all(output),
@@ -27,7 +28,7 @@ pub(in crate::resp) fn command(session: &mut Session, command: &Command<'_, '_>)
         }
         b"docs" if command.len() == 2 => docs(output, &COMMANDS.iter().collect::<Vec<_>>()),
         b"docs" => docs(output, &named.filter_map(table::find).collect::<Vec<_>>()),
-        other => super::introspection::unknown_subcommand(output, other, "COMMAND"),
+        other => unknown_subcommand(output, other, "COMMAND"),
     }
 }
 

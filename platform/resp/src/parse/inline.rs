@@ -1,6 +1,7 @@
 //! Splitting an inline command: words, `"quoted \x41 words"` and `'plain quoted words'`.
 
-use std::ops::Range;
+use alloc::vec::Vec;
+use core::ops::Range;
 
 use super::ProtocolError;
 

@@ -1,0 +1,232 @@
+//! The commands: one line each, which is all that dispatch, arity checks and `COMMAND` know.
+
+/// What a command does to the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Changes it: refused on a node that follows.
+    Write,
+    /// Looks at it.
+    Read,
+    /// Neither.
+    Connection,
+}
+
+/// What a command does. Names that mean the same share one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// `APPEND`.
+    Append,
+    /// `AUTH`.
+    Auth,
+    /// `CLIENT`.
+    Client,
+    /// `COMMAND`.
+    Command,
+    /// `CONFIG`.
+    Config,
+    /// `DBSIZE`.
+    DbSize,
+    /// `DECR`, `DECRBY`.
+    Decrement,
+    /// `DEL`, `UNLINK`.
+    Delete,
+    /// `ECHO`.
+    Echo,
+    /// `EXISTS`, `TOUCH`.
+    Exists,
+    /// `FLUSHALL`, `FLUSHDB`.
+    Flush,
+    /// `GET`.
+    Get,
+    /// `GETDEL`.
+    GetDelete,
+    /// `GETRANGE`, `SUBSTR`.
+    GetRange,
+    /// `GETSET`.
+    GetSet,
+    /// `HELLO`.
+    Hello,
+    /// `INCR`, `INCRBY`.
+    Increment,
+    /// `INFO`.
+    Info,
+    /// `KEYS`.
+    Keys,
+    /// `STRLEN`.
+    Length,
+    /// `MGET`.
+    MultiGet,
+    /// `MSET`.
+    MultiSet,
+    /// `PERSIST`.
+    Persist,
+    /// `PING`.
+    Ping,
+    /// `QUIT`.
+    Quit,
+    /// `RESET`.
+    Reset,
+    /// `SCAN`.
+    Scan,
+    /// `SELECT`.
+    Select,
+    /// `SET`.
+    Set,
+    /// `SETNX`.
+    SetAbsent,
+    /// `TIME`.
+    Time,
+    /// `TTL`, `PTTL`.
+    TimeToLive,
+    /// `TYPE`.
+    Type,
+    /// `WAIT`.
+    Wait,
+}
+
+/// One command.
+#[derive(Clone, Copy, Debug)]
+pub struct Spec {
+    /// Its name in small letters.
+    pub name: &'static str,
+    /// Arguments with the name; negative: at least as many.
+    pub arity: i32,
+    /// First and last key and the step between; 0 for none.
+    pub keys: (i32, i32, i32),
+    /// What it does to the data.
+    pub kind: Kind,
+    /// What it does.
+    pub verb: Verb,
+    /// What it does, for people.
+    pub summary: &'static str,
+}
+
+const NO_KEYS: (i32, i32, i32) = (0, 0, 0);
+const ONE_KEY: (i32, i32, i32) = (1, 1, 1);
+const ALL_KEYS: (i32, i32, i32) = (1, -1, 1);
+
+macro_rules! commands {
+    ($($name:literal $arity:literal $keys:ident $kind:ident $verb:ident, $summary:literal;)*) => {
+        [$(Spec {
+            name: $name,
+            arity: $arity,
+            keys: $keys,
+            kind: Kind::$kind,
+            verb: Verb::$verb,
+            summary: $summary,
+        }),*]
+    };
+}
+
+/// All commands in order of their names.
+pub static COMMANDS: [Spec; 41] = commands![
+    "append" 3 ONE_KEY Write Append, "Appends to the value of a key";
+    "auth" -2 NO_KEYS Connection Auth, "Chooses the namespace";
+    "client" -2 NO_KEYS Connection Client, "Says or shows what is known of connections";
+    "command" -1 NO_KEYS Connection Command, "Describes the commands";
+    "config" -2 NO_KEYS Connection Config, "Shows settings";
+    "dbsize" 1 NO_KEYS Read DbSize, "Counts the keys";
+    "decr" 2 ONE_KEY Write Decrement, "Subtracts one from a number";
+    "decrby" 3 ONE_KEY Write Decrement, "Subtracts from a number";
+    "del" -2 ALL_KEYS Write Delete, "Removes keys";
+    "echo" 2 NO_KEYS Connection Echo, "Gives back what it is given";
+    "exists" -2 ALL_KEYS Read Exists, "Counts which of the keys there are";
+    "flushall" -1 NO_KEYS Write Flush, "Refused: drop the namespace instead";
+    "flushdb" -1 NO_KEYS Write Flush, "Refused: drop the namespace instead";
+    "get" 2 ONE_KEY Read Get, "Gives the value of a key";
+    "getdel" 2 ONE_KEY Write GetDelete, "Gives the value of a key and removes it";
+    "getrange" 4 ONE_KEY Read GetRange, "Gives a part of a value";
+    "getset" 3 ONE_KEY Write GetSet, "Sets a key and gives its value before";
+    "hello" -1 NO_KEYS Connection Hello, "Chooses the protocol";
+    "incr" 2 ONE_KEY Write Increment, "Adds one to a number";
+    "incrby" 3 ONE_KEY Write Increment, "Adds to a number";
+    "info" -1 NO_KEYS Connection Info, "Shows the state of the server";
+    "keys" 2 NO_KEYS Read Keys, "Lists the keys that match a pattern";
+    "mget" -2 ALL_KEYS Read MultiGet, "Gives the values of keys at one moment";
+    "mset" -3 ALL_KEYS Write MultiSet, "Sets several keys at once";
+    "persist" 2 ONE_KEY Read Persist, "Nothing expires yet: answers 0";
+    "ping" -1 NO_KEYS Connection Ping, "Answers";
+    "pttl" 2 ONE_KEY Read TimeToLive, "Nothing expires yet: -1, or -2 without the key";
+    "quit" -1 NO_KEYS Connection Quit, "Ends the connection";
+    "reset" 1 NO_KEYS Connection Reset, "Makes the connection like a new one";
+    "scan" -2 NO_KEYS Read Scan, "Lists keys page by page";
+    "select" 2 NO_KEYS Connection Select, "Chooses the namespace";
+    "set" -3 ONE_KEY Write Set, "Sets a key";
+    "setnx" 3 ONE_KEY Write SetAbsent, "Sets a key that is not there yet";
+    "strlen" 2 ONE_KEY Read Length, "Gives the length of a value";
+    "substr" 4 ONE_KEY Read GetRange, "Gives a part of a value";
+    "time" 1 NO_KEYS Connection Time, "Gives the server's time";
+    "touch" -2 ALL_KEYS Read Exists, "Counts which of the keys there are";
+    "ttl" 2 ONE_KEY Read TimeToLive, "Nothing expires yet: -1, or -2 without the key";
+    "type" 2 ONE_KEY Read Type, "Gives the type of a value";
+    "unlink" -2 ALL_KEYS Write Delete, "Removes keys";
+    "wait" 3 NO_KEYS Connection Wait, "Waits until followers hold the last write";
+];
+
+/// Longest name there is.
+const NAME_MAX: usize = 16;
+
+/// The command of this name, in any case of letters.
+#[must_use]
+pub fn find(name: &[u8]) -> Option<&'static Spec> {
+    let mut lower = [0; NAME_MAX];
+    let lower = lower.get_mut(..name.len())?;
+    lower.copy_from_slice(name);
+    lower.make_ascii_lowercase();
+    let found = COMMANDS.binary_search_by(|spec| spec.name.as_bytes().cmp(lower)).ok()?;
+    COMMANDS.get(found)
+}
+
+impl Spec {
+    /// Whether a request of `arguments` arguments, the name included, can be carried out.
+    #[must_use]
+    pub fn takes(&self, arguments: usize) -> bool {
+        let arguments = i32::try_from(arguments).unwrap_or(i32::MAX);
+        if self.arity < 0 { arguments >= -self.arity } else { arguments == self.arity }
+    }
+
+    /// The flags that `COMMAND` shows.
+    #[must_use]
+    pub fn flags(&self) -> &'static [&'static str] {
+        match self.kind {
+            Kind::Write => &["write"],
+            Kind::Read => &["readonly"],
+            Kind::Connection => &["loading", "stale"],
+        }
+    }
+
+    /// The group that `COMMAND DOCS` shows.
+    #[must_use]
+    pub fn group(&self) -> &'static str {
+        match self.kind {
+            Kind::Connection => "connection",
+            Kind::Write | Kind::Read if self.keys == NO_KEYS => "generic",
+            Kind::Write | Kind::Read => "string",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{COMMANDS, NAME_MAX, find};
+
+    #[test]
+    fn the_table_is_in_order_and_every_name_is_found_in_any_case() {
+        assert!(COMMANDS.windows(2).all(|pair| pair[0].name < pair[1].name));
+        for spec in &COMMANDS {
+            assert!(spec.name.len() <= NAME_MAX && !spec.summary.is_empty(), "{}", spec.name);
+            let upper = spec.name.to_uppercase();
+            assert_eq!(find(upper.as_bytes()).unwrap().name, spec.name);
+        }
+        assert!(find(b"nothing").is_none() && find(b"").is_none());
+        assert!(find(&[b'x'; 100]).is_none());
+    }
+
+    #[test]
+    fn arity_counts_the_name() {
+        let get = find(b"get").unwrap();
+        assert!(get.takes(2) && !get.takes(1) && !get.takes(3));
+        let del = find(b"del").unwrap();
+        assert!(del.takes(2) && del.takes(9) && !del.takes(1));
+    }
+}
