@@ -4,7 +4,7 @@ use crate::replica::{Replica, ReplicaError};
 use alloc::collections::BTreeSet;
 use alloc::vec;
 use alloc::vec::Vec;
-use unison_base::NamespaceName;
+use unison_base::{Hlc, NamespaceName};
 use unison_engine::ApplyError;
 use unison_link::{
     CloseReason, Divergence, FollowerConfig, FollowerEvent, HeapFollower, Lag, NamespaceError,
@@ -65,6 +65,7 @@ pub struct FollowerSession<R> {
     replicas: Vec<R>,
     /// Namespaces with records that are applied and not yet committed.
     dirty: BTreeSet<u32>,
+    leader_clock: Option<Hlc>,
 }
 
 impl<R: Replica> FollowerSession<R> {
@@ -73,7 +74,7 @@ impl<R: Replica> FollowerSession<R> {
     #[must_use]
     pub fn new(config: FollowerConfig, seed: u64, now_ms: u64) -> Option<Self> {
         let link = HeapFollower::new(config, vec![0; RECEIVE_BYTES], Vec::new(), seed, now_ms)?;
-        Some(Self { link, replicas: Vec::new(), dirty: BTreeSet::new() })
+        Some(Self { link, replicas: Vec::new(), dirty: BTreeSet::new(), leader_clock: None })
     }
 
     /// Follows one more namespace. Returns its number.
@@ -108,6 +109,18 @@ impl<R: Replica> FollowerSession<R> {
         &mut self.replicas
     }
 
+    /// The leader's hybrid clock, when a beat has told it since this was last asked: what time it is
+    /// on a board that has no clock of its own.
+    pub fn leader_clock(&mut self) -> Option<Hlc> {
+        self.leader_clock.take()
+    }
+
+    /// Takes the replicas out, to close them.
+    #[must_use]
+    pub fn into_replicas(self) -> Vec<R> {
+        self.replicas
+    }
+
     /// How far behind a namespace is.
     #[must_use]
     pub fn lag(&self, namespace: u32, now_ms: u64) -> Option<Lag> {
@@ -126,7 +139,11 @@ impl<R: Replica> FollowerSession<R> {
         let mut open = true;
         while let Some(event) = self.link.poll_event() {
             let (namespace, outcome) = match event {
-                FollowerEvent::Greeted { .. } | FollowerEvent::Beat { .. } => continue,
+                FollowerEvent::Greeted { .. } => continue,
+                FollowerEvent::Beat { hlc } => {
+                    self.leader_clock = Some(hlc);
+                    continue;
+                }
                 FollowerEvent::Welcome { namespace, served } => {
                     tell(Stepped::Serving { namespace });
                     (namespace, with(&mut self.replicas, namespace, |r| r.adopt(served.log)))

@@ -30,7 +30,7 @@ mod store;
 mod tree_file;
 mod views;
 
-pub use control::Counters;
+pub use control::{Counters, Switch};
 pub use cut::{Cut, Fate, Moment};
 pub use damage::{Damage, File};
 pub use fault::{Calls, Effect, Fault, When};
@@ -121,6 +121,17 @@ impl CrashDisk {
         self.lock().state.free_bytes = free_bytes;
     }
 
+    /// How many bytes new segments and a growing tree may still take.
+    #[must_use]
+    pub fn free_bytes(&self) -> Option<u64> {
+        self.lock().state.free_bytes
+    }
+
+    /// Forgets a directory and everything in it.
+    pub fn remove_directory(&self, directory: &str) {
+        self.lock().state.remove_directory(directory);
+    }
+
     /// What was done so far.
     #[must_use]
     pub fn counters(&self) -> Counters {
@@ -151,12 +162,35 @@ impl CrashDisk {
         Moment::new(disk.state.clone(), None, disk.control.options)
     }
 
-    /// Cuts the power: every handle of this disk fails from now on. Returns what is left.
+    /// Cuts the power: every handle of this disk fails from now on. Returns what is left; when a
+    /// switch went off before, then what it left.
     #[must_use]
     pub fn crash(&self, cut: Cut, prng: &mut Prng) -> Self {
-        let moment = self.moment();
+        let struck = self.lock().control.struck.take();
+        let moment = struck.unwrap_or_else(|| self.moment());
         self.power_off();
         moment.cut(cut, prng)
+    }
+
+    /// Puts a switch in, which cuts the power in the middle of a call. That call and every later one
+    /// may say what it likes: nobody lives to hear it.
+    pub fn set_switch(&self, switch: Switch) {
+        self.lock().control.switch = Some(switch);
+    }
+
+    /// Runs `look` while no call is counted and none goes wrong: for checkers, which must not change
+    /// what they look at.
+    pub fn unwatched<T>(&self, look: impl FnOnce() -> T) -> T {
+        self.lock().control.unwatched = true;
+        let seen = look();
+        self.lock().control.unwatched = false;
+        seen
+    }
+
+    /// Whether the power is off.
+    #[must_use]
+    pub fn is_off(&self) -> bool {
+        self.lock().control.off
     }
 
     /// Every call fails from now on.

@@ -30,6 +30,8 @@ pub mod blocks;
 pub mod clock;
 pub mod disk;
 pub mod entropy;
+#[cfg(feature = "fleet")]
+pub mod fleet;
 pub mod planted;
 
 pub use clock::SimClock;

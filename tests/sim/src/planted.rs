@@ -3,8 +3,9 @@
 
 use crate::disk::{CrashDisk, SimSegment, SimStore, SimTreeFile};
 use redb::StorageBackend;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use unison_base::frame::TERMINATOR_BYTES;
 use unison_base::prng::Prng;
 use unison_base::{LogId, SegmentId};
 use unison_ports::{IoError, SegmentEntry, SegmentFile, SegmentKind, SegmentStore};
@@ -33,6 +34,11 @@ pub enum Bug {
     SkipClearing,
     /// A write changes a bit of what lies before it.
     DamageNeighbour,
+    /// Zeros are written neither over what is left of a torn group nor behind a new one, so that an
+    /// older frame may follow the newest.
+    KeepStaleFrames,
+    /// No sync of a segment is done while a flush runs, so that the tree may be ahead of the log.
+    SkipSyncInFlush,
 }
 
 impl Bug {
@@ -57,6 +63,7 @@ impl Bug {
 pub struct PlantedStore {
     inner: SimStore,
     bug: Bug,
+    flushing: Arc<AtomicBool>,
 }
 
 /// One of them.
@@ -64,6 +71,7 @@ pub struct PlantedStore {
 pub struct PlantedSegment {
     inner: SimSegment,
     bug: Bug,
+    flushing: Arc<AtomicBool>,
     syncs: AtomicU64,
     held: Mutex<Option<(u64, Vec<u8>)>>,
 }
@@ -72,11 +80,17 @@ impl PlantedStore {
     /// The segments of `directory`.
     #[must_use]
     pub fn new(disk: &CrashDisk, directory: &str, bug: Bug) -> Self {
-        Self { inner: disk.store(directory), bug }
+        Self { inner: disk.store(directory), bug, flushing: Arc::default() }
+    }
+
+    /// Says that a flush begins or ends, for [`Bug::SkipSyncInFlush`].
+    pub fn set_flushing(&self, flushing: bool) {
+        self.flushing.store(flushing, Ordering::Relaxed);
     }
 
     fn file(&self, inner: SimSegment) -> PlantedSegment {
-        PlantedSegment { inner, bug: self.bug, syncs: AtomicU64::new(0), held: Mutex::new(None) }
+        let (bug, flushing) = (self.bug, Arc::clone(&self.flushing));
+        PlantedSegment { inner, bug, flushing, syncs: AtomicU64::new(0), held: Mutex::new(None) }
     }
 }
 
@@ -161,6 +175,8 @@ impl SegmentFile for PlantedSegment {
         let zeros = bytes.iter().all(|&byte| byte == 0);
         match self.bug {
             Bug::SkipClearing if zeros => Ok(()),
+            Bug::KeepStaleFrames if zeros => Ok(()),
+            Bug::KeepStaleFrames if offset > 0 => self.inner.write_at(offset, unterminated(bytes)),
             Bug::ReorderWrites => self.write_reordered(offset, bytes),
             Bug::DropLastRecord if offset > 0 && bytes.len() > 300 => {
                 self.inner.write_at(offset, &bytes[..bytes.len() - 100])
@@ -179,6 +195,7 @@ impl SegmentFile for PlantedSegment {
         let number = self.syncs.fetch_add(1, Ordering::Relaxed);
         match self.bug {
             Bug::SkipSync => Ok(()),
+            Bug::SkipSyncInFlush if self.flushing.load(Ordering::Relaxed) => Ok(()),
             Bug::SkipThirdSync if number % 3 == 2 => Ok(()),
             _ => self.inner.sync(),
         }
@@ -187,6 +204,12 @@ impl SegmentFile for PlantedSegment {
     fn view(&self, offset: u64, length: usize) -> Option<&[u8]> {
         self.inner.view(offset, length)
     }
+}
+
+/// A group without the zeros behind it.
+fn unterminated(bytes: &[u8]) -> &[u8] {
+    let frames = bytes.len().saturating_sub(TERMINATOR_BYTES);
+    if bytes[frames..].iter().all(|&byte| byte == 0) { &bytes[..frames] } else { bytes }
 }
 
 /// The tree file of one directory of a disk, behind the bug.

@@ -34,12 +34,35 @@ impl Counters {
     }
 }
 
+/// A switch that cuts the power in the middle of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Switch {
+    /// At which call of those it looks at, from 1.
+    pub nth: u64,
+    /// Whether it looks at changes of directories only, or at every call that changes the disk.
+    pub directory: bool,
+}
+
+impl Switch {
+    fn goes_off(&mut self, is_directory: bool) -> bool {
+        if self.directory && !is_directory {
+            return false;
+        }
+        self.nth = self.nth.saturating_sub(1);
+        self.nth == 0
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Control {
     pub(super) options: DiskOptions,
     pub(super) counters: Counters,
     pub(super) off: bool,
+    pub(super) unwatched: bool,
     pub(super) moments: Option<Vec<Moment>>,
+    pub(super) switch: Option<Switch>,
+    /// The disk as it was when the switch went off.
+    pub(super) struck: Option<Moment>,
     faults: Vec<Armed>,
     prng: Prng,
 }
@@ -56,7 +79,10 @@ impl Control {
             options,
             counters: Counters::default(),
             off: false,
+            unwatched: false,
             moments: None,
+            switch: None,
+            struck: None,
             faults: Vec::new(),
             prng: Prng::new(options.seed),
         }
@@ -75,6 +101,9 @@ impl Control {
         if self.off {
             return Err(IoError::Device(POWER_IS_OFF));
         }
+        if self.unwatched {
+            return Ok(None);
+        }
         match calls {
             Calls::Any => {}
             Calls::Reads => self.counters.reads += 1,
@@ -88,6 +117,13 @@ impl Control {
     }
 
     pub(super) fn record(&mut self, state: &State, in_flight: Option<InFlight>) {
+        if let Some(switch) = &mut self.switch
+            && switch.goes_off(in_flight.is_some())
+        {
+            self.switch = None;
+            self.off = true;
+            self.struck = Some(Moment::new(state.clone(), in_flight, self.options));
+        }
         if let Some(moments) = &mut self.moments {
             moments.push(Moment::new(state.clone(), in_flight, self.options));
         }

@@ -50,6 +50,19 @@ impl State {
         self.directories.iter().position(|known| known == name)
     }
 
+    /// Forgets all files of a directory.
+    pub(super) fn remove_directory(&mut self, name: &str) {
+        let Some(number) = self.find_directory(name) else { return };
+        let names: Vec<_> =
+            self.names.range((number, FileName::Tree)..).map(|(&name, _)| name).collect();
+        for name in names.into_iter().take_while(|&(within, _)| within == number) {
+            // The name was listed just now.
+            let _ = self.remove(name);
+        }
+        self.identities.remove(&number);
+        self.forget_unnamed();
+    }
+
     /// The tree of a directory; makes it when it is new.
     pub(super) fn tree(&mut self, directory: usize) -> InodeNumber {
         let name = (directory, FileName::Tree);

@@ -1,0 +1,39 @@
+//! Fleets from seeds: `sim --seeds 0..500` runs many, `sim --seed N --trace` tells one.
+
+#![forbid(unsafe_code)]
+
+mod options;
+mod runs;
+
+use clap::Parser;
+use options::Arguments;
+use std::process::ExitCode;
+use unison_sim::fleet;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match arguments.seed {
+        Some(seed) => one(&arguments, seed),
+        None => runs::all(&arguments),
+    }
+}
+
+/// One seed, with its story if asked.
+fn one(arguments: &Arguments, seed: u64) -> ExitCode {
+    let mut options = arguments.options(seed);
+    options.teller = arguments.trace.then_some(|line: &str| println!("{line}"));
+    let outcome = fleet::run(&options);
+    println!("seed {seed}: {} events, hash {:016x}", outcome.events, outcome.hash);
+    println!(
+        "{} records, {} bytes of log; all agreed {} ms after the last fault",
+        outcome.records, outcome.log_bytes, outcome.converged_ms
+    );
+    println!("{}", outcome.tally);
+    match outcome.breach {
+        Some(breach) => {
+            println!("{}", arguments.failure(seed, &breach));
+            ExitCode::FAILURE
+        }
+        None => ExitCode::SUCCESS,
+    }
+}

@@ -1,0 +1,337 @@
+//! What must hold, looked at after every step.
+
+use super::Store;
+use super::link::ConnectionId;
+use super::model::key;
+use super::node::{HUB, Marks, NodeNumber};
+use super::outcome::{Breach, Promise};
+use super::story::Story;
+use super::trace::Digest;
+use super::truth::{Difference, Truth};
+use super::world::World;
+use unison_base::{LogId, Lsn};
+use unison_engine::{OpenReport, ReadError, Reader, ScanRequest};
+use unison_walfs::LogReader;
+
+/// What a window takes on the slowest line, with what is lost coming again, and a handshake.
+const WINDOW_MS: u64 = 45_000;
+/// A beat is sent after so long, or after twice the round trip, up to the most.
+const BEAT_MS: u64 = 5_000;
+const BEAT_MS_MAX: u64 = 60_000;
+/// For so long it is known how far a log was.
+const PROGRESS_MS: u64 = WINDOW_MS + 4 * BEAT_MS_MAX;
+
+impl World {
+    /// What the hub has durable now is compared for good with everything before.
+    pub(super) fn look_at_hub(&mut self) -> Result<(), Breach> {
+        let Some((_, log)) = self.nodes[HUB].log() else { return Ok(()) };
+        let disk = self.nodes[HUB].home.borrow().disk.clone();
+        let extended = disk.unwatched(|| self.truth.extend(&log));
+        extended.map_err(|difference| self.differs(HUB, Promise::Acknowledged, difference))?;
+        if !self.model.has(self.truth.durable()) {
+            let detail = format!("record {} was written by nobody", self.truth.durable());
+            return Err(self.breach(HUB, Promise::Written, detail));
+        }
+        self.spot_check(HUB)
+    }
+
+    /// The hub is back: all that it acknowledged or served is there, byte for byte.
+    pub(super) fn hub_recovered(&mut self) -> Result<(), Breach> {
+        let Some(engine) = self.nodes[HUB].engine() else { return Ok(()) };
+        let (appended, log) = (engine.appended(), engine.log());
+        let owed = self.acknowledged.max(self.truth.durable());
+        if appended < owed {
+            let detail = format!("up to {appended} is left of {owed}");
+            return Err(self.breach(HUB, Promise::Acknowledged, detail));
+        }
+        if !self.model.has(appended) {
+            let detail = format!("recovered {appended}, written were {}", self.model.last());
+            return Err(self.breach(HUB, Promise::Written, detail));
+        }
+        self.model.truncate(appended);
+        let disk = self.nodes[HUB].home.borrow().disk.clone();
+        let mut found = Truth::default();
+        disk.unwatched(|| found.extend(&log))
+            .and_then(|()| self.truth.is_prefix_of(&found))
+            .map_err(|difference| self.differs(HUB, Promise::Acknowledged, difference))?;
+        self.state_check(HUB)
+    }
+
+    /// A follower is back. False when a person has to act.
+    pub(super) fn follower_recovered(
+        &mut self,
+        number: NodeNumber,
+        report: &OpenReport,
+    ) -> Result<bool, Breach> {
+        let Some(engine) = self.nodes[number].engine() else { return Ok(false) };
+        let appended = engine.appended();
+        let marks = &mut self.nodes[number].marks;
+        marks.compared = Lsn::ZERO;
+        let (damaged, durable) = (marks.damaged, marks.durable);
+        if !damaged && appended < durable {
+            let detail = format!("up to {appended} is left of {durable}");
+            return Err(self.breach(number, Promise::FollowerKeeps, detail));
+        }
+        if report.missing > 0 {
+            if !damaged {
+                let detail = format!("{} records are missing on a sound disk", report.missing);
+                return Err(self.breach(number, Promise::Damage, detail));
+            }
+            self.replace_disk(number);
+            return Ok(false);
+        }
+        self.look_at_follower(number)?;
+        self.state_check(number)?;
+        Ok(true)
+    }
+
+    /// A follower's log and what it says of itself, after a step.
+    pub(super) fn look_at_follower(&mut self, number: NodeNumber) -> Result<(), Breach> {
+        let Some(engine) = self.nodes[number].engine() else { return Ok(()) };
+        let (appended, durable, applied) = (engine.appended(), engine.durable(), engine.applied());
+        let log = engine.log();
+        if appended > self.truth.durable() || durable > appended {
+            let detail = format!("holds {appended}, the hub {}", self.truth.durable());
+            return Err(self.breach(number, Promise::NotAhead, detail));
+        }
+        let now_ms = self.now_ms;
+        let marks = &mut self.nodes[number].marks;
+        let (compared, before) = (marks.compared.min(appended), marks.durable);
+        marks.compared = appended;
+        marks.note_progress(now_ms, durable);
+        if compared < appended {
+            self.note(number, Story::Holds { appended, durable, applied });
+            self.compare(number, &log, compared.next(), appended)?;
+        }
+        if before != durable { self.spot_check(number) } else { Ok(()) }
+    }
+
+    fn compare(
+        &mut self,
+        number: NodeNumber,
+        log: &LogReader<Store>,
+        from: Lsn,
+        to: Lsn,
+    ) -> Result<(), Breach> {
+        let node = &self.nodes[number];
+        let disk = node.home.borrow().disk.clone();
+        let same =
+            disk.unwatched(|| self.truth.compare(log, from.max(log.first()), to, &mut |_, _| ()));
+        match same {
+            Err(Difference::Unreadable(..)) if node.marks.damaged => Ok(()),
+            Err(difference) => Err(self.differs(number, Promise::Prefix, difference)),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    fn differs(&self, number: NodeNumber, promise: Promise, difference: Difference) -> Breach {
+        self.breach(number, promise, format!("{difference:?}"))
+    }
+
+    /// One key.
+    fn spot_check(&mut self, number: NodeNumber) -> Result<(), Breach> {
+        let key = key(self.looks.below(self.plan.writing.keys));
+        let Some(engine) = self.nodes[number].engine() else { return Ok(()) };
+        let reader = engine.reader();
+        let disk = self.nodes[number].home.borrow().disk.clone();
+        let read = disk.unwatched(|| self.check_key(&reader, &key));
+        self.judge(number, read)
+    }
+
+    fn check_key(&self, reader: &Reader<Store>, key: &[u8]) -> Result<Option<String>, ReadError> {
+        let applied = reader.applied();
+        let held = reader.get(key)?;
+        let held = match held {
+            Some(value) => Some((value.lsn(), value.bytes()?)),
+            None => None,
+        };
+        let due = self.model.value_at(key, applied);
+        let same = match (&held, due) {
+            (None, None) => true,
+            (Some((lsn, bytes)), Some((due_lsn, due_bytes))) => {
+                *lsn == due_lsn && bytes[..] == due_bytes[..]
+            }
+            _ => false,
+        };
+        let name = || String::from_utf8_lossy(key).into_owned();
+        let seen = held.as_ref().map(|(lsn, _)| *lsn);
+        let due = due.map(|(lsn, _)| lsn);
+        Ok((!same).then(|| format!("{} at {applied}: {seen:?} instead of {due:?}", name())))
+    }
+
+    fn judge(
+        &self,
+        number: NodeNumber,
+        read: Result<Option<String>, ReadError>,
+    ) -> Result<(), Breach> {
+        match read {
+            Ok(None) => Ok(()),
+            Ok(Some(detail)) => Err(self.breach(number, Promise::State, detail)),
+            Err(_) if self.nodes[number].marks.damaged => Ok(()),
+            Err(error) => Err(self.breach(number, Promise::Damage, error.to_string())),
+        }
+    }
+
+    /// Every key, and no other.
+    pub(super) fn state_check(&mut self, number: NodeNumber) -> Result<(), Breach> {
+        let Some(engine) = self.nodes[number].engine() else { return Ok(()) };
+        let reader = engine.reader();
+        let disk = self.nodes[number].home.borrow().disk.clone();
+        let read = disk.unwatched(|| self.check_state(&reader, &mut Digest::default()));
+        self.judge(number, read)
+    }
+
+    fn check_state(
+        &self,
+        reader: &Reader<Store>,
+        digest: &mut Digest,
+    ) -> Result<Option<String>, ReadError> {
+        let snapshot = reader.snapshot();
+        let lsn = snapshot.lsn();
+        let mut due = self.model.content(lsn);
+        for item in snapshot.scan(ScanRequest::default())? {
+            let item = item?;
+            let bytes = item.value.bytes()?;
+            digest.take(&item.key);
+            digest.take(&bytes);
+            let same = due.next().is_some_and(|(key, due_lsn, value)| {
+                *key == item.key && due_lsn == item.value.lsn() && bytes[..] == value[..]
+            });
+            if !same {
+                let key = String::from_utf8_lossy(&item.key).into_owned();
+                return Ok(Some(format!("{key} of {} at {lsn} is not due", item.value.lsn())));
+            }
+        }
+        Ok(due.next().map(|(key, at, _)| {
+            format!("{} of {at} is missing at {lsn}", String::from_utf8_lossy(key))
+        }))
+    }
+
+    /// What a follower has acknowledged its leader has durable, and had.
+    pub(super) fn look_at_acknowledged(
+        &self,
+        number: NodeNumber,
+        id: ConnectionId,
+        acknowledged: &[(Lsn, Lsn)],
+        log: Option<&(LogId, LogReader<Store>)>,
+    ) -> Result<(), Breach> {
+        let durable_here = log.map(|(_, log)| log.durable()).unwrap_or_default();
+        for &(durable, applied) in acknowledged {
+            if durable > durable_here || durable > self.truth.durable() {
+                let detail = format!("#{id} acknowledges {durable} of {durable_here}");
+                return Err(self.breach(number, Promise::NotAhead, detail));
+            }
+            if applied > self.truth.durable() {
+                let detail = format!("#{id} shows {applied}, durable is {durable}");
+                return Err(self.breach(number, Promise::NotAhead, detail));
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything at once: what each follower says of its lag, and now and then all it holds.
+    pub(super) fn look_at_all(&mut self) -> Result<(), Breach> {
+        for number in 0..self.nodes.len() {
+            if self.nodes[number].process.is_none() || self.nodes[number].is_paused(self.now_ms) {
+                continue;
+            }
+            if number != HUB {
+                self.look_at_lag(number)?;
+            }
+            if self.looks.chance(10) {
+                self.state_check(number)?;
+            }
+            if self.looks.chance(20) && self.is_on(super::fault::Fault::LostWrite) {
+                let earlier = self.nodes[number].home.borrow().disk.moment();
+                self.nodes[number].marks.earlier = Some(earlier);
+            }
+        }
+        Ok(())
+    }
+
+    fn look_at_lag(&mut self, number: NodeNumber) -> Result<(), Breach> {
+        let now_ms = self.now_ms;
+        let node = &mut self.nodes[number];
+        let Some(leader) = node.upstream.as_ref().map(|upstream| upstream.leader) else {
+            return Ok(());
+        };
+        let local_ms = node.local_ms(now_ms);
+        let (absent_ms, heard_ms) = (node.marks.absent_ms, node.marks.heard_ms);
+        let Some(session) = node.follower() else { return Ok(()) };
+        let Some(lag) = session.lag(0, local_ms) else { return Ok(()) };
+        let engine = session.replicas().first().and_then(super::replica::FleetReplica::engine);
+        let held = engine.map_or((Lsn::ZERO, Lsn::ZERO), |at| (at.durable(), at.applied()));
+        let damaged = node.marks.damaged;
+        if (lag.durable > held.0 || lag.applied > held.1) && !damaged {
+            let detail = format!("says {} and {}, holds {held:?}", lag.durable, lag.applied);
+            return Err(self.breach(number, Promise::Lag, detail));
+        }
+        let unaware_ms = self.unaware_ms(number);
+        let aware = absent_ms.max(self.nodes[leader].marks.absent_ms) + unaware_ms;
+        if lag.since_in_sync_ms != Some(0) || now_ms < aware {
+            return Ok(());
+        }
+        let past = self.durable_since(leader, now_ms - unaware_ms);
+        if held.0 < past || heard_ms + unaware_ms < now_ms {
+            let detail = format!(
+                "takes itself for up to date at {}, its leader was at {past}; heard at {heard_ms}",
+                held.0
+            );
+            return Err(self.breach(number, Promise::Lag, detail));
+        }
+        Ok(())
+    }
+
+    /// Longest time for which a follower may take itself for up to date while it is not: three
+    /// intervals of silence, which scale with the round trip that either side has measured.
+    fn unaware_ms(&mut self, number: NodeNumber) -> u64 {
+        let id = self.nodes[number].connection;
+        let session = id.and_then(|id| self.connections.get_mut(&id)?.session.as_mut());
+        let leader_ms = session.and_then(|session| session.link().rtt_ms()).map_or(0, u64::from);
+        let round_trip_ms = self.nodes[number].round_trip_ms().max(leader_ms);
+        WINDOW_MS + 3 * (2 * round_trip_ms).clamp(BEAT_MS, BEAT_MS_MAX)
+    }
+
+    /// How far a node's log has been durable ever since a time: a relay may lose some of it.
+    fn durable_since(&self, number: NodeNumber, at_ms: u64) -> Lsn {
+        let progress = &self.nodes[number].marks.progress;
+        let before = progress.iter().rev().find(|&&(ms, _)| ms <= at_ms);
+        let after = progress.iter().filter(|&&(ms, _)| ms > at_ms);
+        before.map_or(Lsn::ZERO, |&(_, lsn)| after.fold(lsn, |least, &(_, lsn)| least.min(lsn)))
+    }
+
+    /// The log and the state of a node, each as one number, after a look at every byte of both.
+    pub(super) fn digest(&self, number: NodeNumber) -> Result<Option<(u64, u64)>, Breach> {
+        let Some(engine) = self.nodes[number].engine() else { return Ok(None) };
+        let (log, reader, last) = (engine.log(), engine.reader(), engine.appended());
+        let disk = self.nodes[number].home.borrow().disk.clone();
+        let (mut bytes, mut state) = (Digest::default(), Digest::default());
+        let mut see = |_, frames: &[u8]| bytes.take_stream(frames);
+        let same = disk.unwatched(|| self.truth.compare(&log, Lsn::FIRST, last, &mut see));
+        match same {
+            Err(Difference::Unreadable(..)) if self.nodes[number].marks.damaged => return Ok(None),
+            Err(difference) => return Err(self.differs(number, Promise::Prefix, difference)),
+            Ok(()) => {}
+        }
+        let read = disk.unwatched(|| self.check_state(&reader, &mut state));
+        if read.is_err() && self.nodes[number].marks.damaged {
+            return Ok(None);
+        }
+        self.judge(number, read)?;
+        Ok(Some((bytes.value(), state.value())))
+    }
+}
+
+impl Marks {
+    /// Keeps what is needed to say how far the log was at any time of the last minutes.
+    pub(super) fn note_progress(&mut self, now_ms: u64, durable: Lsn) {
+        self.durable = if self.damaged { durable } else { self.durable.max(durable) };
+        if self.progress.back().is_some_and(|&(_, last)| last == durable) {
+            return;
+        }
+        self.progress.push_back((now_ms, durable));
+        while self.progress.get(1).is_some_and(|&(at_ms, _)| at_ms + PROGRESS_MS < now_ms) {
+            self.progress.pop_front();
+        }
+    }
+}

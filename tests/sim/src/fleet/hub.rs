@@ -1,0 +1,114 @@
+//! The hub's process: group commit in the steps that the platform takes it in.
+
+use super::Store;
+use super::home::Opened;
+use super::model::{Change, Model};
+use std::sync::Arc;
+use unison_base::{LogId, Lsn};
+use unison_engine::{Engine, FlushError, FlushJob, Operation, Write, WriteError};
+use unison_walfs::SyncTicket;
+
+/// A leader's engine and the work that is under way.
+pub(super) struct Hub {
+    pub(super) engine: Engine<Store>,
+    pub(super) log_id: LogId,
+    store: Arc<Store>,
+    sync: Option<SyncTicket<Store>>,
+    flush: Option<FlushJob<Store>>,
+}
+
+/// The process cannot go on: its next start recovers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Fatal;
+
+impl Hub {
+    pub(super) fn new(opened: Opened) -> Self {
+        let Opened { store, engine, log_id, .. } = opened;
+        Self { engine, log_id, store, sync: None, flush: None }
+    }
+
+    /// Stages a record and tells the model of it. False when it was refused.
+    pub(super) fn stage(&mut self, change: &Change, model: &mut Model, wall_ms: u64) -> bool {
+        let staged = match change {
+            Change::Put(entries) => {
+                let entries: Vec<_> =
+                    entries.iter().map(|(key, value)| (key.as_slice(), &**value)).collect();
+                match entries[..] {
+                    [(key, value)] => self.engine.stage(&Write::put(key, value), wall_ms),
+                    _ => self.engine.stage(&Write::new(Operation::PutBatch(&entries)), wall_ms),
+                }
+            }
+            Change::Delete(keys) => {
+                let keys: Vec<_> = keys.iter().map(Vec::as_slice).collect();
+                match keys[..] {
+                    [key] => self.engine.stage(&Write::delete(key), wall_ms),
+                    _ => self.engine.stage(&Write::new(Operation::DeleteBatch(&keys)), wall_ms),
+                }
+            }
+        };
+        if let Ok(written) = &staged {
+            model.written(written.lsn, change.clone());
+        }
+        staged.is_ok()
+    }
+
+    /// Stages a record that nobody wrote: what a client's write that is applied twice does.
+    pub(super) fn stage_again(&mut self, change: &Change, wall_ms: u64) {
+        if let Change::Put(entries) = change
+            && let Some((key, value)) = entries.first()
+        {
+            // A refusal leaves nothing behind.
+            let _ = self.engine.stage(&Write::put(key, value), wall_ms);
+        }
+    }
+
+    /// Appends what is staged.
+    pub(super) fn append(&mut self, wall_ms: u64) -> Result<Lsn, WriteError> {
+        let appended = self.engine.append(wall_ms);
+        self.prepare();
+        appended
+    }
+
+    fn prepare(&mut self) {
+        if let Some(preparation) = self.engine.preparation() {
+            self.engine.install(preparation.run());
+        }
+    }
+
+    /// Takes a sync in hand, when one is due and none is under way.
+    pub(super) fn begin_sync(&mut self) -> bool {
+        let due = self.sync.is_none() && self.engine.durable() < self.engine.appended();
+        if due {
+            self.sync = Some(self.engine.sync_ticket());
+        }
+        due
+    }
+
+    /// Ends the sync in hand. What it covers may be acknowledged.
+    pub(super) fn finish_sync(&mut self) -> Result<(), Fatal> {
+        let Some(ticket) = self.sync.take() else { return Ok(()) };
+        let durable = self.engine.synced(ticket.run()).map_err(|_| Fatal)?;
+        self.engine.publish(durable);
+        Ok(())
+    }
+
+    /// Takes a due flush in hand; true when one is to be finished.
+    pub(super) fn begin_flush(&mut self, has_room: bool) -> bool {
+        if self.flush.is_none() && has_room {
+            self.flush = self.engine.flush_job();
+        }
+        self.flush.is_some()
+    }
+
+    /// Runs the flush in hand.
+    pub(super) fn finish_flush(&mut self) -> Result<(), Fatal> {
+        let Some(job) = self.flush.take() else { return Ok(()) };
+        self.store.set_flushing(true);
+        let result = job.run();
+        self.store.set_flushing(false);
+        match self.engine.flushed(result) {
+            Err(FlushError::Tree(_) | FlushError::Sync(_)) => Err(Fatal),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Whole fleets in one thread: a hub, relays and edges, made of the very types that the binaries are
+//! made of, on disks, lines and clocks that fail from a seed.
+//!
+//! ```text
+//!   seed ──▶ Plan: who follows whom, how clients write, which faults are on
+//!              │
+//!              ▼                 virtual time, one event after the other
+//!   Queue: (ms, n) -> Event ──▶ World ───────────────────────────────▶ Trace: one hash
+//!                                 │  ▲
+//!            writes, syncs,       │  │ bytes in pieces, late, cut off
+//!            flushes, starts      ▼  │
+//!      hub: Engine + LeaderSession ── Connection ── FollowerSession + EngineReplica: relay, edge
+//!            │                                        │
+//!      CrashDisk: segments, tree                 CrashDisk: segments, tree
+//!            ▲                                        ▲
+//!            └──────── Atlas: power, rot, full, lines, clocks ────────┘
+//!
+//!   after every step: Model (what was written) and Truth (what the hub had durable) against
+//!   what the nodes hold and say
+//! ```
+//!
+//! # What is promised, and what the atlas may therefore do
+//!
+//! | promise | the atlas may | and may not |
+//! |---|---|---|
+//! | What the hub acknowledged, and what it served, is durable there | cut its power anywhere with any fate of unsynced writes, also in the middle of recovery; kill it; fail, delay or fill its disk; damage segment headers and the head of its tree | damage its frames: there is no second copy that it could fetch, so they are only set aside and reported, which walfs' own tests show |
+//! | A follower's log is a prefix of the hub's durable bytes, and its state that log, folded | all of the above, and rot, lost, misdirected, missing and repeated blocks and segments | change bytes so that their checksums fit, which no rot does |
+//! | What a follower called durable survives a power cut | the same as at the hub | nothing is promised once its medium has rotted: it fetches again |
+//! | A wrong value is never served; damage is said | rot anywhere in a follower's segments | rot inside the tree's pages: they have no checksum that a read looks at, so only the head of the file rots, which is noticed |
+//! | A follower that is behind or cut off says so | stop, slow or bend the line, and the leader | stop the follower itself: one that stands still says nothing |
+//! | The order of records is the order of LSNs, whatever the clocks show | set any wall clock anywhere, let clocks drift by 1 % | let monotonic time go back: the port promises that it does not |
+//! | Once faults end, all nodes come to the same state in bounded time | leave any state behind | keep a rotten disk: what a node has said to be damaged a person replaces, counted as `replaced disks` |
+//!
+//! Damage strikes a disk whose process is down: a page that is in memory is not the medium's.
+
+mod atlas;
+mod calm;
+mod check;
+mod clock;
+mod damage;
+mod fault;
+mod home;
+mod hub;
+mod life;
+mod link;
+mod model;
+mod node;
+mod outcome;
+mod plan;
+mod queue;
+mod replica;
+mod story;
+mod trace;
+mod traffic;
+mod truth;
+mod world;
+
+pub use fault::{Fault, Recoveries, Tally};
+pub use outcome::{Breach, Outcome, Promise};
+pub use trace::Teller;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Segments of every node: the fake, with a bug in it when one is planted.
+type Store = crate::planted::PlantedStore;
+
+/// A bug that only the world around the nodes has, to see that the checkers see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plant {
+    /// The hub acknowledges what is appended and not synced.
+    AnswerBeforeSync,
+    /// A follower asks from one record too far.
+    CursorPlusOne,
+    /// A bit of a record turns over on the way, and its checksum with it.
+    CrcUnchecked,
+    /// A log has no zeros behind its newest frame.
+    StaleFrames,
+    /// A client's write is applied twice.
+    ApplyTwice,
+    /// A flush makes its checkpoint durable before the log that it covers.
+    FlushBeforeSync,
+}
+
+impl Plant {
+    /// Every bug.
+    pub const ALL: [Self; 6] = [
+        Self::AnswerBeforeSync,
+        Self::CursorPlusOne,
+        Self::CrcUnchecked,
+        Self::StaleFrames,
+        Self::ApplyTwice,
+        Self::FlushBeforeSync,
+    ];
+}
+
+/// What to simulate.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Decides everything else.
+    pub seed: u64,
+    /// Edges.
+    pub edges: usize,
+    /// Most relays.
+    pub relays: usize,
+    /// Simulated minutes with faults.
+    pub minutes: u64,
+    /// A bug in the world.
+    pub plant: Option<Plant>,
+    /// Hears the story.
+    pub teller: Option<Teller>,
+}
+
+impl Options {
+    /// The fleet of every commit: up to two relays, eight edges, five minutes.
+    #[must_use]
+    pub const fn new(seed: u64) -> Self {
+        Self { seed, edges: 8, relays: 2, minutes: 5, plant: None, teller: None }
+    }
+}
+
+/// Runs one fleet to its end. A panic anywhere in it is a breach too.
+#[must_use]
+pub fn run(options: &Options) -> Outcome {
+    let mut world = world::World::new(options);
+    let ran = catch_unwind(AssertUnwindSafe(|| world.run()));
+    let result = ran.unwrap_or_else(|panic| Err(world.panicked(&*panic)));
+    world.outcome(result)
+}

@@ -1,0 +1,137 @@
+//! What the namespace holds after each record, computed from what was written and from nothing
+//! else.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use unison_base::Lsn;
+use unison_base::prng::Prng;
+
+pub(super) type Key = Vec<u8>;
+pub(super) type Value = Arc<[u8]>;
+
+/// One record.
+#[derive(Clone, Debug)]
+pub(super) enum Change {
+    Put(Vec<(Key, Value)>),
+    Delete(Vec<Key>),
+}
+
+/// How the clients of one seed write.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Writing {
+    /// Different keys.
+    pub(super) keys: u64,
+    /// Percent of records that are batches.
+    pub(super) batches: u64,
+    /// Percent of records that delete.
+    pub(super) deletes: u64,
+    /// All values have this size, if set: then a stale frame fits where a new one was.
+    pub(super) value_bytes: Option<u64>,
+}
+
+impl Change {
+    pub(super) fn draw(writing: &Writing, prng: &mut Prng) -> Self {
+        let count = if prng.chance(writing.batches) { prng.between(2, 5) } else { 1 };
+        let mut keys: Vec<_> = (0..count).map(|_| key(prng.below(writing.keys))).collect();
+        keys.sort();
+        keys.dedup();
+        if prng.chance(writing.deletes) {
+            return Self::Delete(keys);
+        }
+        Self::Put(keys.into_iter().map(|key| (key, value(writing, prng))).collect())
+    }
+
+    fn keys(&self) -> Vec<&Key> {
+        match self {
+            Self::Put(entries) => entries.iter().map(|(key, _)| key).collect(),
+            Self::Delete(keys) => keys.iter().collect(),
+        }
+    }
+}
+
+/// The key of a number.
+pub(super) fn key(number: u64) -> Key {
+    format!("sensor/{number:04}").into_bytes()
+}
+
+/// Sizes lie on both sides of the bound for values in the tree.
+fn value(writing: &Writing, prng: &mut Prng) -> Value {
+    let bytes = writing.value_bytes.unwrap_or_else(|| match prng.below(100) {
+        0..10 => 0,
+        10..60 => prng.between(1, 128),
+        60..90 => prng.between(129, 700),
+        90..99 => prng.between(700, 3_000),
+        _ => prng.between(3_000, 12_000),
+    });
+    let mut value = vec![0; usize::try_from(bytes).unwrap_or(0)];
+    prng.fill(&mut value);
+    value.into()
+}
+
+/// Every record that may be in the log, and every version it made.
+#[derive(Debug, Default)]
+pub(super) struct Model {
+    changes: Vec<Change>,
+    versions: BTreeMap<Key, Vec<(Lsn, Option<Value>)>>,
+}
+
+impl Model {
+    /// The newest record.
+    pub(super) fn last(&self) -> Lsn {
+        Lsn(self.changes.len() as u64)
+    }
+
+    /// A record was handed to the log, which gave it `lsn`. What had that number before, or a higher
+    /// one, never came to be.
+    pub(super) fn written(&mut self, lsn: Lsn, change: Change) {
+        self.truncate(lsn.prev());
+        match &change {
+            Change::Put(entries) => {
+                for (key, value) in entries {
+                    let version = (lsn, Some(Arc::clone(value)));
+                    self.versions.entry(key.clone()).or_default().push(version);
+                }
+            }
+            Change::Delete(keys) => {
+                for key in keys {
+                    self.versions.entry(key.clone()).or_default().push((lsn, None));
+                }
+            }
+        }
+        self.changes.push(change);
+    }
+
+    /// Records above `last` are gone.
+    pub(super) fn truncate(&mut self, last: Lsn) {
+        while self.last() > last {
+            let Some(change) = self.changes.pop() else { return };
+            for key in change.keys() {
+                let versions = self.versions.get_mut(key);
+                versions.into_iter().for_each(|versions| versions.retain(|&(lsn, _)| lsn <= last));
+            }
+        }
+    }
+
+    /// Whether a record has an LSN of its own.
+    pub(super) fn has(&self, lsn: Lsn) -> bool {
+        lsn <= self.last()
+    }
+
+    /// The value of a key after the record at `lsn`, and the record that wrote it.
+    pub(super) fn value_at(&self, key: &[u8], lsn: Lsn) -> Option<(Lsn, &Value)> {
+        newest(self.versions.get(key)?, lsn)
+    }
+
+    /// Everything that is there after the record at `lsn`, in order of keys.
+    pub(super) fn content(&self, lsn: Lsn) -> impl Iterator<Item = (&Key, Lsn, &Value)> {
+        self.versions.iter().filter_map(move |(key, versions)| {
+            newest(versions, lsn).map(|(lsn, value)| (key, lsn, value))
+        })
+    }
+}
+
+fn newest(versions: &[(Lsn, Option<Value>)], lsn: Lsn) -> Option<(Lsn, &Value)> {
+    let at = versions.partition_point(|&(written, _)| written <= lsn);
+    let (written, value) = versions.get(at.checked_sub(1)?)?;
+    value.as_ref().map(|value| (*written, value))
+}
