@@ -11,8 +11,9 @@ use alloc::sync::Arc;
 use unison_bare::block::{BlockDevice, SECTOR_BYTES};
 use unison_bare::board::Wake;
 use unison_bare::edge::{EdgeConfig, EdgeNode};
+use unison_bare::read_ahead::ReadAhead;
 
-type Node = EdgeNode<Disk, Network, QemuVirt>;
+type Node = EdgeNode<ReadAhead<Disk>, Network, QemuVirt>;
 
 /// Runs the node for as long as the machine does.
 pub(crate) fn run(machine: &Machine) -> ! {
@@ -43,12 +44,12 @@ fn start<T>(
 }
 
 /// Without a disk the node runs and says so: a person can still ask it for its status.
-fn start_disk(device: Option<Device>) -> Option<Arc<Disk>> {
+fn start_disk(device: Option<Device>) -> Option<Arc<ReadAhead<Disk>>> {
     match Disk::start(device?) {
         Ok(disk) => {
             let bytes = disk.sectors().saturating_mul(SECTOR_BYTES as u64);
             defmt::info!("disk: {=u64} bytes, cached: {=bool}", bytes, disk.is_cached());
-            Some(Arc::new(disk))
+            Some(Arc::new(ReadAhead::new(disk)))
         }
         Err(error) => {
             defmt::error!("disk: {}", defmt::Display2Format(&error));
