@@ -12,6 +12,12 @@
 )]
 
 extern crate alloc;
+#[cfg(test)]
+extern crate std;
 
 pub mod block;
+pub mod board;
+pub mod edge;
 pub mod medium;
+pub mod net;
+pub mod read_ahead;

@@ -1,0 +1,233 @@
+//! The node: its parts, and the order in which a poll drives them.
+
+use super::config::EdgeConfig;
+use super::event::{DiskError, Event, ServerKind};
+use super::follow::Follow;
+use super::http::{self, HttpServer};
+use super::namespaces::Namespaces;
+use super::resp::{self, RespServer};
+use super::view::{Callers, View};
+use crate::block::BlockDevice;
+use crate::board::{Board, Wake};
+use crate::medium::{BlockStore, Medium, Opened, Wanted};
+use crate::net::{AddressChange, Network, Server};
+use alloc::sync::Arc;
+use core::fmt::Write as _;
+use smoltcp::phy::Device;
+use unison_link::NodeId;
+use unison_resp::cursors::Cursors;
+use unison_resp::refusal::too_many_callers;
+
+/// Leaves of a seed what a time in milliseconds has.
+const CURSOR_SEED_SHIFT: u32 = 22;
+
+/// What is known of the disk.
+#[derive(Debug)]
+pub(super) enum DiskState {
+    Missing,
+    Refused(DiskError),
+    Open,
+}
+
+/// An edge-node. See the [module](super).
+pub struct EdgeNode<D: BlockDevice, N, P> {
+    config: EdgeConfig,
+    node: NodeId,
+    board: P,
+    network: Network<N>,
+    disk: Option<Arc<D>>,
+    disk_state: Option<DiskState>,
+    namespaces: Namespaces<BlockStore<D>>,
+    follow: Option<Follow<D>>,
+    resp: Option<RespServer>,
+    http: Option<HttpServer>,
+    cursors: Cursors,
+    crowded: Crowded,
+    seed: u64,
+    started_ms: u64,
+}
+
+/// Whether a server has turned callers away, as last told.
+#[derive(Clone, Copy, Debug, Default)]
+struct Crowded {
+    resp: bool,
+    http: bool,
+}
+
+impl<D: BlockDevice, N: Device, P: Board> EdgeNode<D, N, P> {
+    /// A node that has done nothing yet: the first polls open the disk. Without a disk, or with one
+    /// that it must not touch, it says so in `/status` and follows nobody.
+    pub fn new(
+        config: EdgeConfig,
+        disk: Option<Arc<D>>,
+        net: N,
+        hardware_address: [u8; 6],
+        board: P,
+    ) -> Self {
+        let (seed, now_ms) = (seed(&board), board.monotonic_ms());
+        let mut network = Network::new(net, hardware_address, config.addressing, seed, now_ms);
+        let resp = config.resp.map(|port| {
+            let refusal = too_many_callers(RespServer::CALLERS_MAX);
+            Server::new(&mut network, port, resp::BUFFERS, refusal)
+        });
+        let http = config.http.map(|port| {
+            let refusal = http::too_many_callers(HttpServer::CALLERS_MAX);
+            Server::new(&mut network, port, http::BUFFERS, refusal)
+        });
+        let node = config.node.clone().unwrap_or_else(|| name_of(hardware_address));
+        let namespaces = Namespaces::new(&config.namespaces);
+        Self {
+            config,
+            node,
+            board,
+            network,
+            disk,
+            disk_state: None,
+            namespaces,
+            follow: None,
+            resp,
+            http,
+            // Another start has another seed, as a board without a clock has no other mark of it.
+            cursors: Cursors::new(seed >> CURSOR_SEED_SHIFT, resp::CURSORS_MAX),
+            crowded: Crowded::default(),
+            seed,
+            started_ms: now_ms,
+        }
+    }
+
+    /// Does what is due, as far as a bounded amount of work goes, and says when to poll again.
+    /// `tell` hears what a person would want in the log.
+    pub fn poll(&mut self, tell: &mut dyn FnMut(Event)) -> Wake {
+        let now_ms = self.board.monotonic_ms();
+        let more = self.network.receive(now_ms);
+        self.look_at_the_address(&mut *tell);
+        let mut wake = if more { Wake::Now } else { Wake::At(u64::MAX) };
+        wake = wake.earlier(self.store_and_follow(now_ms, &mut *tell));
+        wake = wake.earlier(self.serve(now_ms, tell));
+        self.network.send(now_ms);
+        let due = self.network.due_ms(now_ms);
+        wake.earlier(due.map_or(Wake::At(u64::MAX), Wake::At)).seen_at(now_ms)
+    }
+
+    fn look_at_the_address(&mut self, tell: &mut dyn FnMut(Event)) {
+        match self.network.address_change() {
+            None => {}
+            Some(AddressChange::Acquired(address)) => tell(Event::AddressAcquired { address }),
+            Some(AddressChange::Lost) => tell(Event::AddressLost),
+        }
+    }
+
+    fn store_and_follow(&mut self, now_ms: u64, tell: &mut dyn FnMut(Event)) -> Wake {
+        if self.disk_state.is_none() {
+            self.open_disk(now_ms, tell);
+            return Wake::Now;
+        }
+        let Some(follow) = &mut self.follow else { return Wake::At(u64::MAX) };
+        let opened = follow.open_one(now_ms, &mut *tell);
+        let followed = follow.poll(&mut self.network, now_ms, &mut *tell);
+        follow.flush(tell);
+        opened.earlier(followed)
+    }
+
+    fn serve(&mut self, now_ms: u64, tell: &mut dyn FnMut(Event)) -> Wake {
+        let view = View {
+            config: &self.config,
+            node: &self.node,
+            disk: self.disk_state.as_ref(),
+            follow: self.follow.as_ref(),
+            namespaces: &self.namespaces,
+            address: self.network.address(),
+            heap: self.board.heap(),
+            resp: callers(self.resp.as_ref()),
+            http: callers(self.http.as_ref()),
+            now_ms,
+            started_ms: self.started_ms,
+        };
+        let mut wake = Wake::At(u64::MAX);
+        if let Some(server) = &mut self.resp {
+            let mut service = resp::Service { view: &view, cursors: &mut self.cursors };
+            wake = server.drive(&mut self.network, now_ms, &mut service);
+            let crowd = (view.resp, server.counters().refused);
+            note_crowd(&mut self.crowded.resp, ServerKind::Resp, crowd, &mut *tell);
+        }
+        if let Some(server) = &mut self.http {
+            wake = wake.earlier(server.drive(&mut self.network, now_ms, &mut &view));
+            let crowd = (view.http, server.counters().refused);
+            note_crowd(&mut self.crowded.http, ServerKind::Http, crowd, tell);
+        }
+        wake
+    }
+
+    fn open_disk(&mut self, now_ms: u64, tell: &mut dyn FnMut(Event)) {
+        let Some(disk) = &self.disk else {
+            self.disk_state = Some(DiskState::Missing);
+            return tell(Event::DiskMissing);
+        };
+        let (medium, opened) = match open(disk, &self.config) {
+            Ok(opened) => opened,
+            Err(error) => {
+                self.disk_state = Some(DiskState::Refused(error.clone()));
+                return tell(Event::DiskRefused { error });
+            }
+        };
+        self.disk_state = Some(DiskState::Open);
+        tell(Event::DiskOpened { formatted: opened.formatted });
+        let (node, at) = (self.node.clone(), (self.seed, now_ms));
+        let network = &mut self.network;
+        self.follow = Follow::new(&self.config, node, &medium, &self.namespaces, network, at);
+    }
+}
+
+fn callers<C, const PLACES: usize>(server: Option<&Server<C, PLACES>>) -> Callers {
+    let Some(server) = server else { return Callers::default() };
+    let counters = server.counters();
+    Callers {
+        present: server.callers(),
+        limit: Server::<C, PLACES>::CALLERS_MAX,
+        accepted: counters.accepted,
+        refused: counters.refused,
+    }
+}
+
+/// Tells once that callers are turned away, and again after there was a place in between.
+fn note_crowd(
+    crowded: &mut bool,
+    server: ServerKind,
+    (before, refused): (Callers, u64),
+    tell: &mut dyn FnMut(Event),
+) {
+    if refused > before.refused && !*crowded {
+        *crowded = true;
+        tell(Event::CallersRefused { server, limit: before.limit });
+    } else if before.present < before.limit {
+        *crowded = false;
+    }
+}
+
+fn open<D: BlockDevice>(
+    disk: &Arc<D>,
+    config: &EdgeConfig,
+) -> Result<(Medium<D>, Opened), DiskError> {
+    let wanted = Wanted::new(&config.namespaces).map_err(DiskError::Wanted)?;
+    Medium::open(Arc::clone(disk), &wanted).map_err(DiskError::Medium)
+}
+
+fn seed(board: &impl Board) -> u64 {
+    let mut bytes = [0; 8];
+    board.fill(&mut bytes);
+    u64::from_le_bytes(bytes)
+}
+
+/// A name that is another one on every board.
+fn name_of([.., a, b, c, d]: [u8; 6]) -> NodeId {
+    let mut name = NodeId::new();
+    // It is shorter than a node's name may be.
+    let _ = write!(name, "edge-{a:02x}{b:02x}{c:02x}{d:02x}");
+    name
+}
+
+impl<D: BlockDevice, N, P> core::fmt::Debug for EdgeNode<D, N, P> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("EdgeNode").field("node", &self.node).finish_non_exhaustive()
+    }
+}

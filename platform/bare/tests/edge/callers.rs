@@ -1,0 +1,163 @@
+//! Callers who are too many, too slow, or talk nonsense.
+
+use crate::reply::Reply;
+use crate::world::{HTTP, RESP, World};
+use unison_bare::board::HeapFigures;
+use unison_bare::edge::{Event, ServerKind};
+use unison_base::prng::Prng;
+
+const RESP_CALLERS: usize = 4;
+const HTTP_CALLERS: usize = 2;
+
+fn ready() -> World {
+    let mut world = World::new();
+    world.hub().put(b"key", b"value");
+    world.catch_up();
+    world
+}
+
+#[test]
+fn a_caller_beyond_the_limit_is_told_the_limit() {
+    let mut world = ready();
+    let mut callers: Vec<_> = (0..RESP_CALLERS).map(|_| world.call(RESP)).collect();
+    for caller in &mut callers {
+        assert_eq!(caller.ask(&mut world, "PING").text(), "PONG");
+    }
+    world.events.clear();
+    for _ in 0..3 {
+        let mut refused = world.call(RESP);
+        let said = refused.rest(&mut world, 5_000);
+        assert_eq!(said, b"-ERR max number of clients reached, the limit is 4 connections\r\n");
+        refused.leave(&mut world);
+    }
+    let server = ServerKind::Resp;
+    assert_eq!(world.events, [Event::CallersRefused { server, limit: 4 }]);
+    assert_eq!(world.status()["connectionsRefused"]["resp"], 3);
+    callers.pop().unwrap().leave(&mut world);
+    assert_eq!(world.ask("PING").text(), "PONG");
+    callers.into_iter().for_each(|caller| caller.leave(&mut world));
+    for _ in 0..20 {
+        assert_eq!(world.ask("PING").text(), "PONG");
+    }
+}
+
+#[test]
+fn too_many_http_callers_are_told_to_come_back() {
+    let mut world = ready();
+    let callers: Vec<_> = (0..HTTP_CALLERS).map(|_| world.call(HTTP)).collect();
+    world.pass(100);
+    let (line, body) = world.http("GET /status");
+    assert_eq!(line, "HTTP/1.1 503 Service Unavailable");
+    assert_eq!(body, r#"{"error":"too many connections, the limit is 2"}"#);
+    callers.into_iter().for_each(|caller| caller.leave(&mut world));
+    assert_eq!(world.http("GET /health").0, "HTTP/1.1 200 OK");
+}
+
+#[test]
+fn a_half_command_that_comes_too_slowly_loses_its_place() {
+    let mut world = ready();
+    let mut slow: Vec<_> = (0..RESP_CALLERS).map(|_| world.call(RESP)).collect();
+    for byte in b"*2\r\n$3\r\nGET\r\n$100\r\nslowly" {
+        for caller in &mut slow {
+            caller.say(&mut world, &[*byte]);
+        }
+        world.pass(1_000);
+    }
+    assert!(slow.iter_mut().all(|caller| caller.is_over(&mut world)));
+    assert_eq!(world.ask("GET key"), Reply::Bulk(b"value".to_vec()));
+    let mut quiet = world.call(RESP);
+    world.pass(300_000);
+    assert_eq!(quiet.ask(&mut world, "PING").text(), "PONG", "a quiet caller keeps its place");
+}
+
+#[test]
+fn a_head_that_comes_too_slowly_is_answered_with_408() {
+    let mut world = ready();
+    let mut slow = world.call(HTTP);
+    for byte in b"GET /sta" {
+        slow.say(&mut world, &[*byte]);
+        world.pass(1_000);
+    }
+    let said = slow.rest(&mut world, 10_000);
+    assert!(said.starts_with(b"HTTP/1.1 408 "), "{:?}", String::from_utf8_lossy(&said));
+    slow.leave(&mut world);
+}
+
+#[test]
+fn a_caller_that_takes_no_replies_loses_its_place() {
+    let mut world = World::new();
+    world.hub().put(b"large", &vec![9; 1 << 20]);
+    world.catch_up();
+    let mut greedy = world.call(RESP);
+    greedy.say(&mut world, b"GET large\r\nGET large\r\n");
+    let socket = greedy.socket;
+    world.pass(100_000);
+    assert_eq!(world.status()["connections"]["resp"], 0);
+    assert_eq!(world.ask("STRLEN large"), Reply::Integer(1 << 20));
+    world.peer.tcp(socket).abort();
+}
+
+#[test]
+fn a_large_value_arrives_whole_and_one_beyond_free_memory_is_refused() {
+    let mut world = World::new();
+    let value: Vec<u8> = (0..2 << 20_u32).map(|byte: u32| (byte % 251) as u8).collect();
+    world.hub().put(b"large", &value);
+    world.catch_up();
+    assert_eq!(world.ask("GET large"), Reply::Bulk(value));
+    world.board.heap.set(HeapFigures { used: 60 << 20, peak: 62 << 20, budget: 64 << 20 });
+    let refused = world.ask("GET large");
+    let said = "ERR an answer of 2097152 bytes is more than this node's free memory; ask for less";
+    assert_eq!(refused.text(), said);
+    assert_eq!(world.ask("GETRANGE large 0 3").text(), said);
+    assert_eq!(world.ask("STRLEN large"), Reply::Integer(2 << 20));
+}
+
+#[test]
+fn a_command_that_is_too_large_is_refused_with_the_limit() {
+    let mut world = ready();
+    let mut caller = world.call(RESP);
+    let mut request = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$100000\r\n".to_vec();
+    request.extend([b'x'; 100_000]);
+    caller.say(&mut world, &request);
+    let said = caller.rest(&mut world, 10_000);
+    let said = String::from_utf8(said).unwrap();
+    assert_eq!(said, "-ERR a command above the limit of 65536 bytes of this node (input)\r\n");
+    caller.leave(&mut world);
+}
+
+#[test]
+fn pipelined_commands_are_answered_in_order() {
+    let mut world = ready();
+    let mut caller = world.call(RESP);
+    let requests: String = (0..500).map(|number| format!("ECHO {number}\r\n")).collect();
+    caller.say(&mut world, requests.as_bytes());
+    for number in 0..500 {
+        assert_eq!(caller.hear(&mut world).unwrap().text(), number.to_string());
+    }
+    caller.say(&mut world, b"PING\r\nQUIT\r\nPING\r\n");
+    assert_eq!(caller.rest(&mut world, 5_000), b"+PONG\r\n+OK\r\n");
+    caller.leave(&mut world);
+}
+
+#[test]
+fn garbage_on_both_ports_ends_a_connection_at_most() {
+    let mut world = ready();
+    let mut prng = Prng::new(11);
+    for round in 0..60_usize {
+        let port = if round % 2 == 0 { RESP } else { HTTP };
+        let mut caller = world.call(port);
+        let length = 1 + prng.below(3_000) as usize;
+        let mut garbage: Vec<u8> = (0..length).map(|_| prng.next_u64() as u8).collect();
+        if round % 3 == 0 {
+            garbage[0] = b'*';
+        }
+        caller.say(&mut world, &garbage);
+        world.pass(50);
+        world.peer.tcp(caller.socket).abort();
+        world.pass(10);
+        world.peer.forget(caller.socket);
+    }
+    assert_eq!(world.ask("GET key"), Reply::Bulk(b"value".to_vec()));
+    assert_eq!(world.http("GET /health").0, "HTTP/1.1 200 OK");
+    assert_eq!(world.status()["upstream"]["connected"], true);
+}

@@ -1,0 +1,103 @@
+//! Trouble with the disk: the node says so, and answers what it can.
+
+use crate::reply::Reply;
+use crate::world::{DISK_BYTES, World, boot_line};
+use unison_bare::block::BlockDevice as _;
+use unison_bare::edge::Event;
+use unison_ports::IoError;
+use unison_sim::blocks::CrashBlocks;
+use unison_sim::disk::{Calls, Fault};
+
+#[test]
+fn a_node_without_a_disk_says_so() {
+    let mut world = World::with_disk(None, &boot_line());
+    world.wait_for(|event| matches!(event, Event::DiskMissing));
+    let status = world.status();
+    assert_eq!(status["disk"]["state"], "missing");
+    assert_eq!(status["reasons"][0], "no disk; attach one and start again");
+    let reply = world.ask("GET a");
+    let said = "LOADING namespace default cannot be read: no disk; attach one and start again";
+    assert_eq!(reply.text(), said);
+    assert_eq!(world.ask("PING").text(), "PONG");
+    assert_eq!(world.http("GET /health").0, "HTTP/1.1 200 OK");
+    world.pass(60_000);
+    assert_eq!(world.hub().followers(), 0);
+}
+
+#[test]
+fn a_disk_of_something_else_is_left_alone() {
+    let disk = CrashBlocks::new(DISK_BYTES);
+    disk.write(0, &[0xEB; 512]).unwrap();
+    disk.flush().unwrap();
+    let before = disk.disk().counters();
+    let mut world = World::with_disk(Some(disk), &boot_line());
+    world.wait_for(|event| matches!(event, Event::DiskRefused { .. }));
+    let status = world.status();
+    assert_eq!(status["disk"]["state"], "refused");
+    assert!(status["disk"]["reason"].as_str().unwrap().contains("not ours"), "{status:#}");
+    world.pass(120_000);
+    let after = world.disk.as_ref().unwrap().disk().counters();
+    assert_eq!((before.writes, before.syncs), (after.writes, after.syncs));
+}
+
+#[test]
+fn a_full_disk_is_named_with_what_to_do_and_reads_go_on() {
+    let mut world = World::with_disk(Some(CrashBlocks::new(8 << 20)), &boot_line());
+    let mut number = 0_u32;
+    world.events.clear();
+    while !world.has_told(|event| matches!(event, Event::DiskFull { .. })) {
+        for _ in 0..50 {
+            world.hub().put(format!("key:{number:06}").as_bytes(), &[7; 2_000]);
+            number += 1;
+        }
+        world.pass(300);
+        assert!(number < 20_000, "the disk is never full: {:#?}", world.events);
+    }
+    world.pass(200_000);
+    let told = world.events.iter().filter(|event| matches!(event, Event::DiskFull { .. }));
+    assert_eq!(told.count(), 1, "{:#?}", world.events);
+    let status = world.status();
+    assert_eq!(status["ready"], false);
+    let reason = status["reasons"][0].as_str().unwrap();
+    assert!(reason.contains("no space left") && reason.contains("attach a larger"), "{reason}");
+    assert!(status["namespaces"][0]["diskFull"].is_string(), "{status:#}");
+    assert_eq!(world.ask("GET key:000007"), Reply::Bulk(vec![7; 2_000]));
+    let held = world.ask("DBSIZE");
+    world.power_cut(unison_sim::disk::Cut::LOST, 1);
+    world.pass(5_000);
+    assert_eq!(world.ask("DBSIZE"), held);
+}
+
+#[test]
+fn a_failed_sync_opens_the_namespace_anew() {
+    let mut world = World::new();
+    world.hub().put(b"before", b"1");
+    world.catch_up();
+    let fault = Fault::once(Calls::Syncs, 1, IoError::Device(5));
+    world.disk.as_ref().unwrap().disk().inject(fault);
+    world.hub().put(b"after", b"2");
+    world.wait_for(|event| matches!(event, Event::NamespaceOpened { .. }));
+    world.catch_up();
+    assert_eq!(world.ask("GET before"), Reply::Bulk(b"1".to_vec()));
+    assert_eq!(world.ask("GET after"), Reply::Bulk(b"2".to_vec()));
+    assert_eq!(world.status()["ready"], true);
+}
+
+#[test]
+fn a_disk_that_fails_for_a_while_is_tried_again() {
+    let mut world = World::new();
+    for number in 0..50_u32 {
+        world.hub().put(&number.to_be_bytes(), &[1; 100]);
+    }
+    world.catch_up();
+    let disk = world.disk.as_ref().unwrap().disk().clone();
+    disk.inject(Fault::for_ever(Calls::Writes, 1, IoError::Device(5)));
+    disk.inject(Fault::for_ever(Calls::Syncs, 1, IoError::Device(5)));
+    world.hub().put(b"after", b"2");
+    world.pass(60_000);
+    assert_eq!(world.status()["ready"], false);
+    disk.heal();
+    world.pass(70_000);
+    world.catch_up();
+    assert_eq!(world.ask("GET after"), Reply::Bulk(b"2".to_vec()));
+}
