@@ -111,6 +111,12 @@ pub enum Event {
         /// Why.
         error: DiskError,
     },
+    /// The disk failed to keep what was written. It is opened again and everything on it is checked.
+    DiskFailed {
+        /// What it said.
+        #[cfg_attr(feature = "defmt", defmt(Display2Format))]
+        error: IoError,
+    },
     /// There is no disk: this node holds nothing and follows nobody.
     DiskMissing,
     /// A namespace is open and can be read.
@@ -271,6 +277,7 @@ impl Event {
             | Self::RunRefused { .. }
             | Self::CallersRefused { .. } => Severity::Warning,
             Self::DiskMissing
+            | Self::DiskFailed { .. }
             | Self::DiskRefused { .. }
             | Self::TreeMadeAnew { .. }
             | Self::NamespaceFailed { .. }
@@ -291,6 +298,7 @@ impl fmt::Display for Event {
             Self::DiskOpened { formatted: true } => f.write_str("blank disk divided and opened"),
             Self::DiskOpened { formatted: false } => f.write_str("disk opened"),
             Self::DiskRefused { error } => write!(f, "the disk is not used: {error}"),
+            Self::DiskFailed { error } => write!(f, "the disk failed, opening it again: {error}"),
             Self::DiskMissing => f.write_str("no disk; attach one and start again"),
             Self::NamespaceOpened { name, applied, replayed } => {
                 write!(f, "namespace {name} opened at {applied}, {replayed} records replayed")

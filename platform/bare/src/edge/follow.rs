@@ -19,6 +19,7 @@ use unison_base::limits::{
 use unison_engine::EngineOptions;
 use unison_link::{FollowerConfig, Lag, LinkState, NodeId, Role, Timing, Token};
 use unison_node::{FollowerSession, Replica, Stepped};
+use unison_ports::IoError;
 use unison_walfs::LogRole;
 
 /// Bytes of frames per namespace that may be on their way.
@@ -128,6 +129,33 @@ impl<D: BlockDevice> Follow<D> {
     /// When the next attempt is due; `None` while one is under way or there is a connection.
     pub(crate) const fn next_attempt_ms(&self) -> Option<u64> {
         self.next_attempt_ms
+    }
+
+    /// Why nothing that is written to the disk can be trusted, until it is opened again.
+    pub(crate) fn disk_failure(&self) -> Option<IoError> {
+        let waiting = self.tenants.iter().filter_map(|tenant| tenant.replica.as_ref());
+        let mut replicas = self.session.replicas().iter().chain(waiting);
+        replicas.find_map(|replica| replica.volume().failure())
+    }
+
+    /// Lets go of every engine, so that nothing of the disk is in use.
+    pub(crate) fn close_all(&mut self) {
+        let waiting = self.tenants.iter_mut().filter_map(|tenant| tenant.replica.as_mut());
+        let replicas = self.session.replicas_mut().iter_mut().chain(waiting);
+        replicas.for_each(VolumeReplica::close);
+    }
+
+    /// Takes the volumes of the disk that was opened again.
+    pub(crate) fn take_volumes(&mut self, medium: &Medium<D>) {
+        for tenant in &mut self.tenants {
+            let index = tenant.number.and_then(|number| usize::try_from(number).ok());
+            let followed = index.and_then(|index| self.session.replicas_mut().get_mut(index));
+            let replica = followed.or(tenant.replica.as_mut());
+            if let Some((replica, volume)) = replica.zip(medium.volume(&tenant.name)) {
+                replica.set_volume(volume);
+                tenant.open_now();
+            }
+        }
     }
 
     /// Opens one namespace that is due.

@@ -12,6 +12,7 @@
 //! node answers what it can while disk, hub or network are away.
 
 mod config;
+mod disk;
 mod event;
 mod follow;
 mod http;

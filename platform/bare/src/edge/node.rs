@@ -1,7 +1,8 @@
 //! The node: its parts, and the order in which a poll drives them.
 
 use super::config::EdgeConfig;
-use super::event::{DiskError, Event, ServerKind};
+use super::disk::{Disk, Tended};
+use super::event::{Event, ServerKind};
 use super::follow::Follow;
 use super::http::{self, HttpServer};
 use super::namespaces::Namespaces;
@@ -9,7 +10,7 @@ use super::resp::{self, RespServer};
 use super::view::{Callers, View};
 use crate::block::BlockDevice;
 use crate::board::{Board, Wake};
-use crate::medium::{BlockStore, Medium, Opened, Wanted};
+use crate::medium::{BlockStore, Medium};
 use crate::net::{AddressChange, Network, Server};
 use alloc::sync::Arc;
 use core::fmt::Write as _;
@@ -21,22 +22,13 @@ use unison_resp::refusal::too_many_callers;
 /// Leaves of a seed what a time in milliseconds has.
 const CURSOR_SEED_SHIFT: u32 = 22;
 
-/// What is known of the disk.
-#[derive(Debug)]
-pub(super) enum DiskState {
-    Missing,
-    Refused(DiskError),
-    Open,
-}
-
 /// An edge-node. See the [module](super).
 pub struct EdgeNode<D: BlockDevice, N, P> {
     config: EdgeConfig,
     node: NodeId,
     board: P,
     network: Network<N>,
-    disk: Option<Arc<D>>,
-    disk_state: Option<DiskState>,
+    disk: Disk<D>,
     namespaces: Namespaces<BlockStore<D>>,
     follow: Option<Follow<D>>,
     resp: Option<RespServer>,
@@ -81,8 +73,7 @@ impl<D: BlockDevice, N: Device, P: Board> EdgeNode<D, N, P> {
             node,
             board,
             network,
-            disk,
-            disk_state: None,
+            disk: Disk::new(disk),
             namespaces,
             follow: None,
             resp,
@@ -118,9 +109,11 @@ impl<D: BlockDevice, N: Device, P: Board> EdgeNode<D, N, P> {
     }
 
     fn store_and_follow(&mut self, now_ms: u64, tell: &mut dyn FnMut(Event)) -> Wake {
-        if self.disk_state.is_none() {
-            self.open_disk(now_ms, tell);
-            return Wake::Now;
+        let tended = self.disk.tend(&self.config, self.follow.as_mut(), now_ms, &mut *tell);
+        match tended {
+            Tended::Unusable(wake) => return wake,
+            Tended::Opened(medium) => self.use_disk(&medium, now_ms),
+            Tended::Ready => {}
         }
         let Some(follow) = &mut self.follow else { return Wake::At(u64::MAX) };
         let opened = follow.open_one(now_ms, &mut *tell);
@@ -129,11 +122,20 @@ impl<D: BlockDevice, N: Device, P: Board> EdgeNode<D, N, P> {
         opened.earlier(followed)
     }
 
+    fn use_disk(&mut self, medium: &Medium<D>, now_ms: u64) {
+        if let Some(follow) = &mut self.follow {
+            return follow.take_volumes(medium);
+        }
+        let (node, at) = (self.node.clone(), (self.seed, now_ms));
+        let (namespaces, network) = (&self.namespaces, &mut self.network);
+        self.follow = Follow::new(&self.config, node, medium, namespaces, network, at);
+    }
+
     fn serve(&mut self, now_ms: u64, tell: &mut dyn FnMut(Event)) -> Wake {
         let view = View {
             config: &self.config,
             node: &self.node,
-            disk: self.disk_state.as_ref(),
+            disk: self.disk.state(),
             follow: self.follow.as_ref(),
             namespaces: &self.namespaces,
             address: self.network.address(),
@@ -156,25 +158,6 @@ impl<D: BlockDevice, N: Device, P: Board> EdgeNode<D, N, P> {
             note_crowd(&mut self.crowded.http, ServerKind::Http, crowd, tell);
         }
         wake
-    }
-
-    fn open_disk(&mut self, now_ms: u64, tell: &mut dyn FnMut(Event)) {
-        let Some(disk) = &self.disk else {
-            self.disk_state = Some(DiskState::Missing);
-            return tell(Event::DiskMissing);
-        };
-        let (medium, opened) = match open(disk, &self.config) {
-            Ok(opened) => opened,
-            Err(error) => {
-                self.disk_state = Some(DiskState::Refused(error.clone()));
-                return tell(Event::DiskRefused { error });
-            }
-        };
-        self.disk_state = Some(DiskState::Open);
-        tell(Event::DiskOpened { formatted: opened.formatted });
-        let (node, at) = (self.node.clone(), (self.seed, now_ms));
-        let network = &mut self.network;
-        self.follow = Follow::new(&self.config, node, &medium, &self.namespaces, network, at);
     }
 }
 
@@ -202,14 +185,6 @@ fn note_crowd(
     } else if before.present < before.limit {
         *crowded = false;
     }
-}
-
-fn open<D: BlockDevice>(
-    disk: &Arc<D>,
-    config: &EdgeConfig,
-) -> Result<(Medium<D>, Opened), DiskError> {
-    let wanted = Wanted::new(&config.namespaces).map_err(DiskError::Wanted)?;
-    Medium::open(Arc::clone(disk), &wanted).map_err(DiskError::Medium)
 }
 
 fn seed(board: &impl Board) -> u64 {

@@ -51,6 +51,12 @@ impl<D: BlockDevice> VolumeReplica<D> {
         &self.volume
     }
 
+    /// Takes the same volume of a disk that was opened again.
+    pub(crate) fn set_volume(&mut self, volume: Volume<D>) {
+        self.close();
+        self.volume = volume;
+    }
+
     pub(crate) fn log_id(&self) -> LogId {
         self.log_id
     }

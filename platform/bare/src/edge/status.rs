@@ -2,7 +2,7 @@
 
 use super::event::DISK_FULL_ADVICE;
 use super::follow::Follow;
-use super::node::DiskState;
+use super::disk::DiskState;
 use super::tenant::{Tenant, is_out_of_room};
 use super::view::View;
 use crate::block::BlockDevice;
@@ -68,7 +68,14 @@ struct Network {
 enum Disk {
     Opening,
     Missing { advice: &'static str },
-    Refused { reason: String },
+    Refused {
+        reason: String,
+    },
+    #[serde(rename_all = "camelCase")]
+    Failed {
+        reason: String,
+        next_attempt_in_ms: u64,
+    },
     Open,
 }
 
@@ -151,7 +158,7 @@ pub(crate) fn status<D: BlockDevice>(view: &View<'_, D>) -> Status {
         clock: clock(view),
         memory: Memory { used_bytes: heap.used, peak_bytes: heap.peak, budget_bytes: heap.budget },
         network: network(view),
-        disk: disk(view.disk),
+        disk: disk(view.disk, view.now_ms),
         connections: both(view.http.present as u64, view.resp.present as u64),
         connections_refused: both(view.http.refused, view.resp.refused),
         namespaces_total: names.len(),
@@ -178,12 +185,16 @@ fn network<D: BlockDevice>(view: &View<'_, D>) -> Network {
     }
 }
 
-fn disk(state: Option<&DiskState>) -> Disk {
+fn disk(state: &DiskState, now_ms: u64) -> Disk {
     match state {
-        None => Disk::Opening,
-        Some(DiskState::Missing) => Disk::Missing { advice: "attach a disk and start again" },
-        Some(DiskState::Refused(error)) => Disk::Refused { reason: error.to_string() },
-        Some(DiskState::Open) => Disk::Open,
+        DiskState::Unopened => Disk::Opening,
+        DiskState::Missing => Disk::Missing { advice: "attach a disk and start again" },
+        DiskState::Refused(error) => Disk::Refused { reason: error.to_string() },
+        DiskState::Failed { error, retry_at_ms } => Disk::Failed {
+            reason: error.to_string(),
+            next_attempt_in_ms: retry_at_ms.saturating_sub(now_ms),
+        },
+        DiskState::Open => Disk::Open,
     }
 }
 

@@ -66,6 +66,10 @@ impl<D: BlockDevice> Tenant<D> {
         self.open_at_ms
     }
 
+    pub(crate) const fn open_now(&mut self) {
+        self.open_at_ms = 0;
+    }
+
     pub(crate) fn opened(&mut self) {
         self.failure = None;
         self.pause_ms = *REOPEN_MS.start();

@@ -4,7 +4,7 @@ use super::config::{EdgeConfig, HubAddress};
 use super::event::DISK_FULL_ADVICE;
 use super::follow::Follow;
 use super::namespaces::Namespaces;
-use super::node::DiskState;
+use super::disk::DiskState;
 use super::tenant::{Tenant, is_out_of_room};
 use crate::block::BlockDevice;
 use crate::board::HeapFigures;
@@ -28,7 +28,7 @@ pub(crate) struct Callers {
 pub(crate) struct View<'a, D: BlockDevice> {
     pub(crate) config: &'a EdgeConfig,
     pub(crate) node: &'a str,
-    pub(crate) disk: Option<&'a DiskState>,
+    pub(crate) disk: &'a DiskState,
     pub(crate) follow: Option<&'a Follow<D>>,
     pub(crate) namespaces: &'a Namespaces<BlockStore<D>>,
     pub(crate) address: Option<Address>,
@@ -74,15 +74,19 @@ impl<D: BlockDevice> View<'_, D> {
         }
         Some(match self.tenant(name) {
             None => self.why_nothing_is_open(),
+            Some(_) if !matches!(self.disk, DiskState::Open) => self.why_nothing_is_open(),
             Some(tenant) => closed(tenant),
         })
     }
 
     fn why_nothing_is_open(&self) -> String {
         match self.disk {
-            None | Some(DiskState::Open) => "the disk is being opened".to_string(),
-            Some(DiskState::Missing) => "no disk; attach one and start again".to_string(),
-            Some(DiskState::Refused(error)) => format!("the disk is not used: {error}"),
+            DiskState::Unopened | DiskState::Open => "the disk is being opened".to_string(),
+            DiskState::Missing => "no disk; attach one and start again".to_string(),
+            DiskState::Failed { error, .. } => {
+                format!("the disk failed, opening it again: {error}")
+            }
+            DiskState::Refused(error) => format!("the disk is not used: {error}"),
         }
     }
 
@@ -90,7 +94,8 @@ impl<D: BlockDevice> View<'_, D> {
         let (name, hub) = (&tenant.name, self.hub());
         let replica = follow.replica(tenant);
         if replica.is_none_or(|replica| replica.engine().is_none()) {
-            return Some(format!("namespace {name}: {}", closed(tenant)));
+            let why = self.why_closed(name).unwrap_or_default();
+            return Some(format!("namespace {name} cannot be read: {why}"));
         }
         if let Some(trouble) = tenant.trouble {
             let full = is_out_of_room(&trouble.error);

@@ -48,6 +48,11 @@ impl<D: BlockDevice> Disk<D> {
         Ok(())
     }
 
+    /// Why no flush succeeds any more.
+    pub(super) fn failure(&self) -> Option<IoError> {
+        *self.failed.lock()
+    }
+
     /// From now on no flush succeeds: what is on the disk is known again once it is opened again.
     pub(super) fn condemn(&self, error: IoError) {
         self.failed.lock().get_or_insert(error);

@@ -91,6 +91,7 @@ pub struct Opened {
 }
 
 /// A disk that is ours.
+#[derive(Debug)]
 pub struct Medium<D: BlockDevice> {
     volumes: heapless::Vec<Volume<D>, VOLUMES_MAX>,
 }

@@ -12,6 +12,7 @@ use super::{MediumError, TreeOpenError};
 use crate::block::BlockDevice;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
+use core::fmt;
 use core::ops::Range;
 use spin::Mutex;
 use unison_base::NamespaceName;
@@ -23,6 +24,12 @@ pub struct Volume<D: BlockDevice>(Arc<Shared<D>>);
 impl<D: BlockDevice> Clone for Volume<D> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
+    }
+}
+
+impl<D: BlockDevice> fmt::Debug for Volume<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Volume").field(self.name()).finish()
     }
 }
 
@@ -130,6 +137,12 @@ impl<D: BlockDevice> Volume<D> {
             table.tree_bytes = 0;
             table.tree_is_whole = false;
         })
+    }
+
+    /// Why nothing that is written to this disk can be trusted, until the medium is opened again.
+    #[must_use]
+    pub fn failure(&self) -> Option<IoError> {
+        self.0.disk.failure()
     }
 
     /// What the device last said about the tree's region since the tree was opened: redb's errors

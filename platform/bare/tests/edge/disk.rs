@@ -77,6 +77,7 @@ fn a_failed_sync_opens_the_namespace_anew() {
     world.disk.as_ref().unwrap().disk().inject(fault);
     world.hub().put(b"after", b"2");
     world.wait_for(|event| matches!(event, Event::NamespaceOpened { .. }));
+    assert!(world.has_told(|event| matches!(event, Event::DiskFailed { .. })));
     world.catch_up();
     assert_eq!(world.ask("GET before"), Reply::Bulk(b"1".to_vec()));
     assert_eq!(world.ask("GET after"), Reply::Bulk(b"2".to_vec()));

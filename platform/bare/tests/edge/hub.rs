@@ -14,7 +14,7 @@ use unison_walfs::LogRole;
 
 pub(crate) const PORT: u16 = 4003;
 /// Small, so that a few hundred records fill several segments.
-pub(crate) const SEGMENT_BYTES: u64 = 64 << 10;
+const SEGMENT_BYTES: u64 = 64 << 10;
 /// What the hub's clock says when the simulation begins.
 pub(crate) const WALL_MS: u64 = 1_700_000_000_000;
 const OUT_BYTES: usize = 4 << 10;
@@ -26,6 +26,7 @@ pub(crate) struct Log {
     pub(crate) engine: Engine<SimStore>,
     log_id: LogId,
     pub(crate) dismisses: bool,
+    segment_bytes: u64,
 }
 
 pub(crate) struct Hub {
@@ -43,19 +44,23 @@ struct Follower {
 
 impl Hub {
     pub(crate) fn new(log_id: u8, peer: &mut Peer) -> Self {
+        Self::with_segments(SEGMENT_BYTES, log_id, peer)
+    }
+
+    pub(crate) fn with_segments(segment_bytes: u64, log_id: u8, peer: &mut Peer) -> Self {
         let disk = CrashDisk::new();
         let store = Arc::new(disk.store("wal"));
         let log_id = LogId([log_id; 16]);
         store.set_log_id(log_id).unwrap();
         let tree = redb::Builder::new().create_with_backend(disk.tree("tree")).unwrap();
         let options = EngineOptions {
-            segment_bytes: SEGMENT_BYTES,
+            segment_bytes,
             role: LogRole::Leader,
             ..EngineOptions::default()
         };
         let (engine, _) = Engine::open(store, tree, options, WALL_MS).unwrap();
         let listener = listen(peer);
-        let log = Log { engine, log_id, dismisses: false };
+        let log = Log { engine, log_id, dismisses: false, segment_bytes };
         Self { log, listener, followers: Vec::new() }
     }
 
@@ -171,7 +176,7 @@ impl Source<SimStore> for Log {
         (name.as_str() == "default").then(|| ServedNamespace {
             log_id: self.log_id,
             log: self.engine.log(),
-            segment_bytes: SEGMENT_BYTES,
+            segment_bytes: self.segment_bytes,
         })
     }
 
