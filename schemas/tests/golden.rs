@@ -91,6 +91,33 @@ fn golden() -> Vec<Golden> {
         ),
         plain("row_insert", O::Insert, E::Row, vec![row()]),
         plain(
+            "row_insert_batch",
+            O::Insert,
+            E::Row,
+            vec![
+                Entry::Row { key: b"\xFD\0\0\0\x05row-1", columns: &[("name", b"Ada")] },
+                Entry::Row { key: b"\xFD\0\0\0\x02r2", columns: &[("name", b"Grace")] },
+            ],
+        ),
+        plain(
+            "row_delete_columns",
+            O::Delete,
+            E::Row,
+            vec![Entry::Row {
+                key: b"\xFD\0\0\0\x05row-1",
+                columns: &[("name", b""), ("note", b"")],
+            }],
+        ),
+        plain(
+            "row_delete_batch",
+            O::DeleteRowByKey,
+            E::Row,
+            vec![
+                Entry::Row { key: b"\xFD\0\0\0\x05row-1", columns: &[] },
+                Entry::Row { key: b"\xFD\0\0\0\x02r2", columns: &[] },
+            ],
+        ),
+        plain(
             "row_delete",
             O::DeleteRowByKey,
             E::Row,

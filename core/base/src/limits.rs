@@ -5,11 +5,16 @@
 pub const NAMESPACE_NAME_MAX: usize = 64;
 /// Longest key of any model, bytes, as the user gives it.
 pub const KEY_MAX: usize = 4_096;
+/// Longest name of a column, bytes of UTF-8.
+pub const COLUMN_NAME_MAX: usize = 255;
+/// Most columns that one update of a row names.
+pub const ROW_COLUMNS_MAX: usize = 4_096;
 /// Largest value kept inside one record, bytes; more than that is a large object.
 pub const VALUE_MAX: usize = 4 << 20;
-/// Most operations in one multi-entry record.
+/// Most operations in one multi-entry record: keys, columns that are set or deleted, rows that are
+/// deleted.
 pub const BATCH_OPERATIONS_MAX: usize = 10_000;
-/// Most bytes of keys and values in one multi-entry record.
+/// Most bytes of keys, names of columns and values in one multi-entry record.
 pub const BATCH_BYTES_MAX: usize = 4 << 20;
 /// Smallest segment file, bytes.
 pub const SEGMENT_BYTES_MIN: u64 = 64 << 10;
@@ -21,6 +26,8 @@ pub const SEGMENT_BYTES_MAX: u64 = 4 << 30;
 pub const RECORD_OVERHEAD_MAX: usize = 256;
 /// The same per entry of a multi-entry record.
 pub const ENTRY_OVERHEAD_MAX: usize = 96;
+/// The same per column of an update of a row.
+pub const COLUMN_OVERHEAD_MAX: usize = 32;
 /// Most namespaces on one node.
 pub const NAMESPACES_MAX: usize = 10_000;
 /// Most entries one page of a scan returns.
@@ -29,5 +36,6 @@ pub const SCAN_ENTRIES_MAX: usize = 10_000;
 pub const RUN_BYTES_MAX: usize = 1 << 20;
 
 const _: () = assert!(VALUE_MAX <= BATCH_BYTES_MAX);
+const _: () = assert!(ROW_COLUMNS_MAX <= BATCH_OPERATIONS_MAX);
 const _: () = assert!(SEGMENT_BYTES_MIN <= SEGMENT_BYTES_DEFAULT);
 const _: () = assert!(SEGMENT_BYTES_DEFAULT <= SEGMENT_BYTES_MAX);

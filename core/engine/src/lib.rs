@@ -45,7 +45,10 @@ pub use errors::{
 };
 pub use flush::{FlushJob, FlushResult, Released};
 pub use options::EngineOptions;
-pub use read::{Item, Reader, Scan, ScanRequest, Snapshot, ValueRef};
+pub use read::{
+    Cell, Column, ColumnRange, Columns, Item, Reader, Row, RowScan, RowScanRequest, Scan,
+    ScanRequest, ScannedRow, Snapshot, ValueRef,
+};
 pub use settle::{SettleJob, SettleResult};
 pub use stats::{EngineStats, Pressure};
-pub use write::{Condition, Operation, Write, Written};
+pub use write::{ColumnNames, ColumnValues, Condition, Operation, Write, Written};

@@ -55,8 +55,10 @@ pub struct EngineStats {
     pub checkpoint: Lsn,
     /// Newest timestamp given out or seen.
     pub hlc: Hlc,
-    /// Keys in the tree; those that only memory knows are not among them.
+    /// Keys of the key-value model in the tree; those that only memory knows are not among them.
     pub tree_keys: u64,
+    /// Rows in the tree, in the same way.
+    pub tree_rows: u64,
     /// Memory of all memtables, bytes, within a few percent.
     pub memtable_bytes: usize,
     /// Memtables that wait for a flush.

@@ -27,6 +27,7 @@ impl<S: SegmentStore> Engine<S> {
             checkpoint: view.tree.checkpoint.lsn,
             hlc: self.hlc(),
             tree_keys: view.tree.checkpoint.keys,
+            tree_rows: view.tree.checkpoint.rows,
             memtable_bytes: view.memtables().map(|memtable| memtable.bytes()).sum(),
             frozen_memtables: view.frozen.len(),
             replay_bytes: view.memtables().map(|memtable| memtable.log_bytes()).sum(),

@@ -16,7 +16,7 @@ use unison_base::atomic::AtomicU64;
 use unison_base::hlc::HlcClock;
 use unison_base::{Lsn, Published};
 use unison_ports::SegmentStore;
-use unison_walfs::{Log, LogOptions, RecoveryReport};
+use unison_walfs::{Bound, Log, LogOptions, RecoveryReport};
 
 /// What opening found and did.
 #[derive(Clone, Debug)]
@@ -33,6 +33,8 @@ pub struct OpenReport {
     pub missing: u64,
     /// Records with good frames that are no records; passed over.
     pub invalid: u64,
+    /// The tree was made by a version that knew no rows: it was made anew from the log.
+    pub tree_made_anew: bool,
 }
 
 impl<S: SegmentStore> Engine<S> {
@@ -50,16 +52,21 @@ impl<S: SegmentStore> Engine<S> {
         now_ms: u64,
     ) -> Result<(Self, OpenReport), EngineOpenError> {
         let tree = Tree::new(tree);
-        let view = tree.view()?;
-        let live = tree.live_bytes()?;
-        let checkpoint = view.checkpoint;
+        let found = tree.view()?.checkpoint;
+        let replay_from = if found.outdated { Lsn::FIRST } else { found.lsn.next() };
         let log_options = LogOptions {
             segment_bytes: options.segment_bytes,
-            verify_from: checkpoint.lsn.next(),
+            verify_from: replay_from,
             role: options.role,
         };
         let (log, recovery) = Log::open(store, log_options, now_ms.saturating_mul(1_000_000))?;
-        belongs(&log, &checkpoint)?;
+        belongs(&log, &found)?;
+        if found.outdated {
+            complete(&log, found.lsn)?;
+            tree.clear()?;
+        }
+        let (view, live) = (tree.view()?, tree.live_bytes()?);
+        let checkpoint = view.checkpoint;
         let active = Arc::new(Memtable::new());
         let view = View { active: Arc::clone(&active), frozen: Vec::new(), tree: Arc::new(view) };
         let shared = Shared {
@@ -93,11 +100,27 @@ impl<S: SegmentStore> Engine<S> {
             gaps: 0,
             missing: 0,
             invalid: 0,
+            tree_made_anew: found.outdated,
         };
         engine.replay(&mut report)?;
         engine.set_applied(engine.log.appended().max(checkpoint.lsn));
         Ok((engine, report))
     }
+}
+
+/// Proves that the log holds every record up to a checkpoint, so that the tree can be made anew.
+fn complete<S: SegmentStore>(log: &Log<S>, checkpoint: Lsn) -> Result<(), EngineOpenError> {
+    let missing = |missing| EngineOpenError::TreeOutdated { checkpoint, missing };
+    let cursor = log.reader().cursor(Lsn::FIRST, Bound::Appended);
+    let mut cursor = cursor.map_err(|_| missing(Lsn::FIRST))?;
+    let mut next = Lsn::FIRST;
+    while next <= checkpoint {
+        match cursor.next() {
+            Ok(Some(record)) if record.lsn == next => next = next.next(),
+            _ => return Err(missing(next)),
+        }
+    }
+    Ok(())
 }
 
 /// A record at the checkpoint that is not the one the tree was built from belongs to another

@@ -55,6 +55,22 @@ pub enum WriteError {
         /// Most bytes of a value.
         limit: usize,
     },
+    /// A name of a column is empty or longer than the limit.
+    #[error("a column's name has 1 to {limit} bytes, this one has {bytes}")]
+    ColumnLength {
+        /// Bytes of the name.
+        bytes: usize,
+        /// Most bytes of a name.
+        limit: usize,
+    },
+    /// Too many columns in one update of a row, or none.
+    #[error("an update of a row names 1 to {limit} columns, this one names {columns}")]
+    Columns {
+        /// Columns of the update.
+        columns: usize,
+        /// Most columns of an update.
+        limit: usize,
+    },
     /// Too many operations in one batch.
     #[error("a batch has at most {limit} operations, this one has {operations}")]
     BatchOperations {
@@ -183,6 +199,14 @@ pub enum ReadError {
         /// Most bytes of a key.
         limit: usize,
     },
+    /// A name of a column is empty or longer than the limit.
+    #[error("a column's name has 1 to {limit} bytes, this one has {bytes}")]
+    ColumnLength {
+        /// Bytes of the name.
+        bytes: usize,
+        /// Most bytes of a name.
+        limit: usize,
+    },
     /// The bytes of a value are not what was written.
     #[error("the value at {at} is corrupt")]
     Corrupt {
@@ -230,6 +254,19 @@ pub enum EngineOpenError {
     /// Replay filled the memory and the flush that should empty it failed.
     #[error("replay: {0}")]
     Flush(#[from] FlushError),
+    /// The tree was made by a version that passed over records which this one understands, and the
+    /// log no longer has all of them.
+    #[error(
+        "the tree, at checkpoint {checkpoint}, was made by a version that knew no rows, and the log \
+         no longer has record {missing}; restore the namespace, or on an edge remove its directory \
+         and let it follow anew"
+    )]
+    TreeOutdated {
+        /// Newest record in the tree.
+        checkpoint: Lsn,
+        /// The first record that is missing.
+        missing: Lsn,
+    },
     /// The tree was built from another log: the record at its checkpoint is another one.
     #[error("the tree, at checkpoint {checkpoint}, was built from another log")]
     TreeOfAnotherLog {

@@ -1,5 +1,6 @@
 //! The part of a flush that any thread may run.
 
+use super::row::RowFlush;
 use crate::engine::Engine;
 use crate::errors::{FlushError, ReadError, TreeError};
 use crate::memtable::{Direction, Entry, Location, Memtable, MemtableCursor, Version};
@@ -104,11 +105,20 @@ impl<S: SegmentStore> Work<S> {
     fn write_data(&self, tree: &mut TreeWrite<'_>) -> Result<u64, FlushError> {
         let (all, newest) = (Bound::Unbounded, Lsn::MAX);
         let mut cursor = MemtableCursor::new(&self.memtable, all, newest, Direction::Forward);
-        let mut keys = 0_u64;
+        let (mut keys, mut row) = (0_u64, RowFlush::default());
         while let Some(version) = cursor.next() {
-            self.write_key(&version, tree)?;
             keys = keys.saturating_add(1);
+            row = row.advance(version.key.as_bytes(), tree)?;
+            match version.entry {
+                Entry::Row { cleared, .. } => row = RowFlush::begin(&version, cleared, tree)?,
+                _ if row.is_gone(version.lsn) => {}
+                entry => {
+                    row.note(entry);
+                    self.write_key(&version, tree)?;
+                }
+            }
         }
+        row.end(tree)?;
         Ok(keys)
     }
 
@@ -139,6 +149,8 @@ impl<S: SegmentStore> Work<S> {
             crc: located.crc,
             hlc: self.hlc,
             keys: before.keys,
+            rows: before.rows,
+            outdated: false,
             skipped: before.skipped.saturating_add(self.memtable.skipped()),
         })
     }

@@ -1,6 +1,7 @@
 //! From a frozen memtable to the tree: one transaction with the data and its checkpoint.
 
 mod job;
+mod row;
 
 pub use job::{FlushJob, FlushResult};
 

@@ -5,10 +5,11 @@
 //! | hash | older version | key bytes, flags | LSN low | LSN high | segment | offset | length | CRC | key ... |
 //! ```
 //!
-//! Every field is one word of 32 bits. An entry is known by the number of its first word. What is
+//! A row's head has, instead of a place in the log, two words of LSN and one that says what happened
+//! to the row. Every field is one word of 32 bits. An entry is known by the number of its first word. What is
 //! written is published by whoever stores that number where readers find it.
 
-use super::{Entry, Location};
+use super::{Entry, Location, RowChange};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cmp::Ordering as Order;
@@ -25,6 +26,7 @@ const SEGMENT: usize = 5;
 const KEY_BYTES_MASK: u32 = 0xFFFF;
 const FLAG_TOMBSTONE: u32 = 1 << 16;
 const FLAG_DEAD: u32 = 1 << 17;
+const FLAG_ROW: u32 = 1 << 18;
 
 /// Words of the first chunk; each next one is twice as long, up to [`CHUNK_WORDS_MAX`].
 const CHUNK_WORDS_MIN: u32 = 1 << 10;
@@ -115,27 +117,47 @@ impl Arena {
     /// Writes an entry to a [`place`]; nobody may know its number yet.
     pub(super) fn write(&self, word: u32, new: &NewEntry<'_>) {
         let Some(entry) = self.entry(word) else { return };
-        let location = match new.entry {
-            Entry::Value(location) => location,
-            Entry::Tombstone => Location::default(),
-        };
-        let flags = if new.entry == Entry::Tombstone { FLAG_TOMBSTONE } else { 0 };
+        let (flags, body) = encoded(new.entry);
         let key_bytes = u32::try_from(new.key.len()).unwrap_or(KEY_BYTES_MASK);
         let [low, high] = halves(new.lsn.0);
-        let head = [
-            new.hash,
-            new.older,
-            key_bytes | flags,
-            low,
-            high,
-            location.segment.0,
-            location.offset,
-            location.length,
-            location.crc,
-        ];
-        store(entry.head, head.into_iter());
+        let head = [new.hash, new.older, key_bytes | flags, low, high];
+        store(entry.head, head.into_iter().chain(body));
         store(entry.rest, new.key.chunks(4).map(word_of));
     }
+}
+
+/// Flags of an entry, and the last words of its head.
+fn encoded(entry: Entry) -> (u32, [u32; 4]) {
+    match entry {
+        Entry::Value(location) => {
+            (0, [location.segment.0, location.offset, location.length, location.crc])
+        }
+        Entry::Tombstone => (FLAG_TOMBSTONE, [0; 4]),
+        Entry::Row { change, cleared } => {
+            let [low, high] = halves(cleared.0);
+            (FLAG_ROW, [low, high, word_of_change(change), 0])
+        }
+    }
+}
+
+fn word_of_change(change: RowChange) -> u32 {
+    match change {
+        RowChange::Filled => 0,
+        RowChange::Thinned => 1,
+        RowChange::Deleted => 2,
+    }
+}
+
+fn change_of_word(word: u32) -> RowChange {
+    match word {
+        0 => RowChange::Filled,
+        1 => RowChange::Thinned,
+        _ => RowChange::Deleted,
+    }
+}
+
+fn joined(low: u32, high: u32) -> Lsn {
+    Lsn(u64::from(low) | u64::from(high) << 32)
 }
 
 fn store(target: &[AtomicU32], words: impl Iterator<Item = u32>) {
@@ -195,14 +217,18 @@ impl<'a> EntryRef<'a> {
 
     pub(super) fn lsn(&self) -> Lsn {
         let words = self.words();
-        let half = |at: usize| u64::from(words.get(at).copied().unwrap_or_default());
-        Lsn(half(LSN_LOW) | half(LSN_HIGH) << 32)
+        let half = |at: usize| words.get(at).copied().unwrap_or_default();
+        joined(half(LSN_LOW), half(LSN_HIGH))
     }
 
     pub(super) fn entry(&self) -> Entry {
         let [_, _, flags, _, _, segment, offset, length, crc] = self.words();
         if flags & FLAG_TOMBSTONE != 0 {
             return Entry::Tombstone;
+        }
+        if flags & FLAG_ROW != 0 {
+            let cleared = joined(segment, offset);
+            return Entry::Row { change: change_of_word(length), cleared };
         }
         Entry::Value(Location { segment: SegmentId(segment), offset, length, crc })
     }

@@ -46,6 +46,24 @@ pub(crate) struct Location {
 pub(crate) enum Entry {
     Value(Location),
     Tombstone,
+    /// At a row's head: every record that changes the row leaves one, beside its cells.
+    Row {
+        change: RowChange,
+        /// The newest record in this memtable that deleted the whole row: cells up to it are gone.
+        /// [`Lsn::ZERO`] when this memtable knows none.
+        cleared: Lsn,
+    },
+}
+
+/// What a record did to a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RowChange {
+    /// Set columns: the row is there.
+    Filled,
+    /// Deleted columns: the row is there if any is left.
+    Thinned,
+    /// Deleted the row.
+    Deleted,
 }
 
 /// Versions of keys, written by one writer and read by many readers.
@@ -83,6 +101,7 @@ impl Memtable {
     /// Adds a version, newer than all before. Only the one writer does this. Of two with the same
     /// key and LSN (one batch names a key twice) the second counts.
     pub(crate) fn insert(&self, key: &[u8], lsn: Lsn, entry: Entry) {
+        let entry = self.carried(key, entry);
         let words = entry_words(key.len());
         let Some(word) = place(self.end.load(Ordering::Relaxed), words) else { return };
         if !self.body.with(|body| body.arena.reaches(word)) {
@@ -99,6 +118,16 @@ impl Memtable {
         }
         let bytes = usize::try_from(words).unwrap_or_default() * 4 + INDEX_BYTES;
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// A row's head carries on which record deleted the row last, so one look tells.
+    fn carried(&self, key: &[u8], entry: Entry) -> Entry {
+        let Entry::Row { change, cleared } = entry else { return entry };
+        let before = match self.find(key, Lsn::MAX) {
+            Some((_, Entry::Row { cleared, .. })) => cleared,
+            _ => Lsn::ZERO,
+        };
+        Entry::Row { change, cleared: cleared.max(before) }
     }
 
     fn add_chunks(&self, word: u32) {

@@ -5,8 +5,6 @@ use unison_base::limits::KEY_MAX;
 
 /// First byte of every key in storage form.
 pub(crate) const PREFIX: u8 = 0xFE;
-/// First byte above all of them.
-pub(crate) const PREFIX_END: u8 = 0xFF;
 
 /// Storage form of a user's key; `None` when it is empty or longer than the limit.
 #[inline]

@@ -1,21 +1,27 @@
 //! What readers see: a view (memtables and a committed tree) at one LSN.
 
 mod count;
+mod entries;
 mod merge;
 mod reader;
+mod row;
+mod rows;
 mod scan;
 mod snapshot;
 mod value;
 mod view;
 
 pub use reader::Reader;
+pub use row::{Column, ColumnRange, Columns, Row};
+pub use rows::{Cell, RowScan, RowScanRequest, ScannedRow};
 pub use scan::{Item, Scan, ScanRequest};
 pub use snapshot::Snapshot;
 pub use value::ValueRef;
 
 pub(crate) use count::Counted;
 pub(crate) use reader::Shared;
-pub(crate) use value::{Found, Place, checked, slice};
+pub(crate) use row::cell;
+pub(crate) use value::{Found, Pin, Place, checked, slice};
 pub(crate) use view::View;
 
 #[cfg(test)]

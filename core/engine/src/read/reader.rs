@@ -33,7 +33,7 @@ impl<S: SegmentStore> Shared<S> {
     /// The newest visible version of a key.
     #[inline]
     fn find(&self, key: &StorageKey) -> Result<Option<Found<S>>, ReadError> {
-        self.view.with(|view| view.find(key, view.bound(self.applied())))
+        self.view.with(|view| view.find(key.as_bytes(), view.bound(self.applied())))
     }
 }
 
@@ -57,10 +57,11 @@ impl<S: SegmentStore> Reader<S> {
     #[inline]
     pub fn get(&self, key: &[u8]) -> Result<Option<ValueRef<S>>, ReadError> {
         let key = storage_key(key)?;
-        let load = |view: &View| match view.find(&key, view.bound(self.shared.applied()))? {
-            Some(found) => found.load(&self.shared.log).map(Some),
-            None => Ok(None),
-        };
+        let load =
+            |view: &View| match view.find(key.as_bytes(), view.bound(self.shared.applied()))? {
+                Some(found) => found.load(&self.shared.log).map(Some),
+                None => Ok(None),
+            };
         self.shared.view.with(load)
     }
 
@@ -70,6 +71,31 @@ impl<S: SegmentStore> Reader<S> {
     /// As [`get`](Self::get).
     pub fn version(&self, key: &[u8]) -> Result<Option<Lsn>, ReadError> {
         Ok(self.shared.find(&storage_key(key)?)?.map(|found| found.lsn))
+    }
+
+    /// The value of one column of a row.
+    ///
+    /// # Errors
+    /// [`ReadError::KeyLength`], [`ReadError::ColumnLength`]; what the log or the tree says when it
+    /// cannot be read.
+    pub fn column(&self, row: &[u8], name: &str) -> Result<Option<ValueRef<S>>, ReadError> {
+        let mut keys = super::row::keys(row)?;
+        let name = super::row::column_name(name)?;
+        self.shared.view.with(|view| {
+            let lsn = view.bound(self.shared.applied());
+            let cleared = view.cleared(keys.head(), lsn);
+            let found = super::row::cell(view, keys.cell(name), lsn, cleared)?;
+            found.map(|found| found.load(&self.shared.log)).transpose()
+        })
+    }
+
+    /// LSN of the newest record that changed a row; `None` when the row has no column. Reads no
+    /// value.
+    ///
+    /// # Errors
+    /// As [`column`](Self::column).
+    pub fn row_version(&self, row: &[u8]) -> Result<Option<Lsn>, ReadError> {
+        Ok(self.snapshot().row(row)?.map(|row| row.lsn()))
     }
 
     /// The values of several keys, all at one LSN, in the order asked.
@@ -106,7 +132,7 @@ impl<S: SegmentStore> Reader<S> {
         Ok(Snapshot::new(view, self.shared.log.clone(), lsn))
     }
 
-    /// How many keys there are, exactly. Looks once at every key in memory, and at no value; asking
+    /// How many keys of the key-value model there are, exactly. Looks once at every key in memory, and at no value; asking
     /// again while nothing has changed costs nothing.
     ///
     /// # Errors

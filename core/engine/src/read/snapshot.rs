@@ -1,6 +1,8 @@
 //! One state, held.
 
 use super::reader::storage_key;
+use super::row::Row;
+use super::rows::{RowScan, RowScanRequest};
 use super::scan::{Scan, ScanRequest};
 use super::value::{Pin, ValueRef};
 use super::view::View;
@@ -33,7 +35,7 @@ impl<S: SegmentStore> Snapshot<S> {
     /// # Errors
     /// [`ReadError::KeyLength`]; what the log or the tree says when it cannot be read.
     pub fn get(&self, key: &[u8]) -> Result<Option<ValueRef<S>>, ReadError> {
-        let found = self.pin.view.find(&storage_key(key)?, self.lsn)?;
+        let found = self.pin.view.find(storage_key(key)?.as_bytes(), self.lsn)?;
         Ok(found.map(|found| found.lazy(&self.pin)))
     }
 
@@ -46,7 +48,23 @@ impl<S: SegmentStore> Snapshot<S> {
         Scan::new(Arc::clone(&self.pin), self.lsn, &request)
     }
 
-    /// How many keys there are, exactly.
+    /// A row; `None` when it has no column.
+    ///
+    /// # Errors
+    /// [`ReadError::KeyLength`]; what the tree says when it cannot be read.
+    pub fn row(&self, row: &[u8]) -> Result<Option<Row<S>>, ReadError> {
+        Row::find(&self.pin, row, self.lsn)
+    }
+
+    /// The cells of rows, in the order of rows, and within a row of columns.
+    ///
+    /// # Errors
+    /// What the tree says when it cannot be read.
+    pub fn rows(&self, request: RowScanRequest<'_>) -> Result<RowScan<S>, ReadError> {
+        RowScan::new(Arc::clone(&self.pin), self.lsn, &request)
+    }
+
+    /// How many keys of the key-value model there are, exactly.
     ///
     /// # Errors
     /// What the tree says when it cannot be read.

@@ -39,7 +39,8 @@ fn a_view_taken_before_a_freeze_does_not_reach_beyond_it() {
     assert_eq!(view.bound(shared.applied()), Lsn(1));
     let key = StorageKey::prefixed(kv::PREFIX, b"key");
     let newest = |view: &super::View| {
-        let found: Option<Found<SimStore>> = view.find(&key, view.bound(shared.applied())).unwrap();
+        let found: Option<Found<SimStore>> =
+            view.find(key.as_bytes(), view.bound(shared.applied())).unwrap();
         found.unwrap().lsn
     };
     assert_eq!(newest(&view), Lsn(1));

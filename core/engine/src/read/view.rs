@@ -2,7 +2,7 @@
 
 use super::value::{Found, Place};
 use crate::errors::ReadError;
-use crate::memtable::{Entry, Memtable, StorageKey};
+use crate::memtable::{Entry, Memtable, RowChange};
 use crate::tree::{TreeEntry, TreeValue, TreeView};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -36,24 +36,58 @@ impl View {
         self.tree.checkpoint.lsn
     }
 
-    /// The newest version of a key at or below `lsn`, tombstones included for memtables; `None` when
-    /// nothing is known of the key.
+    /// The newest version of a key at or below `lsn`; `None` when it is removed or nothing is known
+    /// of it.
     #[inline]
     pub(crate) fn find<S: SegmentStore>(
         &self,
-        key: &StorageKey,
+        key: &[u8],
         lsn: Lsn,
     ) -> Result<Option<Found<S>>, ReadError> {
-        let bytes = key.as_bytes();
-        let remembered = self.memtables().find_map(|memtable| memtable.find(bytes, lsn));
+        let remembered = self.memtables().find_map(|memtable| memtable.find(key, lsn));
         match remembered {
             Some((lsn, Entry::Value(location))) => {
                 Ok(Some(Found { lsn, place: Place::Log(location) }))
             }
-            Some((_, Entry::Tombstone)) => Ok(None),
-            None => Ok(self.tree.find(bytes, found)?),
+            Some((_, Entry::Tombstone | Entry::Row { .. })) => Ok(None),
+            None => Ok(self.tree.find(key, found)?),
         }
     }
+
+    /// The newest record at or below `lsn`, of those behind the checkpoint, that deleted a row: its
+    /// cells up to there are gone, all those in the tree among them.
+    pub(crate) fn cleared(&self, head: &[u8], lsn: Lsn) -> Lsn {
+        let cleared = self.memtables().find_map(|memtable| match memtable.find(head, lsn) {
+            Some((_, Entry::Row { cleared, .. })) if cleared > Lsn::ZERO => Some(cleared),
+            _ => None,
+        });
+        cleared.unwrap_or(Lsn::ZERO)
+    }
+
+    /// What is known of a row at `lsn`, from its head alone.
+    pub(crate) fn row(&self, head: &[u8], lsn: Lsn) -> Result<Option<RowVersion>, ReadError> {
+        let remembered = self.memtables().find_map(|memtable| memtable.find(head, lsn));
+        if let Some((at, Entry::Row { change, .. })) = remembered {
+            return Ok(Some(RowVersion {
+                lsn: at,
+                cleared: self.cleared(head, lsn),
+                last: change,
+            }));
+        }
+        let flushed = self.tree.find(head, |entry| entry.lsn)?;
+        Ok(flushed.map(|lsn| RowVersion { lsn, cleared: Lsn::ZERO, last: RowChange::Filled }))
+    }
+}
+
+/// A row's newest change.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RowVersion {
+    /// The record that made it.
+    pub(crate) lsn: Lsn,
+    /// Cells up to this record are gone.
+    pub(crate) cleared: Lsn,
+    /// What it was. A row that is in the tree and nowhere else has cells.
+    pub(crate) last: RowChange,
 }
 
 /// An entry of the tree as something found.

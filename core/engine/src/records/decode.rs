@@ -17,6 +17,12 @@ pub(crate) enum Kind {
     Put,
     /// Removes the keys of its entries.
     Delete,
+    /// Sets columns of the rows of its entries.
+    PutColumns,
+    /// Deletes columns of the rows of its entries.
+    DeleteColumns,
+    /// Deletes the rows of its entries.
+    DeleteRows,
     /// Says nothing.
     Nothing,
     /// Stored for those that understand it.
@@ -26,8 +32,8 @@ pub(crate) enum Kind {
 /// A verified record.
 #[derive(Clone, Copy)]
 pub(crate) struct Record<'a> {
-    payload: &'a [u8],
-    table: LogRecord<'a>,
+    pub(super) payload: &'a [u8],
+    pub(super) table: LogRecord<'a>,
     pub(crate) kind: Kind,
 }
 
@@ -63,6 +69,9 @@ fn kind(table: &LogRecord<'_>) -> Kind {
         (OperationType::NoOperation, TxnState::None, _) => Kind::Nothing,
         (OperationType::Insert, TxnState::None, EntryType::KV) => Kind::Put,
         (OperationType::Delete, TxnState::None, EntryType::KV) => Kind::Delete,
+        (OperationType::Insert, TxnState::None, EntryType::Row) => Kind::PutColumns,
+        (OperationType::Delete, TxnState::None, EntryType::Row) => Kind::DeleteColumns,
+        (OperationType::DeleteRowByKey, TxnState::None, EntryType::Row) => Kind::DeleteRows,
         _ => Kind::Foreign,
     }
 }
@@ -90,11 +99,11 @@ where
     Ok(())
 }
 
-fn nested<'a, T: Follow<'a> + Verifiable + 'a>(entry: &'a [u8]) -> Option<T::Inner> {
+pub(super) fn nested<'a, T: Follow<'a> + Verifiable + 'a>(entry: &'a [u8]) -> Option<T::Inner> {
     root_with_opts::<T>(&bounds(entry.len()), entry).ok()
 }
 
-fn entries<'a>(table: &LogRecord<'a>) -> impl Iterator<Item = &'a [u8]> {
+pub(super) fn entries<'a>(table: &LogRecord<'a>) -> impl Iterator<Item = &'a [u8]> {
     let list = table.entries().into_iter().flatten();
     list.map(|entry| entry.entry().map(|bytes| bytes.bytes()).unwrap_or_default())
 }
@@ -123,7 +132,7 @@ pub(crate) fn key_values<'a>(
 }
 
 /// Where `part`, a slice of `whole`, lies in it.
-fn span(whole: &[u8], part: &[u8]) -> Span {
+pub(super) fn span(whole: &[u8], part: &[u8]) -> Span {
     let offset = part.as_ptr().addr().checked_sub(whole.as_ptr().addr());
     let offset = offset.filter(|_| !part.is_empty()).and_then(|offset| u32::try_from(offset).ok());
     Span {

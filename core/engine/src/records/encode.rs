@@ -1,4 +1,4 @@
-//! Writes KV records, one or many entries, without the general builder.
+//! Writes records of keys and values and of rows, one or many entries, without the general builder.
 //!
 //! ```text
 //!   0  root u32 -> 28
@@ -13,6 +13,8 @@
 //!         12  table: soffset, key -> 24, value
 //!         24  key: length u32, bytes, padding to 4; value: length u32, bytes
 //! ```
+//!
+//! A row's entry has columns in the value's place ([`super::encode_row`]).
 //!
 //! So every number lies aligned, within the entry too, wherever a frame is mapped.
 
@@ -38,6 +40,11 @@ const ENTRY: [u8; 36] = entry();
 const ENTRY_TABLE_BYTES: usize = 8;
 /// Where the nested buffer starts, from the start of the entry's table.
 const NESTED_AT: usize = 12;
+/// From the start of the nested buffer: its vtable, which has two fields; the second one's place in
+/// it; and that field.
+pub(super) const VTABLE_AT: usize = 4;
+const SECOND_FIELD_IN_VTABLE: usize = 10;
+pub(super) const SECOND_FIELD_AT: usize = 20;
 
 const fn head() -> [u8; ENTRIES_AT] {
     let words: [u16; ENTRIES_AT / 2] = [
@@ -87,6 +94,7 @@ pub(crate) struct Head {
     /// The log's durable watermark when the record is made.
     pub(crate) durable: Lsn,
     pub(crate) operation: OperationType,
+    pub(crate) entry: EntryType,
 }
 
 /// Bytes within a record.
@@ -99,8 +107,9 @@ pub(crate) struct Span {
 /// Makes records in one buffer that it keeps.
 #[derive(Default)]
 pub(crate) struct Encoder {
-    bytes: Vec<u8>,
-    values: Vec<Span>,
+    pub(super) bytes: Vec<u8>,
+    pub(super) values: Vec<Span>,
+    entries: usize,
     checksum: Crc32,
 }
 
@@ -109,12 +118,13 @@ impl Encoder {
     pub(crate) fn begin(&mut self, head: &Head, entries: usize) {
         self.bytes.clear();
         self.values.clear();
+        self.entries = 0;
         self.checksum = Crc32::default();
         self.bytes.extend_from_slice(&HEAD);
         self.patch(LSN_AT, &head.lsn.0.to_le_bytes());
         self.patch(HLC_AT, &head.hlc.0.to_le_bytes());
         self.patch(DURABLE_AT, &head.durable.0.saturating_add(1).to_le_bytes());
-        let kind = [head.operation.0, TxnState::None.0, EntryType::KV.0];
+        let kind = [head.operation.0, TxnState::None.0, head.entry.0];
         self.patch(KIND_AT, &kind);
         self.bytes.extend_from_slice(&count(entries).to_le_bytes());
         self.bytes.resize(OFFSETS_AT.saturating_add(entries.saturating_mul(4)), 0);
@@ -122,19 +132,30 @@ impl Encoder {
 
     /// Adds an entry: the key's prefix and the user's key, and a value unless it is a delete.
     pub(crate) fn entry(&mut self, prefix: u8, key: &[u8], value: Option<&[u8]>) {
+        let nested = self.begin_entry(&[prefix], key);
+        let span = self.value(nested, value);
+        self.values.push(span);
+        self.end_entry(nested);
+    }
+
+    /// Starts an entry and its key, in two parts. Returns where the nested buffer starts.
+    pub(super) fn begin_entry(&mut self, prefix: &[u8], key: &[u8]) -> usize {
         let table = (self.bytes.len() + 3) / 8 * 8 + 4;
         self.bytes.resize(table, 0);
-        let slot = OFFSETS_AT + 4 * self.values.len();
+        let slot = OFFSETS_AT + 4 * self.entries;
+        self.entries += 1;
         self.patch(slot, &count(table - slot).to_le_bytes());
         self.bytes.extend_from_slice(&ENTRY);
         self.patch(table, &count(table - ENTRY_VTABLE_AT).to_le_bytes());
-        self.bytes.extend_from_slice(&count(key.len() + 1).to_le_bytes());
-        self.bytes.push(prefix);
+        self.bytes.extend_from_slice(&count(prefix.len() + key.len()).to_le_bytes());
+        self.bytes.extend_from_slice(prefix);
         self.bytes.extend_from_slice(key);
-        let nested = table + NESTED_AT;
-        let span = self.value(nested, value);
-        self.values.push(span);
+        table + NESTED_AT
+    }
+
+    pub(super) fn end_entry(&mut self, nested: usize) {
         let length = self.bytes.len() - nested;
+        let table = nested - NESTED_AT;
         self.patch(table + ENTRY_TABLE_BYTES, &count(length).to_le_bytes());
         self.checksum.update(self.bytes.get(nested..).unwrap_or_default());
     }
@@ -142,15 +163,25 @@ impl Encoder {
     fn value(&mut self, nested: usize, value: Option<&[u8]>) -> Span {
         let Some(value) = value else {
             // The vtable says that there is none.
-            self.patch(nested + 10, &[0, 0]);
+            self.patch(nested + SECOND_FIELD_IN_VTABLE, &[0, 0]);
             return Span::default();
         };
-        let vector = self.bytes.len().next_multiple_of(4);
-        self.bytes.resize(vector, 0);
-        self.patch(nested + 20, &count(vector - (nested + 20)).to_le_bytes());
-        self.bytes.extend_from_slice(&count(value.len()).to_le_bytes());
-        let span = Span { offset: count(self.bytes.len()), length: count(value.len()) };
-        self.bytes.extend_from_slice(value);
+        self.aligned_slot(nested + SECOND_FIELD_AT);
+        self.vector(value)
+    }
+
+    /// Makes the offset at `slot` point to the next aligned byte, where something is written next.
+    pub(super) fn aligned_slot(&mut self, slot: usize) {
+        let target = self.bytes.len().next_multiple_of(4);
+        self.bytes.resize(target, 0);
+        self.patch(slot, &count(target - slot).to_le_bytes());
+    }
+
+    /// Writes a vector of bytes. Returns where the bytes lie.
+    pub(super) fn vector(&mut self, bytes: &[u8]) -> Span {
+        self.bytes.extend_from_slice(&count(bytes.len()).to_le_bytes());
+        let span = Span { offset: count(self.bytes.len()), length: count(bytes.len()) };
+        self.bytes.extend_from_slice(bytes);
         span
     }
 
@@ -165,7 +196,7 @@ impl Encoder {
         &self.bytes
     }
 
-    /// Where each entry's value lies in the record.
+    /// Where each value lies in the record, in the order in which they were added.
     pub(crate) fn spans(&self) -> &[Span] {
         &self.values
     }
@@ -178,13 +209,13 @@ impl Encoder {
         }
     }
 
-    fn patch(&mut self, at: usize, bytes: &[u8]) {
+    pub(super) fn patch(&mut self, at: usize, bytes: &[u8]) {
         let written = put(&mut self.bytes, at, bytes);
         debug_assert!(written.is_some());
     }
 }
 
 /// Records are bounded by the limits of a batch, far below 4 GiB.
-fn count(number: usize) -> u32 {
+pub(super) fn count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }

@@ -26,6 +26,7 @@ fn encoded(lsn: u64, pairs: &Pairs) -> (Vec<u8>, Vec<Span>) {
         hlc: Hlc(lsn << 20),
         durable: Lsn(lsn - 1),
         operation: if removes { OperationType::Delete } else { OperationType::Insert },
+        entry: EntryType::KV,
     };
     encoder.begin(&head, pairs.len());
     for (key, value) in pairs {

@@ -3,8 +3,9 @@
 use crate::engine::Engine;
 use crate::errors::{SettleError, TreeError};
 use crate::memtable::Location;
+use crate::models::row::{RowKeys, from_log};
 use crate::read::{checked, slice};
-use crate::records::{Kind, decode, key_values};
+use crate::records::{Kind, decode, key_values, rows};
 use crate::tree::{LiveBytes, Tree, TreeEntry, TreeValue, TreeView, TreeWrite};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
@@ -128,22 +129,42 @@ impl<S: SegmentStore> SettleJob<S> {
         let Ok(frame) = read_frame(&bytes) else { return Ok(None) };
         let next = u32::try_from(frame.frame_bytes).ok().and_then(|size| offset.checked_add(size));
         let Ok(record) = decode(frame.payload) else { return Ok(next) };
-        if record.kind != Kind::Put {
-            return Ok(next);
+        let payload = offset.saturating_add(PAYLOAD_AT);
+        if record.kind == Kind::Put {
+            for (key, _, span) in key_values(&record) {
+                self.visit_value(key, payload.saturating_add(span.offset), view, batch)?;
+            }
         }
-        for (key, _, span) in key_values(&record) {
-            let at = offset.saturating_add(PAYLOAD_AT).saturating_add(span.offset);
-            let live = view.find(key, |entry| match entry.value {
-                TreeValue::InLog(location) => Some((entry.lsn, location)),
-                TreeValue::Inline(_) => None,
-            })?;
-            if let Some((lsn, location)) = live.flatten()
-                && (location.segment, location.offset) == (self.segment, at)
-            {
-                batch.add(key, lsn, location, self.budget);
+        if record.kind == Kind::PutColumns {
+            for entry in rows(&record) {
+                let Some(mut keys) = from_log(entry.key).map(RowKeys::new) else { continue };
+                for (name, _, span) in entry.columns() {
+                    let key = keys.cell(name.as_bytes());
+                    self.visit_value(key, payload.saturating_add(span.offset), view, batch)?;
+                }
             }
         }
         Ok(next)
+    }
+
+    /// Takes a value that the tree points to at this very place.
+    fn visit_value(
+        &self,
+        key: &[u8],
+        at: u32,
+        view: &TreeView,
+        batch: &mut Batch,
+    ) -> Result<(), SettleError> {
+        let live = view.find(key, |entry| match entry.value {
+            TreeValue::InLog(location) => Some((entry.lsn, location)),
+            TreeValue::Inline(_) => None,
+        })?;
+        if let Some((lsn, location)) = live.flatten()
+            && (location.segment, location.offset) == (self.segment, at)
+        {
+            batch.add(key, lsn, location, self.budget);
+        }
+        Ok(())
     }
 
     fn frame_at(&self, offset: u32) -> Option<Slice<S>> {

@@ -1,11 +1,15 @@
 //! The books of live bytes against a recount of the tree.
 
 use crate::engine::Engine;
+use crate::models::row::split;
 use crate::options::EngineOptions;
+use crate::read::RowScanRequest;
 use crate::tree::{LiveBytes, TreeEntry};
-use crate::write::Write;
+use crate::write::{ColumnNames, ColumnValues, Operation, Write};
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec;
+use alloc::vec::Vec;
 use core::ops::Bound;
 use unison_base::limits::SEGMENT_BYTES_MIN;
 use unison_base::prng::Prng;
@@ -16,7 +20,7 @@ const NOW_MS: u64 = 1_700_000_000_000;
 
 fn options() -> EngineOptions {
     EngineOptions {
-        memtable_bytes: 2_000,
+        memtable_bytes: 5_000,
         inline_value_bytes: 16,
         segment_bytes: SEGMENT_BYTES_MIN,
         settle_below_percent: 40,
@@ -30,32 +34,61 @@ fn open(disk: &CrashDisk) -> Engine<SimStore> {
     Engine::open(Arc::new(disk.store("ns")), tree, options(), NOW_MS).unwrap().0
 }
 
-fn recount(engine: &Engine<SimStore>) -> (LiveBytes, u64) {
+/// Live bytes, keys and rows.
+fn recount(engine: &Engine<SimStore>) -> (LiveBytes, u64, u64) {
     let view = engine.shared.view.load();
-    let (mut live, mut keys) = (LiveBytes::new(), 0);
+    let (mut live, mut keys, mut rows) = (LiveBytes::new(), 0, 0);
     for row in view.tree.range(Bound::Unbounded, Bound::Unbounded).unwrap().into_iter().flatten() {
-        let (_, entry) = row.unwrap();
-        keys += 1;
+        let (key, entry) = row.unwrap();
+        match split(key.value()) {
+            Some((_, [])) => rows += 1,
+            Some(_) => {}
+            None => keys += 1,
+        }
         if let Some((segment, bytes)) = TreeEntry::decode(entry.value()).unwrap().live() {
             *live.entry(segment).or_default() += bytes;
         }
     }
-    (live, keys)
+    (live, keys, rows)
 }
 
 fn check(engine: &Engine<SimStore>) {
-    let (live, keys) = recount(engine);
+    let (live, keys, rows) = recount(engine);
+    assert_eq!(engine.stats().tree_rows, rows);
     assert_eq!(engine.live, live);
     assert_eq!(engine.tree.live_bytes().unwrap(), live);
     assert_eq!(engine.stats().tree_keys, keys);
 }
 
-fn write(engine: &mut Engine<SimStore>, prng: &mut Prng) {
+/// Columns of rows, and their values.
+type Cells = BTreeMap<(u8, &'static str), Vec<u8>>;
+
+fn write(engine: &mut Engine<SimStore>, prng: &mut Prng, cells: &mut Cells) {
     let key = [u8::try_from(prng.below(40)).unwrap()];
     let length = [8, 100, 3_000, 9_000][usize::try_from(prng.below(4)).unwrap()];
-    let value = vec![key[0]; length];
-    let write = if prng.chance(20) { Write::delete(&key) } else { Write::put(&key, &value) };
-    engine.stage(&write, NOW_MS).unwrap();
+    let value = vec![u8::try_from(prng.below(256)).unwrap(); length];
+    let name = ["a", "b", "c"][usize::try_from(prng.below(3)).unwrap()];
+    let columns: [(&str, &[u8]); 2] = [("every", b"small"), (name, &value)];
+    let (columns, names) = (&columns[..], &[name, "every"][..]);
+    let operation = match prng.below(20) {
+        0..8 => Operation::Put { key: &key, value: &value },
+        8..10 => Operation::Delete { key: &key },
+        10..17 => Operation::PutColumns(&[ColumnValues { row: &key, columns }]),
+        17 => Operation::DeleteColumns(&[ColumnNames { row: &key, columns: names }]),
+        _ => Operation::DeleteRows(&[&key]),
+    };
+    match operation {
+        Operation::PutColumns(_) => {
+            cells.insert((key[0], "every"), b"small".to_vec());
+            cells.insert((key[0], name), value.clone());
+        }
+        Operation::DeleteColumns(_) => {
+            cells.retain(|(row, column), _| *row != key[0] || !names.contains(column));
+        }
+        Operation::DeleteRows(_) => cells.retain(|(row, _), _| *row != key[0]),
+        _ => {}
+    }
+    engine.stage(&Write::new(operation), NOW_MS).unwrap();
     engine.append(NOW_MS).unwrap();
     let durable = engine.log.sync().unwrap();
     engine.publish(durable);
@@ -65,9 +98,9 @@ fn write(engine: &mut Engine<SimStore>, prng: &mut Prng) {
 fn live_bytes_and_keys_equal_a_recount_through_flushes_settling_and_restarts() {
     let mut prng = Prng::new(5);
     let disk = CrashDisk::new();
-    let mut engine = open(&disk);
+    let (mut engine, mut cells) = (open(&disk), Cells::new());
     for _ in 0..1_500 {
-        write(&mut engine, &mut prng);
+        write(&mut engine, &mut prng, &mut cells);
         if prng.chance(15)
             && let Some(job) = engine.flush_now()
         {
@@ -92,6 +125,13 @@ fn live_bytes_and_keys_equal_a_recount_through_flushes_settling_and_restarts() {
         }
     }
     assert!(engine.stats().live_segments > 0);
+    let rows = engine.reader().snapshot().rows(RowScanRequest::default()).unwrap();
+    let there = rows.map(|cell| {
+        let cell = cell.unwrap();
+        ((cell.row.key[0], cell.column.name), cell.column.value.bytes().unwrap().to_vec())
+    });
+    let expected = cells.into_iter().map(|((row, name), value)| ((row, name.into()), value));
+    assert_eq!(there.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
 }
 
 /// Fills ten segments, of which every key but the first is then written anew.

@@ -1,12 +1,15 @@
 //! The state of the log that the tree stands for, written in the same transaction as the data; the
 //! bytes are in `schemas/tree.md`.
 
-use unison_base::bytes::{array_at, put, u32_at, u64_at};
+use unison_base::bytes::{put, u32_at, u64_at};
 use unison_base::{Hlc, Lsn, Position, SegmentId};
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// Trees of this version hold no rows: they are counted as records that were not understood.
+const VERSION_WITHOUT_ROWS: u32 = 1;
 /// Bytes of an encoded checkpoint.
-pub(crate) const CHECKPOINT_BYTES: usize = 48;
+pub(crate) const CHECKPOINT_BYTES: usize = 56;
+const ROWS_AT: usize = 48;
 
 /// Everything up to and including `lsn` is in the tree.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,21 +20,29 @@ pub(crate) struct Checkpoint {
     pub(crate) crc: u32,
     /// Newest timestamp up to there.
     pub(crate) hlc: Hlc,
-    /// Keys in the tree, exactly.
+    /// Keys of the key-value model in the tree, exactly.
     pub(crate) keys: u64,
+    /// Rows in the tree, exactly.
+    pub(crate) rows: u64,
     /// Records up to there that this version stores without understanding them.
     pub(crate) skipped: u64,
+    /// Written by a version that passed over records which this one understands.
+    pub(crate) outdated: bool,
 }
 
 impl Checkpoint {
     /// `Err` with the version found when it is not ours, or with `None` when it is no checkpoint.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Option<u32>> {
         let version = u32_at(bytes, 0).ok_or(None)?;
-        if version != VERSION {
-            return Err(Some(version));
-        }
-        let whole: [u8; CHECKPOINT_BYTES] = array_at(bytes, 0).ok_or(None)?;
-        Self::fields(&whole).ok_or(None)
+        let bytes_of_version = match version {
+            VERSION => CHECKPOINT_BYTES,
+            VERSION_WITHOUT_ROWS => ROWS_AT,
+            other => return Err(Some(other)),
+        };
+        let whole = bytes.get(..bytes_of_version).ok_or(None)?;
+        let mut checkpoint = Self::fields(whole).ok_or(None)?;
+        checkpoint.outdated = version != VERSION && checkpoint.skipped > 0;
+        Ok(checkpoint)
     }
 
     fn fields(bytes: &[u8]) -> Option<Self> {
@@ -45,6 +56,8 @@ impl Checkpoint {
             hlc: Hlc(u64_at(bytes, 24)?),
             keys: u64_at(bytes, 32)?,
             skipped: u64_at(bytes, 40)?,
+            rows: u64_at(bytes, ROWS_AT).unwrap_or_default(),
+            outdated: false,
         })
     }
 
@@ -55,7 +68,7 @@ impl Checkpoint {
         let _ = put(&mut bytes, 8, &self.lsn.0.to_le_bytes());
         let place = [self.position.segment.0, self.position.offset];
         let _ = put(&mut bytes, 16, place.map(u32::to_le_bytes).as_flattened());
-        let tail = [self.hlc.0, self.keys, self.skipped];
+        let tail = [self.hlc.0, self.keys, self.skipped, self.rows];
         let _ = put(&mut bytes, 24, tail.map(u64::to_le_bytes).as_flattened());
         bytes
     }

@@ -65,6 +65,15 @@ impl Tree {
         Ok(live)
     }
 
+    /// Takes everything out of the tree, the checkpoint too, in one transaction.
+    pub(crate) fn clear(&self) -> Result<(), TreeError> {
+        let transaction = self.begin_write()?;
+        transaction.delete_table(DATA)?;
+        transaction.delete_table(SEGMENTS)?;
+        transaction.delete_table(META)?;
+        Ok(transaction.commit()?)
+    }
+
     /// Starts the one write transaction there may be at a time.
     pub(crate) fn begin_write(&self) -> Result<redb::WriteTransaction, TreeError> {
         let mut transaction = self.0.begin_write()?;

@@ -56,6 +56,8 @@ fn the_checkpoint_is_that_of_the_page() {
         hlc: Hlc(5),
         keys: 6,
         skipped: 7,
+        rows: 8,
+        outdated: false,
     };
     let bytes = checkpoint.encode();
     assert!(golden(&bytes), "{}", hex(&bytes));
@@ -64,8 +66,19 @@ fn the_checkpoint_is_that_of_the_page() {
         assert_eq!(Checkpoint::decode(&bytes[..length]), Err(None));
     }
     let mut newer = bytes;
-    newer[0] = 2;
-    assert_eq!(Checkpoint::decode(&newer), Err(Some(2)));
+    newer[0] = 3;
+    assert_eq!(Checkpoint::decode(&newer), Err(Some(3)));
+}
+
+#[test]
+fn a_checkpoint_from_before_rows_is_outdated_when_it_passed_over_records() {
+    for skipped in [0, 1] {
+        let known = Checkpoint { lsn: Lsn(2), keys: 6, skipped, ..Checkpoint::default() };
+        let mut bytes = known.encode()[..48].to_vec();
+        bytes[0] = 1;
+        let expected = Checkpoint { outdated: skipped > 0, ..known };
+        assert_eq!(Checkpoint::decode(&bytes), Ok(expected));
+    }
 }
 
 #[test]

@@ -2,8 +2,10 @@
 
 use super::{CHECKPOINT_KEY, Checkpoint, DATA, META, SEGMENTS, TreeEntry, checkpoint_of};
 use crate::errors::{TreeError, TreeTable};
+use crate::models::{kv, row, successor};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::ops::Bound;
 use redb::{ReadableTable, Table, WriteTransaction};
 use unison_base::SegmentId;
 
@@ -37,10 +39,11 @@ impl<'t> TreeWrite<'t> {
             Some(old) => Some(live_of(old.value())?),
             None => None,
         };
-        let added = u64::from(replaced.is_none());
-        self.checkpoint.keys = self.checkpoint.keys.saturating_add(added);
-        self.account(entry.live(), 1);
-        self.account(replaced.flatten(), -1);
+        if replaced.is_none() {
+            self.count(key, 1);
+        }
+        account(&mut self.live, entry.live(), 1);
+        account(&mut self.live, replaced.flatten(), -1);
         Ok(())
     }
 
@@ -50,18 +53,40 @@ impl<'t> TreeWrite<'t> {
             Some(old) => live_of(old.value())?,
             None => return Ok(()),
         };
-        self.checkpoint.keys = self.checkpoint.keys.saturating_sub(1);
-        self.account(removed, -1);
+        self.count(key, -1);
+        account(&mut self.live, removed, -1);
         Ok(())
     }
 
-    fn account(&mut self, live: Option<(SegmentId, u64)>, sign: i64) {
-        if let Some((segment, bytes)) = live {
-            // A value has at most 4 GiB, so the signed number holds it.
-            let change = i64::try_from(bytes).unwrap_or(i64::MAX).saturating_mul(sign);
-            let sum = self.live.entry(segment).or_default();
-            *sum = sum.saturating_add(change);
+    /// Removes a row, its head and all its cells.
+    pub(crate) fn remove_row(&mut self, head: &[u8]) -> Result<(), TreeError> {
+        let end = successor(head);
+        let range = (Bound::Included(head), Bound::Excluded(end.as_slice()));
+        let mut heads = 0;
+        for removed in self.data.extract_from_if(range, |_, _| true)? {
+            let (key, entry) = removed?;
+            heads += u64::from(key.value().len() == head.len());
+            account(&mut self.live, live_of(entry.value())?, -1);
         }
+        self.checkpoint.rows = self.checkpoint.rows.saturating_sub(heads);
+        Ok(())
+    }
+
+    /// Whether a row has cells.
+    pub(crate) fn has_cells(&self, head: &[u8]) -> Result<bool, TreeError> {
+        let end = successor(head);
+        let range = (Bound::Excluded(head), Bound::Excluded(end.as_slice()));
+        Ok(self.data.range(range)?.next().transpose()?.is_some())
+    }
+
+    /// Keys and rows are counted, cells are not.
+    fn count(&mut self, key: &[u8], change: i64) {
+        let counted = match row::split(key) {
+            _ if kv::user_key(key).is_some() => &mut self.checkpoint.keys,
+            Some((_, [])) => &mut self.checkpoint.rows,
+            _ => return,
+        };
+        *counted = counted.saturating_add_signed(change);
     }
 
     /// Writes the books; the caller commits.
@@ -79,6 +104,15 @@ impl<'t> TreeWrite<'t> {
         let mut meta = self.transaction.open_table(META)?;
         meta.insert(CHECKPOINT_KEY, checkpoint.encode().as_slice())?;
         Ok(())
+    }
+}
+
+fn account(live: &mut BTreeMap<SegmentId, i64>, part: Option<(SegmentId, u64)>, sign: i64) {
+    if let Some((segment, bytes)) = part {
+        // A value has at most 4 GiB, so the signed number holds it.
+        let change = i64::try_from(bytes).unwrap_or(i64::MAX).saturating_mul(sign);
+        let sum = live.entry(segment).or_default();
+        *sum = sum.saturating_add(change);
     }
 }
 

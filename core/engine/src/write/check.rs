@@ -13,6 +13,7 @@ pub(super) fn check(operation: &Operation<'_>) -> Result<(), WriteError> {
     if operations > BATCH_OPERATIONS_MAX {
         return Err(WriteError::BatchOperations { operations, limit: BATCH_OPERATIONS_MAX });
     }
+    super::rows::check(operation)?;
     let mut total = 0_usize;
     operation.try_each(|key, value| {
         total = total.saturating_add(key.len()).saturating_add(value.map_or(0, <[u8]>::len));

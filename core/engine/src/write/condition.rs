@@ -8,6 +8,7 @@ use crate::models::kv;
 use crate::read::{Found, Place, ValueRef};
 use unison_base::Lsn;
 use unison_ports::SegmentStore;
+use unison_schemas::EntryType;
 
 /// What the keys of a write were before it.
 pub(super) struct Before<S: SegmentStore> {
@@ -21,6 +22,12 @@ impl<S: SegmentStore> Engine<S> {
     pub(super) fn look_before(&mut self, write: &Write<'_>) -> Result<Before<S>, WriteError> {
         let mut before = Before { previous: None, existed: None, existing_keys: 0 };
         if write.condition == Condition::Always && !write.want_previous {
+            return Ok(before);
+        }
+        if write.operation.kind().1 == EntryType::Row {
+            let rows = self.look_at_rows(write)?;
+            before.existed = Some(rows.existed);
+            before.existing_keys = rows.existing;
             return Ok(before);
         }
         let mut newest = None;
@@ -38,7 +45,7 @@ impl<S: SegmentStore> Engine<S> {
 
     /// The newest version of a key, staged ones included.
     fn newest(&self, key: &StorageKey) -> Result<Option<Found<S>>, WriteError> {
-        Ok(self.shared.view.with(|view| view.find(key, Lsn::MAX))?)
+        Ok(self.shared.view.with(|view| view.find(key.as_bytes(), Lsn::MAX))?)
     }
 
     /// Bytes of a staged record can be read only when they are in the log.
@@ -50,7 +57,7 @@ impl<S: SegmentStore> Engine<S> {
     }
 }
 
-fn allowed(condition: Condition, current: Option<Lsn>) -> Result<(), WriteError> {
+pub(super) fn allowed(condition: Condition, current: Option<Lsn>) -> Result<(), WriteError> {
     let holds = match condition {
         Condition::Always => true,
         Condition::Absent => current.is_none(),

@@ -2,12 +2,16 @@
 
 mod check;
 mod condition;
+mod rows;
 mod stage;
+
+pub use rows::{ColumnNames, ColumnValues};
 
 use crate::read::ValueRef;
 use core::fmt;
 use unison_base::Lsn;
 use unison_ports::SegmentStore;
+use unison_schemas::{EntryType, OperationType};
 
 /// What to change. Keys are the user's own.
 #[derive(Clone, Copy, Debug)]
@@ -28,10 +32,18 @@ pub enum Operation<'a> {
     PutBatch(&'a [(&'a [u8], &'a [u8])]),
     /// Removes several keys at once.
     DeleteBatch(&'a [&'a [u8]]),
+    /// Sets columns of rows; other columns stay as they are. Of a column named twice the last value
+    /// stays.
+    PutColumns(&'a [ColumnValues<'a>]),
+    /// Deletes columns of rows; they need not be there.
+    DeleteColumns(&'a [ColumnNames<'a>]),
+    /// Deletes rows with all their columns; they need not be there.
+    DeleteRows(&'a [&'a [u8]]),
 }
 
-/// What must hold for every key of the operation, or nothing is written. Compared with everything
-/// staged before.
+/// What must hold for every key or row of the operation, or nothing is written. Compared with
+/// everything staged before. A row is there while it has a column, and its version is the newest
+/// record that changed it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Condition {
     /// No condition.
@@ -52,7 +64,7 @@ pub struct Write<'a> {
     pub operation: Operation<'a>,
     /// On which condition.
     pub condition: Condition,
-    /// Whether the answer should say what was there before. Costs a look at each key.
+    /// Whether the answer should say what was there before. Costs a look at each key or column.
     pub want_previous: bool,
 }
 
@@ -82,9 +94,11 @@ pub struct Written<S: SegmentStore> {
     pub lsn: Lsn,
     /// The value that was there, for a single key when asked for.
     pub previous: Option<ValueRef<S>>,
-    /// Whether any key was there; `None` when no key was looked at.
+    /// Whether any key was there; `None` when no key was looked at. For columns as for keys, and for
+    /// rows.
     pub existed: Option<bool>,
-    /// How many of the keys were there; 0 when no key was looked at.
+    /// How many of the keys were there; 0 when no key was looked at. For an operation on columns, how
+    /// many of them were there, counted only with [`Write::want_previous`].
     pub existing_keys: u32,
 }
 
@@ -99,13 +113,15 @@ impl<S: SegmentStore> fmt::Debug for Written<S> {
 }
 
 impl<'a> Operation<'a> {
-    /// How many keys it names.
+    /// How many keys or rows it names.
     #[must_use]
     pub const fn len(&self) -> usize {
         match self {
             Self::Put { .. } | Self::Delete { .. } => 1,
             Self::PutBatch(pairs) => pairs.len(),
-            Self::DeleteBatch(keys) => keys.len(),
+            Self::DeleteBatch(keys) | Self::DeleteRows(keys) => keys.len(),
+            Self::PutColumns(rows) => rows.len(),
+            Self::DeleteColumns(rows) => rows.len(),
         }
     }
 
@@ -115,7 +131,8 @@ impl<'a> Operation<'a> {
         self.len() == 0
     }
 
-    /// Calls `visit` with every key, and its value unless it is removed, until it fails.
+    /// Calls `visit` with every key, and its value unless it is removed, until it fails. Rows have
+    /// none.
     pub(crate) fn try_each<E>(
         &self,
         mut visit: impl FnMut(&'a [u8], Option<&'a [u8]>) -> Result<(), E>,
@@ -127,6 +144,7 @@ impl<'a> Operation<'a> {
                 pairs.iter().try_for_each(|&(key, value)| visit(key, Some(value)))
             }
             Self::DeleteBatch(keys) => keys.iter().try_for_each(|&key| visit(key, None)),
+            Self::PutColumns(_) | Self::DeleteColumns(_) | Self::DeleteRows(_) => Ok(()),
         }
     }
 
@@ -139,9 +157,15 @@ impl<'a> Operation<'a> {
         let Ok(()) = visited;
     }
 
-    /// True when its keys are removed.
-    pub(crate) const fn removes(&self) -> bool {
-        matches!(self, Self::Delete { .. } | Self::DeleteBatch(_))
+    /// What its record is: operation type and entry type.
+    pub(crate) const fn kind(&self) -> (OperationType, EntryType) {
+        match self {
+            Self::Put { .. } | Self::PutBatch(_) => (OperationType::Insert, EntryType::KV),
+            Self::Delete { .. } | Self::DeleteBatch(_) => (OperationType::Delete, EntryType::KV),
+            Self::PutColumns(_) => (OperationType::Insert, EntryType::Row),
+            Self::DeleteColumns(_) => (OperationType::Delete, EntryType::Row),
+            Self::DeleteRows(_) => (OperationType::DeleteRowByKey, EntryType::Row),
+        }
     }
 
     /// True for a batch.

@@ -1,17 +1,16 @@
 //! From a write to a staged record and its versions in the memtable.
 
 use super::{Operation, Write, Written, check::check};
+use crate::apply::located;
 use crate::engine::Engine;
 use crate::errors::WriteError;
-use crate::memtable::{Entry, Location, StorageKey};
+use crate::memtable::{Entry, StorageKey};
 use crate::models::kv;
 use crate::records::Head;
 use crate::stats::Pressure;
-use unison_base::checksum::crc32c;
-use unison_base::frame::{HEADER_BYTES, frame_bytes};
+use unison_base::frame::frame_bytes;
 use unison_base::{Lsn, Position};
 use unison_ports::SegmentStore;
-use unison_schemas::OperationType;
 use unison_walfs::{LogRole, StageError};
 
 /// A record buffer larger than this is given back after use.
@@ -63,15 +62,17 @@ impl<S: SegmentStore> Engine<S> {
 
     /// Makes the record in the encoder's buffer.
     fn encode(&mut self, operation: &Operation<'_>, now_ms: u64) -> Lsn {
-        let removes = operation.removes();
+        let (kind, entry) = operation.kind();
         let head = Head {
             lsn: self.log.next_lsn(),
             hlc: self.clock.tick(now_ms),
             durable: self.log.durable(),
-            operation: if removes { OperationType::Delete } else { OperationType::Insert },
+            operation: kind,
+            entry,
         };
         self.encoder.begin(&head, operation.len());
         operation.each(|key, value| self.encoder.entry(kv::PREFIX, key, value));
+        operation.each_row(|row, part| self.encoder.row(row, part.iter()));
         self.encoder.finish();
         head.lsn
     }
@@ -100,18 +101,11 @@ impl<S: SegmentStore> Engine<S> {
 
     /// Puts the versions of the record just staged into the memtable.
     fn remember(&mut self, operation: &Operation<'_>, lsn: Lsn, position: Position) {
-        let payload = position.offset.saturating_add(PAYLOAD_AT);
+        self.remember_rows(operation, lsn, position);
         let mut spans = self.encoder.spans().iter();
         operation.each(|key, value| {
             let span = spans.next().copied().unwrap_or_default();
-            let entry = value.map_or(Entry::Tombstone, |value| {
-                Entry::Value(Location {
-                    segment: position.segment,
-                    offset: payload.saturating_add(span.offset),
-                    length: span.length,
-                    crc: crc32c(value),
-                })
-            });
+            let entry = value.map_or(Entry::Tombstone, |value| located(position, span, value));
             let key = StorageKey::prefixed(kv::PREFIX, key);
             self.active.insert(key.as_bytes(), lsn, entry);
         });
@@ -128,7 +122,3 @@ impl<S: SegmentStore> Engine<S> {
         })
     }
 }
-
-/// Bytes of a frame before its payload.
-const PAYLOAD_AT: u32 = 8;
-const _: () = assert!(PAYLOAD_AT as usize == HEADER_BYTES);

@@ -16,7 +16,7 @@ use unison_sim::disk::{CrashDisk, Cut, Damage, File};
 use unison_walfs::{Bound, RunError, RunHeader, Step};
 
 /// Everything the leader has made durable and the follower does not have.
-fn fetch(leader: &Sim, follower: &mut Sim, max_bytes: usize, mut steps: u64) {
+pub(crate) fn fetch(leader: &Sim, follower: &mut Sim, max_bytes: usize, mut steps: u64) {
     let log = leader.log();
     let from = follower.appended().next();
     let mut cursor = log.cursor(from.max(log.first()), Bound::Durable).unwrap();

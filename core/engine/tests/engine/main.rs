@@ -10,5 +10,6 @@ mod jobs;
 mod limits;
 mod model;
 mod rollback;
+mod rows;
 mod scans;
 mod snapshots;

@@ -1,0 +1,213 @@
+//! Writes to rows: their parts, their limits, and what they leave in the memtable.
+
+use super::{Operation, Write};
+use crate::apply::{located, row_change};
+use crate::engine::Engine;
+use crate::errors::WriteError;
+use crate::memtable::{Entry, RowChange};
+use crate::models::row::RowKeys;
+use crate::read::{Pin, Row, cell};
+use alloc::sync::Arc;
+use unison_base::limits::{
+    BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, COLUMN_NAME_MAX, KEY_MAX, ROW_COLUMNS_MAX, VALUE_MAX,
+};
+use unison_base::{Lsn, Position};
+use unison_ports::SegmentStore;
+
+/// Columns of one row, with values.
+#[derive(Clone, Copy, Debug)]
+pub struct ColumnValues<'a> {
+    /// The row's key.
+    pub row: &'a [u8],
+    /// Names and values.
+    pub columns: &'a [(&'a str, &'a [u8])],
+}
+
+/// Columns of one row, by name.
+#[derive(Clone, Copy, Debug)]
+pub struct ColumnNames<'a> {
+    /// The row's key.
+    pub row: &'a [u8],
+    /// Names.
+    pub columns: &'a [&'a str],
+}
+
+/// What happens to one row.
+#[derive(Clone, Copy)]
+pub(crate) enum Part<'a> {
+    Put(&'a [(&'a str, &'a [u8])]),
+    Delete(&'a [&'a str]),
+    DeleteRow,
+}
+
+impl<'a> Part<'a> {
+    const fn columns(&self) -> usize {
+        match self {
+            Self::Put(columns) => columns.len(),
+            Self::Delete(columns) => columns.len(),
+            Self::DeleteRow => 0,
+        }
+    }
+
+    fn at(&self, index: usize) -> (&'a str, Option<&'a [u8]>) {
+        let column = match *self {
+            Self::Put(columns) => columns.get(index).map(|&(name, value)| (name, Some(value))),
+            Self::Delete(columns) => columns.get(index).map(|&name| (name, None)),
+            Self::DeleteRow => None,
+        };
+        column.unwrap_or_default()
+    }
+
+    /// Names, and values unless they are deleted.
+    pub(crate) fn iter(self) -> impl ExactSizeIterator<Item = (&'a str, Option<&'a [u8]>)> {
+        (0..self.columns()).map(move |index| self.at(index))
+    }
+
+    const fn change(&self) -> RowChange {
+        match self {
+            Self::Put(_) => RowChange::Filled,
+            Self::Delete(_) => RowChange::Thinned,
+            Self::DeleteRow => RowChange::Deleted,
+        }
+    }
+}
+
+impl<'a> Operation<'a> {
+    /// Calls `visit` with every row until it fails. Keys have none.
+    pub(crate) fn try_each_row<E>(
+        &self,
+        mut visit: impl FnMut(&'a [u8], Part<'a>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        match *self {
+            Self::PutColumns(rows) => {
+                rows.iter().try_for_each(|row| visit(row.row, Part::Put(row.columns)))
+            }
+            Self::DeleteColumns(rows) => {
+                rows.iter().try_for_each(|row| visit(row.row, Part::Delete(row.columns)))
+            }
+            Self::DeleteRows(rows) => rows.iter().try_for_each(|row| visit(row, Part::DeleteRow)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Calls `visit` with every row.
+    pub(crate) fn each_row(&self, mut visit: impl FnMut(&'a [u8], Part<'a>)) {
+        let visited: Result<(), core::convert::Infallible> = self.try_each_row(|row, part| {
+            visit(row, part);
+            Ok(())
+        });
+        let Ok(()) = visited;
+    }
+}
+
+/// Bytes and operations of the rows so far.
+#[derive(Default)]
+struct Sum {
+    operations: usize,
+    bytes: usize,
+}
+
+/// Refuses an operation on rows that breaks a limit.
+pub(super) fn check(operation: &Operation<'_>) -> Result<(), WriteError> {
+    let mut sum = Sum::default();
+    operation.try_each_row(|row, part| {
+        check_row(row, part)?;
+        sum.operations = sum.operations.saturating_add(part.columns().max(1));
+        sum.bytes = sum.bytes.saturating_add(row.len());
+        for (name, value) in part.iter() {
+            check_column(name, value)?;
+            let bytes = name.len().saturating_add(value.map_or(0, <[u8]>::len));
+            sum.bytes = sum.bytes.saturating_add(bytes);
+        }
+        if sum.operations > BATCH_OPERATIONS_MAX {
+            let (operations, limit) = (sum.operations, BATCH_OPERATIONS_MAX);
+            return Err(WriteError::BatchOperations { operations, limit });
+        }
+        Ok(())
+    })?;
+    if sum.operations > 1 && sum.bytes > BATCH_BYTES_MAX {
+        return Err(WriteError::BatchBytes { bytes: sum.bytes, limit: BATCH_BYTES_MAX });
+    }
+    Ok(())
+}
+
+fn check_row(row: &[u8], part: Part<'_>) -> Result<(), WriteError> {
+    if row.is_empty() || row.len() > KEY_MAX {
+        return Err(WriteError::KeyLength { bytes: row.len(), limit: KEY_MAX });
+    }
+    match part.columns() {
+        0 if part.change() == RowChange::Deleted => Ok(()),
+        1..=ROW_COLUMNS_MAX => Ok(()),
+        columns => Err(WriteError::Columns { columns, limit: ROW_COLUMNS_MAX }),
+    }
+}
+
+fn check_column(name: &str, value: Option<&[u8]>) -> Result<(), WriteError> {
+    let (bytes, value_bytes) = (name.len(), value.map_or(0, <[u8]>::len));
+    if bytes == 0 || bytes > COLUMN_NAME_MAX {
+        return Err(WriteError::ColumnLength { bytes, limit: COLUMN_NAME_MAX });
+    }
+    if value_bytes > VALUE_MAX {
+        return Err(WriteError::ValueLength { bytes: value_bytes, limit: VALUE_MAX });
+    }
+    Ok(())
+}
+
+/// What the rows of a write were before it.
+#[derive(Default)]
+pub(super) struct RowsBefore {
+    pub(super) existed: bool,
+    pub(super) existing: u32,
+}
+
+impl<S: SegmentStore> Engine<S> {
+    /// Looks at the rows of a write, and at their columns when it asks for that.
+    pub(super) fn look_at_rows(&self, write: &Write<'_>) -> Result<RowsBefore, WriteError> {
+        let (view, log) = (self.shared.view.load(), self.shared.log.clone());
+        let pin = Arc::new(Pin { view, log });
+        let mut before = RowsBefore::default();
+        write.operation.try_each_row(|row, part| {
+            let there = Row::find(&pin, row, Lsn::MAX)?;
+            super::condition::allowed(write.condition, there.as_ref().map(Row::lsn))?;
+            let existing = match part {
+                Part::DeleteRow => u32::from(there.is_some()),
+                _ if write.want_previous => existing_columns(&pin, row, part)?,
+                _ => 0,
+            };
+            before.existing = before.existing.saturating_add(existing);
+            before.existed |= if write.want_previous { existing > 0 } else { there.is_some() };
+            Ok::<(), WriteError>(())
+        })?;
+        Ok(before)
+    }
+
+    /// Puts the versions of the rows just staged into the memtable.
+    pub(super) fn remember_rows(&self, operation: &Operation<'_>, lsn: Lsn, position: Position) {
+        let mut spans = self.encoder.spans().iter();
+        operation.each_row(|row, part| {
+            let mut keys = RowKeys::new(row);
+            self.active.insert(keys.head(), lsn, row_change(part.change(), lsn));
+            for (name, value) in part.iter() {
+                let span = spans.next().copied().unwrap_or_default();
+                let cell = value.map_or(Entry::Tombstone, |value| located(position, span, value));
+                self.active.insert(keys.cell(name.as_bytes()), lsn, cell);
+            }
+        });
+    }
+}
+
+/// How many of the named columns are there, staged ones included.
+fn existing_columns<S: SegmentStore>(
+    pin: &Pin<S>,
+    row: &[u8],
+    part: Part<'_>,
+) -> Result<u32, WriteError> {
+    let mut keys = RowKeys::new(row);
+    let cleared = pin.view.cleared(keys.head(), Lsn::MAX);
+    let mut existing = 0;
+    for (name, _) in part.iter() {
+        let found = cell::<S>(&pin.view, keys.cell(name.as_bytes()), Lsn::MAX, cleared)?;
+        existing += u32::from(found.is_some());
+    }
+    Ok(existing)
+}

@@ -1,0 +1,7 @@
+//! Rows of columns: against a map of maps, at the limits, under damage, and after an upgrade.
+
+mod mixed;
+mod model;
+mod scans;
+mod single;
+mod upgrade;
