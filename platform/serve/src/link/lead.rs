@@ -15,10 +15,12 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::Instant;
+use unison_base::Hlc;
 use unison_link::{ByeReason, CloseReason, LeaderConfig, NodeId};
-use unison_linux::FileStore;
 use unison_linux::store::Store;
+use unison_linux::{FileStore, SystemClock};
 use unison_node::LeaderSession;
+use unison_ports::Clock as _;
 
 /// When a follower that finds the node full or stopping is to come back, milliseconds.
 const RETRY_AFTER_MS: u32 = 1_000;
@@ -127,6 +129,8 @@ impl Connection {
                 self.ending(reason)?;
             }
             self.session.durable_moved(&self.source);
+            // A follower on a board has no other clock than this.
+            self.session.link().set_hlc(Hlc::from_millis(SystemClock::default().wall_ms()));
             if !self.outbox.fill(&mut self.session, self.epoch.now_ms()) {
                 return writer.shutdown().await;
             }

@@ -1,16 +1,17 @@
-use super::{Connection, Shared, watch};
+use super::{Connection, Shared, SystemClock, watch};
 use crate::health::LinkHealth;
 use crate::shutdown::Shutdown;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use unison_base::{LogId, NamespaceName};
+use unison_base::{Hlc, LogId, NamespaceName};
 use unison_engine::{EngineOptions, Write};
 use unison_link::{
-    FollowerConfig, HeapFollower, LeaderConfig, LogEnd, NodeId, Role, Timing, Token,
+    FollowerConfig, FollowerEvent, HeapFollower, LeaderConfig, LogEnd, NodeId, Role, Timing, Token,
 };
 use unison_linux::store::{Durability, Store, StoreOptions};
+use unison_ports::Clock as _;
 
 /// More than the sockets between two ends hold.
 const VALUE_BYTES: usize = 1 << 20;
@@ -18,6 +19,10 @@ const VALUES: usize = 32;
 const SOON: Duration = Duration::from_secs(10);
 
 fn store(root: &std::path::Path) -> Arc<Store> {
+    store_of(root, VALUES)
+}
+
+fn store_of(root: &std::path::Path, values: usize) -> Arc<Store> {
     let options = StoreOptions {
         data_dir: root.to_owned(),
         durability: Durability::Always,
@@ -26,7 +31,7 @@ fn store(root: &std::path::Path) -> Arc<Store> {
     };
     let store = Store::open(options).unwrap();
     let namespace = store.create(&NamespaceName::new("default").unwrap()).unwrap();
-    for number in 0..VALUES {
+    for number in 0..values {
         let key = number.to_string();
         namespace.write(&Write::put(key.as_bytes(), &vec![7; VALUE_BYTES])).unwrap();
     }
@@ -40,8 +45,8 @@ fn shared(store: Arc<Store>, timing: Timing) -> (Shared, watch::Sender<()>) {
     (Shared { store, health, shutdown: Shutdown::default(), config, durable }, moved)
 }
 
-/// What a follower says first: its Hello, with a window that never fills.
-fn hello() -> Vec<u8> {
+/// A follower of no namespace, with a window that never fills.
+fn follower() -> HeapFollower {
     let config = FollowerConfig {
         node: NodeId::try_from("edge").unwrap(),
         token: Token::default(),
@@ -50,7 +55,12 @@ fn hello() -> Vec<u8> {
         run_bytes_max: 32 << 20,
         timing: Timing { beat_ms: 50, ..Timing::default() },
     };
-    let mut follower = HeapFollower::new(config, vec![0; 64 << 10], Vec::new(), 1, 0).unwrap();
+    HeapFollower::new(config, vec![0; 64 << 10], Vec::new(), 1, 0).unwrap()
+}
+
+/// What a follower of `default` says first: its Hello.
+fn hello() -> Vec<u8> {
+    let mut follower = follower();
     let name = NamespaceName::new("default").unwrap();
     follower.follow(name, LogEnd::empty(LogId::default())).unwrap();
     follower.connected(0);
@@ -109,4 +119,34 @@ async fn the_end_does_not_wait_for_ever_for_a_follower_that_takes_no_bytes() {
     let ended = tokio::time::timeout(SOON, served).await.expect("given up").unwrap();
     assert_eq!(ended.unwrap_err().to_string(), "the end was not taken in time");
     assert!(shared.health.followers().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_beat_tells_what_time_it_is() {
+    let root = tempfile::tempdir().unwrap();
+    let (shared, _moved) = shared(store_of(root.path(), 0), Timing::default());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut edge = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (accepted, peer) = listener.accept().await.unwrap();
+    tokio::spawn(Connection::new(Some(peer), shared.clone()).run(accepted));
+    let mut follower = follower();
+    follower.connected(0);
+    let mut out = [0; 4 << 10];
+    let bytes = follower.poll_transmit(0, &mut out);
+    edge.write_all(&out[..bytes]).await.unwrap();
+    let told = loop {
+        match follower.poll_event() {
+            Some(FollowerEvent::Beat { hlc }) => break hlc,
+            Some(_) => {}
+            None => {
+                let read = tokio::time::timeout(SOON, edge.read(follower.space())).await;
+                let bytes = read.expect("a beat").unwrap();
+                assert!(bytes > 0, "the leader closed");
+                follower.received(bytes, 0);
+            }
+        }
+    };
+    let now = Hlc::from_millis(SystemClock::default().wall_ms());
+    let away_ms = now.millis().saturating_sub(told.millis());
+    assert!(told <= now && away_ms < 60_000, "{told:?} at {now:?}");
 }
