@@ -457,6 +457,8 @@ fn engine_options(config: &EdgeConfig) -> EngineOptions {
         memtable_bytes: config.memtable_bytes,
         memtables_max: MEMTABLES_MAX,
         checkpoint_log_bytes: CHECKPOINT_LOG_BYTES,
+        // A disk that is not mapped is read for each value that a flush copies, all over the log.
+        inline_value_bytes: 0,
         role: LogRole::Follower,
         ..EngineOptions::default()
     }
