@@ -75,7 +75,8 @@ impl<S: SegmentStore> Engine<S> {
     /// fails once its place has been written anew.
     ///
     /// # Errors
-    /// [`CutError::BelowCheckpoint`] when the tree holds what should go; what the log says.
+    /// [`CutError::BelowCheckpoint`] when the tree holds what should go; what the log says. A log that
+    /// failed may have lost more than asked, which has to be fetched again; readers see what is left.
     pub fn cut_after(&mut self, lsn: Lsn, now_ms: u64) -> Result<(), CutError> {
         let view = self.shared.view.load();
         let checkpoint = view.tree.checkpoint.lsn;
@@ -85,7 +86,14 @@ impl<S: SegmentStore> Engine<S> {
         if self.is_job_out() {
             return Err(CutError::Flushing);
         }
-        self.log.cut_after(lsn, now_ms.saturating_mul(1_000_000))?;
+        let cut = self.log.cut_after(lsn, now_ms.saturating_mul(1_000_000));
+        let lsn = if cut.is_ok() { lsn } else { self.log.appended() };
+        self.keep_up_to(lsn, &view);
+        Ok(cut?)
+    }
+
+    /// Forgets what memory holds above `lsn`.
+    fn keep_up_to(&mut self, lsn: Lsn, view: &View) {
         let active = Arc::new(Memtable::new());
         // Oldest first: of a key that several hold, the version that comes last is the newest.
         let memtables: Vec<_> = view.memtables().collect();
@@ -93,10 +101,10 @@ impl<S: SegmentStore> Engine<S> {
         self.active = Arc::clone(&active);
         self.frozen_memtables = 0;
         // The watermark goes back before the view does, so no reader looks for what is gone.
-        self.set_applied(self.applied().min(lsn));
+        let kept = lsn.max(view.tree.checkpoint.lsn);
+        self.set_applied(self.applied().min(kept));
         self.shared.counted.store(Arc::new(Counted { lsn: Lsn::ZERO, keys: 0 }));
         self.replace_view(View { active, frozen: Vec::new(), tree: Arc::clone(&view.tree) });
-        Ok(())
     }
 }
 

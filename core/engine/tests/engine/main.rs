@@ -2,6 +2,7 @@
 
 mod conditions;
 mod crash;
+mod cuts;
 mod damage;
 mod faults;
 mod fixture;
