@@ -53,7 +53,7 @@ impl World {
                 | Fault::SlowLine
                 | Fault::LossyLine
         );
-        if !spares_hub && self.chance.chance(35) { HUB } else { follower }
+        if !spares_hub && self.chance.chance(50) { HUB } else { follower }
     }
 
     /// Strikes; what was done, or nothing where nothing could be done.

@@ -260,7 +260,9 @@ impl World {
         let Some(session) = node.follower() else { return Ok(()) };
         let Some(lag) = session.lag(0, local_ms) else { return Ok(()) };
         let engine = session.replicas().first().and_then(super::replica::FleetReplica::engine);
-        let held = engine.map_or((Lsn::ZERO, Lsn::ZERO), |at| (at.durable(), at.applied()));
+        // Without one its log is being set aside, which could not be done at once.
+        let Some(engine) = engine else { return Ok(()) };
+        let held = (engine.durable(), engine.applied());
         let damaged = node.marks.damaged;
         if (lag.durable > held.0 || lag.applied > held.1) && !damaged {
             let detail = format!("says {} and {}, holds {held:?}", lag.durable, lag.applied);

@@ -1,5 +1,6 @@
 //! Processes begin and end.
 
+use super::fault::Fault;
 use super::home::{Home, Opened, StartError};
 use super::hub::Hub;
 use super::link::Parcel;
@@ -151,6 +152,11 @@ impl World {
     pub(super) fn power_is_off(&mut self, number: NodeNumber) -> Result<(), Breach> {
         let cut = self.any_cut();
         self.cut_power(number, cut);
+        if self.is_on(Fault::CutInRecovery) && self.chance.chance(40) {
+            // Troubles come in pairs: what the first cut has left must survive the second.
+            self.tally.fault(Fault::CutInRecovery);
+            self.set_switch(number);
+        }
         let pause_ms = self.downtime_ms();
         self.start_later(number, pause_ms);
         Ok(())
@@ -220,6 +226,7 @@ impl World {
         node.life += 1;
         node.connection = None;
         node.connecting = false;
+        node.wake_at_ms = 0;
         node.flush_due = false;
         self.leave_connections(number, notice == Notice::Reset);
         process

@@ -45,7 +45,7 @@ impl Plan {
             group_max: prng.between(1, 8),
             faults: swarm(prng),
             strike_every_ms: prng.between(1_500, 8_000),
-            sync_ms: prng.between(1, 30),
+            sync_ms: if prng.chance(30) { prng.between(100, 900) } else { prng.between(1, 30) },
         }
     }
 

@@ -264,7 +264,8 @@ impl World {
         };
         if begun && !node.flush_due {
             node.flush_due = true;
-            let took_ms = 2 * node.sync_ms + 1;
+            // Sometimes it overtakes the sync of what it holds.
+            let took_ms = 1 + self.chance.below(3 * node.sync_ms);
             self.queue.push(self.now_ms + took_ms, Event::Flushed(number, node.life));
         }
     }
