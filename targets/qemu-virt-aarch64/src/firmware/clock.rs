@@ -5,7 +5,7 @@ use arm_sysregs::el0::accessors::{
 };
 use arm_sysregs::el0::registers::{CntvCtlEl0, CntvCvalEl0};
 
-/// Milliseconds since the machine was reset.
+/// Milliseconds since the machine was switched on.
 pub(crate) fn monotonic_ms() -> u64 {
     let ticks = u128::from(read_cntvct_el0().bits());
     // u64 holds the milliseconds of half a billion years.

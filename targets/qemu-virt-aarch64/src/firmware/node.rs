@@ -59,12 +59,13 @@ fn start_disk(device: Option<Device>) -> Option<Arc<ReadAhead<Disk>>> {
 }
 
 fn drive(mut node: Node, arguments: &Arguments) -> ! {
-    let steady_ms = clock::monotonic_ms().saturating_add(STEADY_MS);
+    let started_ms = clock::monotonic_ms();
+    let steady_ms = started_ms.saturating_add(STEADY_MS);
     let mut is_steady = false;
     loop {
-        provoke(arguments);
+        let provoked_ms = provoke(arguments, started_ms);
         if let Wake::At(at_ms) = node.poll(&mut |event| log::tell(&event)) {
-            interrupts::sleep(at_ms);
+            interrupts::sleep(at_ms.min(provoked_ms));
         }
         if !is_steady && clock::monotonic_ms() >= steady_ms {
             is_steady = true;
@@ -73,13 +74,17 @@ fn drive(mut node: Node, arguments: &Arguments) -> ! {
     }
 }
 
-/// What a test asked for.
+/// Panics when a test has asked for it and its moment is there; else tells the moment.
 #[cfg(feature = "provoke-panic")]
-fn provoke(arguments: &Arguments) {
-    if arguments.panic_after_ms.is_some_and(|at_ms| clock::monotonic_ms() >= at_ms) {
+fn provoke(arguments: &Arguments, started_ms: u64) -> u64 {
+    let at_ms = arguments.panic_after_ms.map(|after_ms| started_ms.saturating_add(after_ms));
+    if at_ms.is_some_and(|at_ms| clock::monotonic_ms() >= at_ms) {
         panic!("asked for by board.panic-after");
     }
+    at_ms.unwrap_or(u64::MAX)
 }
 
 #[cfg(not(feature = "provoke-panic"))]
-fn provoke(_arguments: &Arguments) {}
+const fn provoke(_arguments: &Arguments, _started_ms: u64) -> u64 {
+    u64::MAX
+}
