@@ -1,8 +1,8 @@
 //! What a node says about itself: `/status`, with the names that the edge on Linux uses.
 
+use super::disk::DiskState;
 use super::event::DISK_FULL_ADVICE;
 use super::follow::Follow;
-use super::disk::DiskState;
 use super::tenant::{Tenant, is_out_of_room};
 use super::view::View;
 use crate::block::BlockDevice;
@@ -67,7 +67,9 @@ struct Network {
 #[serde(tag = "state", rename_all = "lowercase")]
 enum Disk {
     Opening,
-    Missing { advice: &'static str },
+    Missing {
+        advice: &'static str,
+    },
     Refused {
         reason: String,
     },
@@ -213,7 +215,8 @@ fn namespace<D: BlockDevice>(
     let usage = replica.map_or_else(Usage::default, |replica| replica.volume().usage());
     let segments = engine.map_or_else(Vec::new, |engine| engine.log().segments());
     let pressure = engine.map_or(Pressure::None, |engine| engine.pressure());
-    let out_of_room = tenant.trouble.is_some_and(|trouble| is_out_of_room(&trouble.error));
+    let out_of_room = tenant.trouble.is_some_and(|trouble| is_out_of_room(&trouble.error))
+        || replica.is_some_and(|replica| replica.is_tree_full());
     Namespace {
         name: tenant.name.to_string(),
         log_id: replica.map(|replica| replica.log_id().to_string()),

@@ -1,10 +1,10 @@
 //! The node at one moment, for whoever asks about it.
 
 use super::config::{EdgeConfig, HubAddress};
+use super::disk::DiskState;
 use super::event::DISK_FULL_ADVICE;
 use super::follow::Follow;
 use super::namespaces::Namespaces;
-use super::disk::DiskState;
 use super::tenant::{Tenant, is_out_of_room};
 use crate::block::BlockDevice;
 use crate::board::HeapFigures;
@@ -96,6 +96,12 @@ impl<D: BlockDevice> View<'_, D> {
         if replica.is_none_or(|replica| replica.engine().is_none()) {
             let why = self.why_closed(name).unwrap_or_default();
             return Some(format!("namespace {name} cannot be read: {why}"));
+        }
+        if replica.is_some_and(|replica| replica.is_tree_full()) {
+            let why = "no space left for the tree";
+            return Some(format!(
+                "namespace {name} cannot take records: {why}; {DISK_FULL_ADVICE}"
+            ));
         }
         if let Some(trouble) = tenant.trouble {
             let full = is_out_of_room(&trouble.error);

@@ -102,3 +102,73 @@ fn a_disk_that_fails_for_a_while_is_tried_again() {
     world.catch_up();
     assert_eq!(world.ask("GET after"), Reply::Bulk(b"2".to_vec()));
 }
+
+/// Keys that make the tree grow faster than the log.
+fn long_key(number: u32) -> Vec<u8> {
+    let mut key = number.wrapping_mul(0x9E37_79B9).to_be_bytes().to_vec();
+    key.extend([b'k'; 1_500]);
+    key
+}
+
+#[test]
+fn a_tree_without_room_is_named_and_nothing_is_lost() {
+    let mut world = World::with_disk(Some(CrashBlocks::new(16 << 20)), &boot_line());
+    let mut number = 0_u32;
+    world.events.clear();
+    while !world.has_told(|event| matches!(event, Event::TreeFull { .. })) {
+        for _ in 0..50 {
+            world.hub().put(&long_key(number), b"v");
+            number += 1;
+        }
+        world.pass(300);
+        let full = world.has_told(|event| matches!(event, Event::DiskFull { .. }));
+        assert!(!full && number < 20_000, "the log is full first: {:#?}", world.events);
+    }
+    world.pass(100_000);
+    let told = world.events.iter().filter(|event| matches!(event, Event::TreeFull { .. }));
+    assert_eq!(told.count(), 1, "{:#?}", world.events);
+    let failed = world.has_told(|event| matches!(event, Event::NamespaceFailed { .. }));
+    assert!(!failed, "{:#?}", world.events);
+    let status = world.status();
+    assert_eq!(status["ready"], false);
+    let applied = status["namespaces"][0]["applied"].as_u64().unwrap();
+    assert_eq!(world.ask("DBSIZE"), Reply::Integer(applied as i64));
+    world.power_cut(unison_sim::disk::Cut::LOST, 1);
+    world.pass(20_000);
+    assert_eq!(world.ask("DBSIZE"), Reply::Integer(applied as i64));
+    let held: i64 = applied as i64;
+    assert!(held > 1_000, "{held}");
+}
+
+#[test]
+fn a_damaged_tree_is_made_anew_from_the_log() {
+    let mut world = World::new();
+    for number in 0..3_000_u32 {
+        world.hub().put(&number.to_be_bytes(), &[1; 100]);
+    }
+    world.catch_up();
+    assert!(world.status()["namespaces"][0]["flushes"].as_u64().unwrap() > 0);
+    world.node = None;
+    let disk = world.disk.take().unwrap().copy();
+    spoil_tree(&disk);
+    world.disk = Some(std::sync::Arc::new(disk));
+    world.boot();
+    world.wait_for(|event| matches!(event, Event::TreeMadeAnew { .. }));
+    world.catch_up();
+    assert_eq!(world.ask("DBSIZE"), Reply::Integer(3_000));
+    assert_eq!(world.status()["ready"], true);
+}
+
+/// Overwrites what begins like a tree's file, wherever it is.
+fn spoil_tree(disk: &CrashBlocks) {
+    let mut sector = [0; 512];
+    for number in 0..disk.sectors() {
+        disk.read(number, &mut sector).unwrap();
+        if sector.starts_with(b"redb") {
+            disk.write(number, &[0xA5; 512]).unwrap();
+            disk.flush().unwrap();
+            return;
+        }
+    }
+    panic!("no tree on the disk");
+}

@@ -53,11 +53,8 @@ impl Hub {
         let log_id = LogId([log_id; 16]);
         store.set_log_id(log_id).unwrap();
         let tree = redb::Builder::new().create_with_backend(disk.tree("tree")).unwrap();
-        let options = EngineOptions {
-            segment_bytes,
-            role: LogRole::Leader,
-            ..EngineOptions::default()
-        };
+        let options =
+            EngineOptions { segment_bytes, role: LogRole::Leader, ..EngineOptions::default() };
         let (engine, _) = Engine::open(store, tree, options, WALL_MS).unwrap();
         let listener = listen(peer);
         let log = Log { engine, log_id, dismisses: false, segment_bytes };

@@ -3,11 +3,16 @@
 use crate::wire::{End, Wire};
 use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
 use smoltcp::socket::tcp::{Socket, SocketBuffer, State};
+use smoltcp::socket::udp;
 use smoltcp::time::Instant;
-use smoltcp::wire::{EthernetAddress, HardwareAddress, IpCidr, IpEndpoint, Ipv4Address};
+use smoltcp::wire::{
+    DHCP_CLIENT_PORT, DHCP_SERVER_PORT, DhcpMessageType, DhcpPacket, DhcpRepr, EthernetAddress,
+    HardwareAddress, IpCidr, IpEndpoint, Ipv4Address,
+};
 
 pub(crate) const PEER: Ipv4Address = Ipv4Address::new(10, 0, 0, 1);
 pub(crate) const NODE: Ipv4Address = Ipv4Address::new(10, 0, 0, 2);
+const LEASE_SECONDS: u32 = 120;
 const BUFFER_BYTES: usize = 256 << 10;
 
 pub(crate) struct Peer {
@@ -15,6 +20,7 @@ pub(crate) struct Peer {
     interface: Interface,
     sockets: SocketSet<'static>,
     port: u16,
+    dhcp: Option<SocketHandle>,
 }
 
 fn instant(ms: u64) -> Instant {
@@ -29,11 +35,30 @@ impl Peer {
         interface.update_ip_addrs(|addresses| {
             addresses.push(IpCidr::new(PEER.into(), 24)).unwrap();
         });
-        Self { device, interface, sockets: SocketSet::new(Vec::new()), port: 50_000 }
+        let sockets = SocketSet::new(Vec::new());
+        Self { device, interface, sockets, port: 50_000, dhcp: None }
     }
 
     pub(crate) fn poll(&mut self, now_ms: u64) {
         self.interface.poll(instant(now_ms), &mut self.device, &mut self.sockets);
+        if let Some(socket) = self.dhcp {
+            lease(self.sockets.get_mut(socket));
+            self.interface.poll(instant(now_ms), &mut self.device, &mut self.sockets);
+        }
+    }
+
+    /// Leases the node's address to whoever asks, or no longer.
+    pub(crate) fn set_dhcp(&mut self, serves: bool) {
+        if let Some(socket) = self.dhcp.take() {
+            self.sockets.remove(socket);
+        }
+        if serves {
+            let buffer =
+                || udp::PacketBuffer::new(vec![udp::PacketMetadata::EMPTY; 8], vec![0; 8_192]);
+            let mut socket = udp::Socket::new(buffer(), buffer());
+            socket.bind(DHCP_SERVER_PORT).unwrap();
+            self.dhcp = Some(self.sockets.add(socket));
+        }
     }
 
     pub(crate) fn next_ms(&mut self, now_ms: u64) -> Option<u64> {
@@ -89,5 +114,38 @@ impl Peer {
         let socket = self.tcp(socket);
         let waits = matches!(socket.state(), State::SynSent | State::SynReceived | State::Listen);
         !waits && !socket.may_recv()
+    }
+}
+
+/// Answers what DHCP clients have asked.
+fn lease(socket: &mut udp::Socket<'static>) {
+    while let Ok((bytes, _)) = socket.recv() {
+        let asked = bytes.to_vec();
+        let packet = DhcpPacket::new_checked(&asked[..]).unwrap();
+        let asked = DhcpRepr::parse(&packet).unwrap();
+        let message_type = match asked.message_type {
+            DhcpMessageType::Discover => DhcpMessageType::Offer,
+            DhcpMessageType::Request => DhcpMessageType::Ack,
+            _ => continue,
+        };
+        let answer = DhcpRepr {
+            message_type,
+            your_ip: NODE,
+            server_ip: PEER,
+            server_identifier: Some(PEER),
+            router: Some(PEER),
+            subnet_mask: Some(Ipv4Address::new(255, 255, 255, 0)),
+            lease_duration: Some(LEASE_SECONDS),
+            requested_ip: None,
+            client_identifier: None,
+            parameter_request_list: None,
+            max_size: None,
+            broadcast: true,
+            ..asked
+        };
+        let mut bytes = vec![0; answer.buffer_len()];
+        answer.emit(&mut DhcpPacket::new_unchecked(&mut bytes[..])).unwrap();
+        let everybody = IpEndpoint::new(Ipv4Address::BROADCAST.into(), DHCP_CLIENT_PORT);
+        socket.send_slice(&bytes, everybody).unwrap();
     }
 }
