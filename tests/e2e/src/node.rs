@@ -85,11 +85,26 @@ impl Node {
         program_name: &str,
         arguments: &[&str],
     ) -> Self {
+        let command = command.iter().map(|word| (*word).to_owned());
+        Self::start_words(command.chain(program(program_name)).collect(), root, name, arguments)
+    }
+
+    /// A hub from a program that another build made, with further arguments.
+    ///
+    /// # Panics
+    /// It does not come up.
+    #[must_use]
+    pub fn hub_at(program: &Path, root: &Path, further: &[&str]) -> Self {
+        let free = "127.0.0.1:0";
+        let addresses = ["serve", "--http", free, "--resp", free, "--link", free];
+        let words = vec![program.display().to_string()];
+        Self::start_words(words, root, "hub", &[&addresses[..], further].concat())
+    }
+
+    fn start_words(mut all: Vec<String>, root: &Path, name: &str, arguments: &[&str]) -> Self {
         let ports_file = root.join(format!("{name}.ports"));
         let log = root.join(format!("{name}.log"));
         let data_dir = root.join(name);
-        let mut all: Vec<_> = command.iter().map(|word| (*word).to_owned()).collect();
-        all.extend(program(program_name));
         all.extend(arguments.iter().map(|argument| (*argument).to_owned()));
         all.extend(["--data-dir".to_owned(), data_dir.display().to_string()]);
         all.extend(["--ports-file".to_owned(), ports_file.display().to_string()]);

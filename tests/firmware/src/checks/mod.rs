@@ -1,0 +1,124 @@
+//! The checks.
+
+mod flip;
+mod follows;
+mod kills;
+mod panics;
+mod segments;
+mod trouble;
+
+use crate::content::{self, Content};
+use crate::hub::{Hub, namespace};
+use crate::machine::Machine;
+use crate::setup::Setup;
+use anyhow::{anyhow, bail};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Instant;
+use tempfile::TempDir;
+
+/// Bytes of the disks here.
+const DISK_BYTES: u64 = 256 << 20;
+
+/// What a check found out, to be printed.
+type Figures = Vec<String>;
+
+/// One check.
+pub(crate) struct Check {
+    pub(crate) name: &'static str,
+    pub(crate) what: &'static str,
+    run: fn(&Setup, &Path) -> anyhow::Result<Figures>,
+}
+
+pub(crate) const ALL: [Check; 6] = [
+    Check {
+        name: "follows",
+        what: "it follows a hub, answers as the hub does, and what that costs",
+        run: follows::run,
+    },
+    Check {
+        name: "kills",
+        what: "it is killed at random moments, and has all of the hub's at the end",
+        run: kills::run,
+    },
+    Check {
+        name: "flip",
+        what: "a flipped bit on its disk is found, set aside and fetched again",
+        run: flip::run,
+    },
+    Check {
+        name: "segments",
+        what: "the segments on its disk are the hub's, byte for byte",
+        run: segments::run,
+    },
+    Check {
+        name: "trouble",
+        what: "a wrong disk, none, a full one, and a hub that is away are said clearly",
+        run: trouble::run,
+    },
+    Check {
+        name: "panic",
+        what: "a panic is reported, and followed by a restart that recovers",
+        run: panics::run,
+    },
+];
+
+/// Runs the named checks, or all; fails when one did.
+pub(crate) fn run(setup: &Setup, names: &[String]) -> anyhow::Result<ExitCode> {
+    if let Some(unknown) = names.iter().find(|name| ALL.iter().all(|check| check.name != **name)) {
+        bail!("no check is called '{unknown}'; see 'firmware list'");
+    }
+    let (mut passed, mut failed) = (0, 0);
+    let asked = |check: &&Check| names.is_empty() || names.iter().any(|name| name == check.name);
+    for check in ALL.iter().filter(asked) {
+        let started = Instant::now();
+        let result = directory(setup, check.name).and_then(|(_held, path)| {
+            // The helpers of the end-to-end tests panic when a node does not come up.
+            let run = || (check.run)(setup, &path);
+            catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err(anyhow!("it panicked")))
+        });
+        let seconds = started.elapsed().as_secs_f64();
+        match result {
+            Ok(figures) => {
+                passed += 1;
+                println!("ok     {:10} {seconds:6.1} s", check.name);
+                figures.iter().for_each(|figure| println!("         {figure}"));
+            }
+            Err(error) => {
+                failed += 1;
+                println!("FAILED {:10} {seconds:6.1} s: {error:#}", check.name);
+            }
+        }
+    }
+    println!("{passed} passed, {failed} failed");
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A directory of its own; removed with the first part, when there is one.
+fn directory(setup: &Setup, name: &str) -> anyhow::Result<(Option<TempDir>, std::path::PathBuf)> {
+    match &setup.keep {
+        Some(keep) => {
+            let path = keep.join(name);
+            std::fs::create_dir_all(&path)?;
+            Ok((None, path))
+        }
+        None => {
+            let held = tempfile::tempdir()?;
+            let path = held.path().to_owned();
+            Ok((Some(held), path))
+        }
+    }
+}
+
+/// Waits until the machine has all that the hub has, then compares every key and value.
+fn equal(hub: &mut Hub, machine: &Machine) -> anyhow::Result<Content> {
+    let durable = hub.durable()?;
+    machine.wait_for("all records are applied", |status| {
+        namespace(status)["applied"].as_u64() == Some(durable)
+    })?;
+    let expected = content::of(&mut hub.client)?;
+    let found = content::of(&mut machine.resp()?)?;
+    content::compare(&expected, &found)?;
+    Ok(expected)
+}
