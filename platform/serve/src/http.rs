@@ -1,4 +1,4 @@
-//! The HTTP server: keys and values, namespaces, the log's place and backup, health and metrics.
+//! The HTTP server: keys and values, rows, namespaces, the log's place and backup, health and metrics.
 //!
 //! Every answer is JSON except `/metrics`; every error, the framework's own included, is
 //! `{"error": "..."}`.
@@ -16,6 +16,10 @@ mod path;
 mod process;
 mod query;
 mod routes;
+mod row;
+mod row_batch;
+mod row_list;
+mod row_read;
 mod server;
 
 pub use error::ApiError;

@@ -37,6 +37,14 @@ pub enum ApiError {
         /// Most bytes of a body.
         limit: usize,
     },
+    /// A row is larger than one answer may be.
+    #[error(
+        "the answer is above the limit of {limit} bytes (row): name columns, or page with `limit`"
+    )]
+    RowTooLarge {
+        /// Most bytes of names and values in one answer.
+        limit: usize,
+    },
     /// The condition of the request does not hold.
     #[error("the condition does not hold: the key is {}", version(*.0))]
     Conflict(Option<Lsn>),
@@ -84,14 +92,16 @@ impl ApiError {
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Exists(_) => StatusCode::CONFLICT,
-            Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BodyTooLarge { .. } | Self::RowTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Conflict(_) => StatusCode::PRECONDITION_FAILED,
             Self::ReadOnly(_) => StatusCode::MISDIRECTED_REQUEST,
             Self::TooManyConnections(_) | Self::TooMuchInput | Self::Abandoned => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::Write(error) => status_of_write(error),
-            Self::Read(ReadError::KeyLength { bytes, .. }) => status_of_key(*bytes),
+            Self::Read(
+                ReadError::KeyLength { bytes, .. } | ReadError::ColumnLength { bytes, .. },
+            ) => status_of_length(*bytes),
             Self::Store(StoreError::TooManyNamespaces) => StatusCode::TOO_MANY_REQUESTS,
             Self::Store(StoreError::ReservedName { .. }) => StatusCode::BAD_REQUEST,
             Self::Read(_) | Self::Store(_) | Self::Backup(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -115,7 +125,9 @@ impl ApiError {
 
 fn status_of_write(error: &WriteError) -> StatusCode {
     match error {
-        WriteError::KeyLength { bytes, .. } => status_of_key(*bytes),
+        WriteError::KeyLength { bytes: length, .. }
+        | WriteError::ColumnLength { bytes: length, .. }
+        | WriteError::Columns { columns: length, .. } => status_of_length(*length),
         WriteError::EmptyBatch => StatusCode::BAD_REQUEST,
         WriteError::ValueLength { .. }
         | WriteError::BatchOperations { .. }
@@ -129,8 +141,9 @@ fn status_of_write(error: &WriteError) -> StatusCode {
     }
 }
 
-fn status_of_key(bytes: usize) -> StatusCode {
-    if bytes == 0 { StatusCode::BAD_REQUEST } else { StatusCode::PAYLOAD_TOO_LARGE }
+/// What is missing is a mistake, what is too long is too large.
+fn status_of_length(length: usize) -> StatusCode {
+    if length == 0 { StatusCode::BAD_REQUEST } else { StatusCode::PAYLOAD_TOO_LARGE }
 }
 
 impl From<WriteError> for ApiError {
@@ -193,6 +206,10 @@ mod tests {
         for (error, status, retry) in [
             (WriteError::KeyLength { bytes: 0, limit: 1 }, 400, None),
             (WriteError::KeyLength { bytes: 2, limit: 1 }, 413, None),
+            (WriteError::ColumnLength { bytes: 0, limit: 1 }, 400, None),
+            (WriteError::ColumnLength { bytes: 2, limit: 1 }, 413, None),
+            (WriteError::Columns { columns: 0, limit: 1 }, 400, None),
+            (WriteError::Columns { columns: 2, limit: 1 }, 413, None),
             (WriteError::ValueLength { bytes: 2, limit: 1 }, 413, None),
             (WriteError::BatchBytes { bytes: 2, limit: 1 }, 413, None),
             (WriteError::EmptyBatch, 400, None),

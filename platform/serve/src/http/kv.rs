@@ -26,7 +26,8 @@ use crate::node::Node;
 /// Most bytes of a body with one value: base64 is four bytes for three, the rest is JSON.
 const VALUE_BODY_MAX: usize = VALUE_MAX / 3 * 4 + (64 << 10);
 /// Most bytes of a body with a batch: each item has its braces, names and quotes.
-const BATCH_BODY_MAX: usize = BATCH_BYTES_MAX / 3 * 4 + BATCH_OPERATIONS_MAX * 128 + (64 << 10);
+pub(super) const BATCH_BODY_MAX: usize =
+    BATCH_BYTES_MAX / 3 * 4 + BATCH_OPERATIONS_MAX * 128 + (64 << 10);
 
 #[derive(Deserialize)]
 struct Put<'a> {
@@ -71,7 +72,7 @@ pub(super) async fn delete(
     write(&at.namespace, Operation::Delete { key: &at.key }, condition).await
 }
 
-async fn write(
+pub(super) async fn write(
     namespace: &Namespace,
     operation: Operation<'_>,
     condition: Condition,
@@ -124,9 +125,9 @@ struct BatchItem {
 
 #[derive(Debug, Serialize)]
 pub(super) struct BatchSuccess {
-    success: bool,
-    count: usize,
-    lsn: u64,
+    pub(super) success: bool,
+    pub(super) count: usize,
+    pub(super) lsn: u64,
 }
 
 /// One record: all of it or nothing.

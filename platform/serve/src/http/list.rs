@@ -21,7 +21,7 @@ use super::query::Query;
 /// Items on a page unless told otherwise.
 const LIMIT_DEFAULT: usize = 100;
 /// A page ends when its keys and values have this many bytes, however few they are.
-const PAGE_BYTES: usize = 4 << 20;
+pub(super) const PAGE_BYTES: usize = 4 << 20;
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -105,7 +105,7 @@ impl Request {
     }
 }
 
-fn limit(query: &Query) -> Result<usize, ApiError> {
+pub(super) fn limit(query: &Query) -> Result<usize, ApiError> {
     let limit = query.number("limit")?.unwrap_or(LIMIT_DEFAULT as u64);
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     if (1..=SCAN_ENTRIES_MAX).contains(&limit) {

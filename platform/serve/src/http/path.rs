@@ -24,6 +24,13 @@ pub(super) struct AtKey {
     pub(super) key: Vec<u8>,
 }
 
+/// The namespace and the row of a path. A slash in a row's key is always `%2F`.
+#[derive(Debug)]
+pub(super) struct AtRow {
+    pub(super) namespace: Arc<Namespace>,
+    pub(super) row: Vec<u8>,
+}
+
 /// Bytes with every `%41` replaced; `None` when a `%` has no two hexadecimal digits behind it.
 pub(super) fn percent_decoded(text: &[u8]) -> Option<Vec<u8>> {
     let mut decoded = Vec::with_capacity(text.len());
@@ -78,11 +85,25 @@ impl FromRequestParts<Arc<Node>> for AtKey {
 
     async fn from_request_parts(parts: &mut Parts, node: &Arc<Node>) -> Result<Self, ApiError> {
         let (namespace, rest) = namespace(parts, node)?;
-        let key = rest.strip_prefix("kv/").unwrap_or_default();
-        let bad = || ApiError::Malformed("a `%` in the key has no two digits behind it".to_owned());
-        let key = percent_decoded(key.as_bytes()).ok_or_else(bad)?;
+        let key = key(rest.strip_prefix("kv/").unwrap_or_default())?;
         Ok(Self { namespace, key })
     }
+}
+
+impl FromRequestParts<Arc<Node>> for AtRow {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, node: &Arc<Node>) -> Result<Self, ApiError> {
+        let (namespace, rest) = namespace(parts, node)?;
+        let rest = rest.strip_prefix("row/").unwrap_or_default();
+        let row = key(rest.split('/').next().unwrap_or_default())?;
+        Ok(Self { namespace, row })
+    }
+}
+
+fn key(text: &str) -> Result<Vec<u8>, ApiError> {
+    let bad = || ApiError::Malformed("a `%` in the key has no two digits behind it".to_owned());
+    percent_decoded(text.as_bytes()).ok_or_else(bad)
 }
 
 #[cfg(test)]

@@ -33,6 +33,11 @@ impl Query {
         self.0.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.as_slice())
     }
 
+    /// All values of a name, in the order given.
+    pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_slice())
+    }
+
     /// A whole number.
     pub(super) fn number(&self, name: &str) -> Result<Option<u64>, ApiError> {
         let Some(value) = self.bytes(name) else { return Ok(None) };

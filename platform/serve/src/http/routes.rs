@@ -10,11 +10,12 @@ use axum::response::Response;
 use axum::routing::{delete, get, post};
 
 use super::error::ApiError;
-use super::{backup, kv, list, log, namespaces, process};
+use super::{backup, kv, list, log, namespaces, process, row, row_batch, row_list, row_read};
 use crate::node::Node;
 
 pub(super) fn router(node: Arc<Node>) -> Router {
     let key = get(kv::get).put(kv::put).delete(kv::delete);
+    let one_row = get(row_read::get).put(row::put).delete(row::delete);
     Router::new()
         .route("/healthz", get(process::health))
         .route("/readyz", get(process::readiness))
@@ -26,6 +27,10 @@ pub(super) fn router(node: Arc<Node>) -> Router {
         // A key may be called `batch` like any other: only POST means the batch.
         .route("/api/v1/{namespace}/kv/batch", key.clone().post(kv::batch))
         .route("/api/v1/{namespace}/kv/{*key}", key)
+        .route("/api/v1/{namespace}/row", get(row_list::list))
+        .route("/api/v1/{namespace}/row/batch", one_row.clone().post(row_batch::batch))
+        .route("/api/v1/{namespace}/row/{row}", one_row)
+        .route("/api/v1/{namespace}/row/{row}/columns", delete(row::delete_columns))
         .route("/api/v1/{namespace}/offset", get(log::offset))
         .route("/api/v1/{namespace}/stats", get(log::stats))
         .route("/api/v1/{namespace}/checkpoint", get(log::checkpoint))

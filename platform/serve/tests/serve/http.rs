@@ -12,29 +12,29 @@ use unison_serve::health::{FollowState, Followed};
 use unison_serve::node::Role;
 
 /// An answer, taken apart.
-struct Answer {
-    status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
 }
 
 impl Answer {
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
     }
 
-    fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    fn lsn(&self) -> u64 {
+    pub(crate) fn lsn(&self) -> u64 {
         let lsn = self.json()["lsn"].as_u64().unwrap();
         assert_eq!(self.header("etag").unwrap(), lsn.to_string());
         lsn
     }
 
     /// The text of an error, which is all that its body holds.
-    fn error(&self) -> String {
+    pub(crate) fn error(&self) -> String {
         assert_eq!(self.header("content-type"), Some("application/json"));
         let body = self.json();
         assert_eq!(body.as_object().unwrap().len(), 1, "{body}");
@@ -42,7 +42,12 @@ impl Answer {
     }
 }
 
-fn request(running: &Running, head: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+pub(crate) fn request(
+    running: &Running,
+    head: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Answer {
     let mut client = Client::connect(running.http);
     let headers: String =
         headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
@@ -65,7 +70,7 @@ fn answer(bytes: &[u8]) -> Answer {
     Answer { status, headers: lines.map(split).collect(), body: bytes[end + 4..].to_vec() }
 }
 
-fn get(running: &Running, path: &str) -> Answer {
+pub(crate) fn get(running: &Running, path: &str) -> Answer {
     request(running, &format!("GET {path}"), &[], "")
 }
 
@@ -250,6 +255,10 @@ fn a_node_that_follows_answers_reads_and_is_ready_only_while_it_follows() {
         ("PUT /api/v1/default/kv/k", "{}"),
         ("DELETE /api/v1/default/kv/k", ""),
         ("POST /api/v1/default/kv/batch", "{}"),
+        ("PUT /api/v1/default/row/r", "{}"),
+        ("DELETE /api/v1/default/row/r", ""),
+        ("DELETE /api/v1/default/row/r/columns", "{}"),
+        ("POST /api/v1/default/row/batch", "{}"),
         ("POST /api/v1", "{}"),
         ("DELETE /api/v1/default", ""),
     ] {
@@ -257,7 +266,9 @@ fn a_node_that_follows_answers_reads_and_is_ready_only_while_it_follows() {
         assert_eq!(refused.status, 421, "{head}");
         assert_eq!(refused.error(), "this node follows a hub; write to hub.example:4003");
     }
-    assert_eq!(get(&running, "/api/v1/default/kv/k").status, 200);
+    for path in ["kv/k", "row/r", "row"] {
+        assert_eq!(get(&running, &format!("/api/v1/default/{path}")).status, 200);
+    }
     let ready = get(&running, "/readyz");
     assert_eq!((ready.status, ready.json()["ready"].as_bool()), (503, Some(false)));
     let follow = |state: FollowState| {

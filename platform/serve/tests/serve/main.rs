@@ -1,6 +1,7 @@
 //! The servers over real sockets and a real store in a temporary directory.
 
 mod http;
+mod http_rows;
 mod resp;
 mod resp_limits;
 mod resp_tools;
