@@ -33,6 +33,15 @@ pub enum ScanError {
     Read(#[from] ReadError),
 }
 
+/// How much one page looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Most keys.
+    pub keys: usize,
+    /// Bytes of keys after which the page ends.
+    pub key_bytes: usize,
+}
+
 /// What a `SCAN` asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Request<'a> {
@@ -40,6 +49,7 @@ pub struct Request<'a> {
     pub cursor: u64,
     pattern: &'a [u8],
     count: usize,
+    key_bytes: usize,
     /// Strings are the only type: any other matches nothing.
     strings: bool,
 }
@@ -54,20 +64,21 @@ pub struct Page {
 }
 
 impl<'a> Request<'a> {
-    /// Reads a command. A page looks at no more than `count_max` keys.
+    /// Reads a command.
     ///
     /// # Errors
     /// Says what is wrong with it.
-    pub fn of(command: &Command<'_, 'a>, count_max: usize) -> Result<Self, ScanError> {
+    pub fn of(command: &Command<'_, 'a>, limits: Limits) -> Result<Self, ScanError> {
         let cursor = number(command.argument(1)).and_then(|cursor| u64::try_from(cursor).ok());
         let cursor = cursor.ok_or(ScanError::Cursor)?;
-        let mut request = Self { cursor, pattern: b"*", count: COUNT_DEFAULT, strings: true };
+        let (pattern, key_bytes) = (b"*".as_slice(), limits.key_bytes);
+        let mut request = Self { cursor, pattern, count: COUNT_DEFAULT, key_bytes, strings: true };
         let mut options = command.arguments_from(2);
         while let Some(option) = options.next() {
             let value = options.next().ok_or(ScanError::Syntax)?;
             match option.to_ascii_lowercase().as_slice() {
                 b"match" => request.pattern = value,
-                b"count" => request.count = count(value, count_max)?,
+                b"count" => request.count = count(value, limits.keys)?,
                 b"type" => request.strings = value.eq_ignore_ascii_case(b"string"),
                 _ => return Err(ScanError::Syntax),
             }
@@ -90,15 +101,20 @@ impl<'a> Request<'a> {
             end: Bound::Unbounded,
             reverse: false,
         })?;
-        let (mut page, mut looked_at) = (Page::default(), 0);
-        for item in scan.take(self.count) {
+        let (mut page, mut looked_at, mut key_bytes) = (Page::default(), 0, 0);
+        for item in scan {
             let key = item?.key;
             looked_at += 1;
-            if looked_at == self.count {
+            key_bytes += key.len();
+            let is_last = looked_at == self.count || key_bytes >= self.key_bytes;
+            if is_last {
                 page.last = Some(key.clone());
             }
             if self.strings && glob::matches(self.pattern, &key) {
                 page.keys.push(key);
+            }
+            if is_last {
+                break;
             }
         }
         Ok(page)

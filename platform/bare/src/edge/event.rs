@@ -93,6 +93,8 @@ pub enum OpenFailure {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Event {
+    /// This node has no address yet and asks for one.
+    AddressAwaited,
     /// This node has an address.
     AddressAcquired {
         /// The address.
@@ -263,7 +265,8 @@ impl Event {
     #[must_use]
     pub const fn severity(&self) -> Severity {
         match self {
-            Self::AddressAcquired { .. }
+            Self::AddressAwaited
+            | Self::AddressAcquired { .. }
             | Self::DiskOpened { .. }
             | Self::NamespaceOpened { .. }
             | Self::HubReached { .. }
@@ -293,6 +296,7 @@ impl Event {
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::AddressAwaited => f.write_str("no address yet, asking a DHCP server"),
             Self::AddressAcquired { address } => write!(f, "address {address}"),
             Self::AddressLost => f.write_str("no address any more"),
             Self::DiskOpened { formatted: true } => f.write_str("blank disk divided and opened"),

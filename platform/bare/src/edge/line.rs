@@ -107,6 +107,11 @@ impl Line {
         }
     }
 
+    /// Whether something waits for the connection to take it.
+    pub(crate) fn is_blocked(&self) -> bool {
+        !self.unsent.is_empty()
+    }
+
     /// Ends it: what was written is still sent.
     pub(crate) fn close<N: Device>(&mut self, network: &mut Network<N>) {
         network.tcp(self.socket).close();

@@ -3,7 +3,7 @@
 use super::config::EdgeConfig;
 use super::disk::{Disk, Tended};
 use super::event::{Event, ServerKind};
-use super::follow::Follow;
+use super::follow::{Follow, Start};
 use super::http::{self, HttpServer};
 use super::namespaces::Namespaces;
 use super::resp::{self, RespServer};
@@ -28,6 +28,8 @@ pub struct EdgeNode<D: BlockDevice, N, P> {
     node: NodeId,
     board: P,
     network: Network<N>,
+    /// Whether the address was looked at, and told about.
+    has_looked: bool,
     disk: Disk<D>,
     namespaces: Namespaces<BlockStore<D>>,
     follow: Option<Follow<D>>,
@@ -73,6 +75,7 @@ impl<D: BlockDevice, N: Device, P: Board> EdgeNode<D, N, P> {
             node,
             board,
             network,
+            has_looked: false,
             disk: Disk::new(disk),
             namespaces,
             follow: None,
@@ -102,10 +105,14 @@ impl<D: BlockDevice, N: Device, P: Board> EdgeNode<D, N, P> {
 
     fn look_at_the_address(&mut self, tell: &mut dyn FnMut(Event)) {
         match self.network.address_change() {
+            None if !self.has_looked && self.network.address().is_none() => {
+                tell(Event::AddressAwaited);
+            }
             None => {}
             Some(AddressChange::Acquired(address)) => tell(Event::AddressAcquired { address }),
             Some(AddressChange::Lost) => tell(Event::AddressLost),
         }
+        self.has_looked = true;
     }
 
     fn store_and_follow(&mut self, now_ms: u64, tell: &mut dyn FnMut(Event)) -> Wake {
@@ -126,9 +133,10 @@ impl<D: BlockDevice, N: Device, P: Board> EdgeNode<D, N, P> {
         if let Some(follow) = &mut self.follow {
             return follow.take_volumes(medium);
         }
-        let (node, at) = (self.node.clone(), (self.seed, now_ms));
+        let heap_bytes = self.board.heap().budget;
+        let start = Start { node: self.node.clone(), seed: self.seed, now_ms, heap_bytes };
         let (namespaces, network) = (&self.namespaces, &mut self.network);
-        self.follow = Follow::new(&self.config, node, medium, namespaces, network, at);
+        self.follow = Follow::new(&self.config, medium, namespaces, network, start);
     }
 
     fn serve(&mut self, now_ms: u64, tell: &mut dyn FnMut(Event)) -> Wake {

@@ -143,12 +143,14 @@ impl<C> Place<C> {
         }
         let Self::Ending { since_ms } = *self else { return Wake::At(u64::MAX) };
         let deadline_ms = since_ms.saturating_add(LINGER_MS);
-        if has_gone(network, socket) || now_ms >= deadline_ms {
+        if !has_gone(network, socket) {
+            if now_ms < deadline_ms {
+                return Wake::At(deadline_ms);
+            }
             network.tcp(socket).abort();
-            *self = Self::Free;
-            return Wake::Now;
         }
-        Wake::At(deadline_ms)
+        *self = Self::Free;
+        Wake::Now
     }
 }
 

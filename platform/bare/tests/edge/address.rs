@@ -16,6 +16,7 @@ fn world() -> World {
 fn a_node_without_an_address_opens_its_disk_and_waits_without_hurry() {
     let mut world = world();
     world.wait_for(|event| matches!(event, Event::NamespaceOpened { .. }));
+    assert!(world.has_told(|event| matches!(event, Event::AddressAwaited)));
     let before = world.polls;
     world.pass(120_000);
     assert!(world.polls - before < 2_000, "{} polls", world.polls - before);

@@ -16,14 +16,14 @@ use unison_resp::parse::{Command, INLINE_BYTES_MAX};
 use unison_resp::refusal::{
     ReadOnly, is_browser, shown, unknown_command, unknown_subcommand, wrong_arguments,
 };
-use unison_resp::scan::{Request, ScanError, give_page};
+use unison_resp::scan::{Limits, Request, ScanError, give_page};
 use unison_resp::table::{self, Kind, Verb};
 use unison_resp::{describe, glob, reads};
 
 mod info;
 
-/// Most keys that one page of a scan looks at.
-const SCAN_KEYS_MAX: usize = 256;
+/// How much one page of a scan looks at.
+const SCAN_LIMITS: Limits = Limits { keys: 256, key_bytes: 64 << 10 };
 /// Longest name a caller may give itself, bytes.
 const NAME_MAX: usize = 64;
 /// Heap that an answer leaves to others.
@@ -145,7 +145,7 @@ impl Session {
         service: &mut Service<'_, '_, D>,
     ) {
         let page = || {
-            let request = Request::of(command, SCAN_KEYS_MAX)?;
+            let request = Request::of(command, SCAN_LIMITS)?;
             let start = match request.cursor {
                 0 => None,
                 number => {

@@ -2,9 +2,11 @@
 
 use unison_base::limits::SCAN_ENTRIES_MAX;
 use unison_resp::parse::Command;
-use unison_resp::scan::{Request, ScanError, give_page};
+use unison_resp::scan::{Limits, Request, ScanError, give_page};
 
 use super::Session;
+
+const LIMITS: Limits = Limits { keys: SCAN_ENTRIES_MAX, key_bytes: usize::MAX };
 
 pub(in crate::resp) fn scan(session: &mut Session, command: &Command<'_, '_>) {
     match page(session, command) {
@@ -14,7 +16,7 @@ pub(in crate::resp) fn scan(session: &mut Session, command: &Command<'_, '_>) {
 }
 
 fn page(session: &Session, command: &Command<'_, '_>) -> Result<(u64, Vec<Vec<u8>>), ScanError> {
-    let request = Request::of(command, SCAN_ENTRIES_MAX)?;
+    let request = Request::of(command, LIMITS)?;
     let (name, server) = (session.namespace.name(), &session.server);
     let start = match request.cursor {
         0 => None,
