@@ -85,12 +85,7 @@ impl<D: BlockDevice> Disk<D> {
         }
     }
 
-    fn open(
-        &mut self,
-        config: &EdgeConfig,
-        now_ms: u64,
-        tell: &mut dyn FnMut(Event),
-    ) -> Tended<D> {
+    fn open(&mut self, config: &EdgeConfig, now_ms: u64, tell: &mut dyn FnMut(Event)) -> Tended<D> {
         let Some(device) = &self.device else {
             self.state = DiskState::Missing;
             tell(Event::DiskMissing);

@@ -132,6 +132,19 @@ pub enum Event {
         /// Records replayed from the log.
         replayed: u64,
     },
+    /// Opening a namespace found damage in its log. What was damaged is set aside, kept, and fetched
+    /// again.
+    DamageFound {
+        /// Which.
+        #[cfg_attr(feature = "defmt", defmt(Display2Format))]
+        name: NamespaceName,
+        /// Segments with bytes that changed by themselves.
+        segments: u64,
+        /// Times that the log's end was shorter than what had been synced.
+        lost_tails: u64,
+        /// Stretches of records that are missing.
+        gaps: u64,
+    },
     /// A damaged tree was forgotten and made anew from the log.
     TreeMadeAnew {
         /// Of which namespace.
@@ -282,6 +295,7 @@ impl Event {
             Self::DiskMissing
             | Self::DiskFailed { .. }
             | Self::DiskRefused { .. }
+            | Self::DamageFound { .. }
             | Self::TreeMadeAnew { .. }
             | Self::NamespaceFailed { .. }
             | Self::SetAside { .. }
@@ -307,6 +321,11 @@ impl fmt::Display for Event {
             Self::NamespaceOpened { name, applied, replayed } => {
                 write!(f, "namespace {name} opened at {applied}, {replayed} records replayed")
             }
+            Self::DamageFound { name, segments, lost_tails, gaps } => write!(
+                f,
+                "namespace {name}: the log was damaged: {segments} damaged segments, {lost_tails} \
+                 lost tails, {gaps} gaps; what they held is kept aside and fetched again"
+            ),
             Self::TreeMadeAnew { name } => {
                 write!(f, "namespace {name}: the tree was damaged, made anew from the log")
             }

@@ -15,6 +15,7 @@ use unison_engine::{
 use unison_link::{Divergence, LogEnd, RunRange, SealRange};
 use unison_node::{Progress, Replica, ReplicaError, end_of_log, run_header};
 use unison_ports::{IoError, SegmentKind, SegmentStore};
+use unison_walfs::RungCounts;
 
 /// Page cache of a tree, bytes.
 const TREE_CACHE_BYTES: usize = 512 << 10;
@@ -30,6 +31,8 @@ pub(crate) struct VolumeReplica<D: BlockDevice> {
     log_id: LogId,
     /// The tree has no room: memory is kept and nothing is flushed.
     tree_full: bool,
+    /// What the newest opening found.
+    rungs: RungCounts,
     news: Vec<Event>,
 }
 
@@ -39,8 +42,16 @@ impl<D: BlockDevice> VolumeReplica<D> {
         volume: Volume<D>,
         options: EngineOptions,
     ) -> Self {
-        let (engine, log_id) = (None, LogId::default());
-        Self { namespace, volume, options, engine, log_id, tree_full: false, news: Vec::new() }
+        Self {
+            namespace,
+            volume,
+            options,
+            engine: None,
+            log_id: LogId::default(),
+            tree_full: false,
+            rungs: RungCounts::default(),
+            news: Vec::new(),
+        }
     }
 
     pub(crate) fn engine(&self) -> Option<&Engine<Store<D>>> {
@@ -59,6 +70,10 @@ impl<D: BlockDevice> VolumeReplica<D> {
 
     pub(crate) fn log_id(&self) -> LogId {
         self.log_id
+    }
+
+    pub(crate) const fn rungs(&self) -> &RungCounts {
+        &self.rungs
     }
 
     pub(crate) fn is_tree_full(&self) -> bool {
@@ -92,11 +107,21 @@ impl<D: BlockDevice> VolumeReplica<D> {
             }
             opened => opened?,
         };
+        self.found(report.recovery.rungs);
         let Some(engine) = &self.engine else { return Ok(()) };
         let (applied, replayed) = (engine.applied(), report.replayed);
         self.namespace.set_reader(Some(engine.reader()));
         self.tell(|name| Event::NamespaceOpened { name, applied, replayed });
         Ok(())
+    }
+
+    /// Tells of damage. What a power cut leaves is none.
+    fn found(&mut self, rungs: RungCounts) {
+        self.rungs = rungs;
+        let (segments, lost_tails, gaps) = (rungs.rot_segments, rungs.lost_tails, rungs.gaps);
+        if segments > 0 || lost_tails > 0 || gaps > 0 {
+            self.tell(|name| Event::DamageFound { name, segments, lost_tails, gaps });
+        }
     }
 
     fn open_engine(&mut self, wall_ms: u64) -> Result<OpenReport, OpenFailure> {

@@ -14,6 +14,7 @@ use alloc::vec::Vec;
 use serde::Serialize;
 use unison_engine::{EngineStats, Pressure};
 use unison_link::Standing;
+use unison_walfs::RungCounts;
 
 /// A node at one moment.
 #[derive(Debug, Serialize)]
@@ -109,6 +110,8 @@ struct Namespace {
     replay_bytes: u64,
     flushes: u64,
     pressure: Option<String>,
+    /// What the newest opening found, by kind.
+    recovery: BTreeMap<&'static str, u64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -240,7 +243,24 @@ fn namespace<D: BlockDevice>(
         replay_bytes: stats.replay_bytes,
         flushes: stats.flushes,
         pressure: (pressure != Pressure::None).then(|| pressure.to_string()),
+        recovery: replica.map_or_else(BTreeMap::new, |replica| recovery(replica.rungs())),
     }
+}
+
+fn recovery(counts: &RungCounts) -> BTreeMap<&'static str, u64> {
+    let all = [
+        ("tornTails", counts.torn_tails),
+        ("lostTails", counts.lost_tails),
+        ("discardedSegments", counts.discarded_segments),
+        ("rotSegments", counts.rot_segments),
+        ("gaps", counts.gaps),
+        ("staleSegments", counts.stale_segments),
+        ("headersRebuilt", counts.headers_rebuilt),
+        ("emptySegments", counts.empty_segments),
+        ("sealedNewest", counts.sealed_newest),
+        ("repairsFailed", counts.repairs_failed),
+    ];
+    all.into_iter().filter(|(_, count)| *count > 0).collect()
 }
 
 fn upstream<D: BlockDevice>(view: &View<'_, D>) -> Upstream {

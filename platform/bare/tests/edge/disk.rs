@@ -159,6 +159,45 @@ fn a_damaged_tree_is_made_anew_from_the_log() {
     assert_eq!(world.status()["ready"], true);
 }
 
+#[test]
+fn a_bit_that_flipped_in_the_log_is_told_and_fetched_again() {
+    let unflushed = boot_line().replace("memtable=64KiB", "memtable=4MiB");
+    let mut world = World::with_disk(Some(CrashBlocks::new(DISK_BYTES)), &unflushed);
+    for number in 0..1_000_u32 {
+        let key = format!("key:{number:05}");
+        world.hub().put(key.as_bytes(), &[7; 300]);
+    }
+    world.catch_up();
+    world.node = None;
+    let disk = world.disk.take().unwrap().copy();
+    flip_in(&disk, b"key:00010");
+    world.disk = Some(std::sync::Arc::new(disk));
+    world.boot();
+    world.wait_for(|event| matches!(event, Event::DamageFound { segments: 1.., .. }));
+    world.catch_up();
+    assert_eq!(world.ask("DBSIZE"), Reply::Integer(1_000));
+    assert_eq!(world.ask("GET key:00010"), Reply::Bulk(vec![7; 300]));
+    let status = world.status();
+    assert!(status["namespaces"][0]["recovery"]["rotSegments"].as_u64() >= Some(1), "{status:#}");
+    assert_eq!(status["ready"], true);
+}
+
+/// Flips a bit of every sector of the disk that holds `text`.
+fn flip_in(disk: &CrashBlocks, text: &[u8]) {
+    let mut sector = [0; 512];
+    let mut flipped = 0;
+    for number in 0..disk.sectors() {
+        disk.read(number, &mut sector).unwrap();
+        if let Some(at) = sector.windows(text.len()).position(|window| window == text) {
+            sector[at] ^= 1;
+            disk.write(number, &sector).unwrap();
+            flipped += 1;
+        }
+    }
+    disk.flush().unwrap();
+    assert!(flipped > 0, "the disk does not hold {text:?}");
+}
+
 /// Overwrites what begins like a tree's file, wherever it is.
 fn spoil_tree(disk: &CrashBlocks) {
     let mut sector = [0; 512];
