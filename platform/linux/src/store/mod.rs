@@ -7,6 +7,7 @@ mod room;
 mod status;
 #[cfg(test)]
 mod tests;
+mod tree_backend;
 mod tree_file;
 
 pub use error::StoreError;

@@ -1,5 +1,7 @@
 //! The tree's file: made whole or not at all, and made anew from the log when it is damaged.
 
+use super::tree_backend::TreeBackend;
+use redb::backends::FileBackend;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -23,7 +25,10 @@ pub(super) fn open(dir: &Path, cache_bytes: usize) -> Result<redb::Database, red
     if !path.exists() {
         make(dir).map_err(redb::StorageError::from)?;
     }
-    redb::Builder::new().set_cache_size(cache_bytes).create(path)
+    let file = File::options().read(true).write(true).open(path);
+    let file = FileBackend::new(file.map_err(redb::StorageError::from)?)?;
+    let backend = TreeBackend::new(file, dir.to_owned());
+    redb::Builder::new().set_cache_size(cache_bytes).create_with_backend(backend)
 }
 
 fn make(dir: &Path) -> io::Result<()> {
