@@ -1,6 +1,6 @@
 //! A hub of fixed records, and a follower to which it tells them.
 
-use crate::host::image::Image;
+use super::image::Image;
 use crate::plan::{NAMESPACE, SLOT_BYTES, SLOTS, TAIL, TAIL_SEGMENTS};
 use anyhow::{Context, Result, ensure};
 use std::fs;
@@ -52,7 +52,7 @@ impl Hub {
     /// Most writes are puts of a short value, some are deletes, some values are long.
     fn write(&mut self, number: u64) -> Result<()> {
         let key = format!("key:{}", number.wrapping_mul(0x9E37_79B9) % KEYS);
-        let length = if number % 97 == 0 { 1_500 } else { number as usize * 31 % 100 };
+        let length = if number.is_multiple_of(97) { 1_500 } else { number as usize * 31 % 100 };
         let value: Vec<u8> = (0..length).map(|at| (number as usize + at * 7) as u8).collect();
         let delete = number % 23 == 5;
         let write =

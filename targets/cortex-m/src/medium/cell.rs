@@ -28,7 +28,7 @@ pub(super) struct Cell {
 /// What is where a cell should be.
 pub(super) enum Found {
     Cell(Cell),
-    /// Zeros.
+    /// Zeros, or what is left of the first write.
     Blank,
     Other,
 }
@@ -80,11 +80,12 @@ impl Cell {
 
 /// Reads both sectors and takes the newer sound one.
 pub(super) fn read<D: Device>(device: &D, index: u64) -> Result<Found, IoError> {
-    let (mut newest, mut blank) = (None::<Cell>, true);
+    let (mut newest, mut blank, mut begun) = (None::<Cell>, false, true);
     for copy in 0..2 {
         let mut bytes = [0; BYTES];
         device.read(place(index, copy), &mut bytes)?;
-        blank &= bytes.iter().all(|&byte| byte == 0);
+        blank |= bytes.iter().all(|&byte| byte == 0);
+        begun &= is_begun(&bytes);
         let cell = Cell::decode(bytes, copy);
         if let Some(cell) =
             cell.filter(|cell| newest.is_none_or(|n| n.sequence() < cell.sequence()))
@@ -94,9 +95,17 @@ pub(super) fn read<D: Device>(device: &D, index: u64) -> Result<Found, IoError> 
     }
     Ok(match newest {
         Some(cell) => Found::Cell(cell),
-        None if blank => Found::Blank,
+        None if blank && begun => Found::Blank,
         None => Found::Other,
     })
+}
+
+/// Whether the bytes are zeros, or the beginning of a cell with zeros behind it.
+fn is_begun(bytes: &[u8; BYTES]) -> bool {
+    let magic = MAGIC.to_le_bytes();
+    let same = magic.iter().zip(bytes).take_while(|(magic, byte)| magic == byte).count();
+    let rest = bytes.get(same..).unwrap_or_default();
+    same == magic.len() || rest.iter().all(|&byte| byte == 0)
 }
 
 /// Writes the cell to the sector that does not hold the newest state, and syncs.
