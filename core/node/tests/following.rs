@@ -3,7 +3,7 @@
 
 mod pair;
 
-use pair::{Edge, Hub, Line, assert_same_bytes};
+use pair::{Edge, HUB_CLOCK, Hub, Line, assert_same_bytes};
 use std::collections::BTreeMap;
 use unison_base::prng::Prng;
 use unison_base::{LogId, Lsn};
@@ -39,6 +39,17 @@ fn assert_state(edge: &Edge, model: &Model) {
 
 fn any_cut(prng: &mut Prng) -> Cut {
     Cut::ALL[usize::try_from(prng.below(Cut::ALL.len() as u64)).unwrap()]
+}
+
+#[test]
+fn a_beat_tells_an_edge_what_its_hubs_clock_says_once() {
+    let hub = Hub::open(CrashDisk::new(), LOG);
+    let mut edge = Edge::open(CrashDisk::new(), 1);
+    assert_eq!(edge.session.leader_clock(), None);
+    let mut line = Line::connect(&mut edge, 0, usize::MAX);
+    assert!(line.exchange(&hub, &mut edge, 0));
+    assert_eq!(edge.session.leader_clock(), Some(HUB_CLOCK));
+    assert_eq!(edge.session.leader_clock(), None);
 }
 
 #[test]

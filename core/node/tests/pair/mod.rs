@@ -5,7 +5,7 @@ mod troubled;
 
 use std::sync::Arc;
 pub(crate) use troubled::Troubled;
-use unison_base::{LogId, Lsn, NamespaceName};
+use unison_base::{Hlc, LogId, Lsn, NamespaceName};
 use unison_engine::{Engine, EngineOptions, Write};
 use unison_link::{CloseReason, FollowerConfig, LeaderConfig, NodeId, Role, Timing, Token};
 use unison_node::{
@@ -17,6 +17,8 @@ use unison_walfs::LogRole;
 
 /// Small, so that a few hundred records fill several segments.
 pub(crate) const SEGMENT_BYTES: u64 = 64 << 10;
+/// What the hub's clock says.
+pub(crate) const HUB_CLOCK: Hlc = Hlc::from_millis(1_700_000_000_000);
 const OUT_BYTES: usize = 4 << 10;
 
 /// A node's disk and what runs on it.
@@ -136,8 +138,9 @@ pub(crate) struct Line {
 impl Line {
     pub(crate) fn connect(edge: &mut Edge, now_ms: u64, allowance: usize) -> Self {
         edge.session.link().connected(now_ms);
-        let leader =
-            LeaderSession::new(LeaderConfig::new(NodeId::try_from("hub").unwrap()), now_ms);
+        let config = LeaderConfig::new(NodeId::try_from("hub").unwrap());
+        let mut leader = LeaderSession::new(config, now_ms);
+        leader.link().set_hlc(HUB_CLOCK);
         Self { leader, to_edge: Vec::new(), to_hub: Vec::new(), allowance, passed: 0 }
     }
 
