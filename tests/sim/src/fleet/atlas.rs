@@ -13,6 +13,8 @@ use crate::disk::{Calls, Cut, Effect, Fault as DiskFault, When};
 use unison_ports::IoError;
 
 const EIO: IoError = IoError::Device(5);
+/// A process has only just recovered for so long.
+const FRESH_MS: u64 = 4_000;
 
 impl World {
     /// Whether a kind of fault is on, now.
@@ -34,6 +36,38 @@ impl World {
             self.note(number, Story::Struck(fault, what));
         }
         Ok(())
+    }
+
+    /// A moment at which a power cut has the most to spoil: something has just been written, synced
+    /// or flushed, and all the more so when the process has only just recovered.
+    pub(super) fn critical(&mut self, number: NodeNumber) -> Result<(), Breach> {
+        let cuts = [Fault::CutLost, Fault::CutTorn, Fault::CutReordered];
+        let fault = cuts[below(&mut self.chance, cuts.len())];
+        let fresh = self.now_ms < self.nodes[number].started_ms + FRESH_MS;
+        let strikes = self.chance.below(1_000) < if fresh { 100 } else { 5 };
+        if strikes && self.is_on(fault) && self.nodes[number].process.is_some() {
+            let cut = self.cut_of(fault);
+            self.cut_power(number, cut);
+            let pause_ms = self.downtime_ms();
+            self.start_later(number, pause_ms);
+            self.tally.fault(fault);
+            self.note(number, Story::Struck(fault, format!("{cut:?} at a critical moment")));
+        }
+        Ok(())
+    }
+
+    fn cut_of(&mut self, fault: Fault) -> Cut {
+        match fault {
+            Fault::CutKept => Cut::KEPT,
+            Fault::CutLost => Cut::LOST,
+            Fault::CutTorn => {
+                [Cut::TORN_BYTE, Cut::TORN_SECTOR, Cut::TORN_PAGE][below(&mut self.chance, 3)]
+            }
+            Fault::CutReordered => {
+                [Cut::REORDERED_SECTORS, Cut::REORDERED_PAGES][below(&mut self.chance, 2)]
+            }
+            _ => self.any_cut(),
+        }
     }
 
     /// The hub is struck as often as all followers together; what its frames do not survive does not
@@ -174,15 +208,7 @@ impl World {
                 self.start_later(number, pause_ms);
                 return Ok(Some(String::new()));
             }
-            Fault::CutKept => Cut::KEPT,
-            Fault::CutLost => Cut::LOST,
-            Fault::CutTorn => {
-                [Cut::TORN_BYTE, Cut::TORN_SECTOR, Cut::TORN_PAGE][below(&mut self.chance, 3)]
-            }
-            Fault::CutReordered => {
-                [Cut::REORDERED_SECTORS, Cut::REORDERED_PAGES][below(&mut self.chance, 2)]
-            }
-            _ => self.any_cut(),
+            _ => self.cut_of(fault),
         };
         if matches!(fault, Fault::CutTorn | Fault::CutReordered) && self.chance.chance(60) {
             self.set_switch(number);

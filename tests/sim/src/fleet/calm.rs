@@ -84,7 +84,7 @@ impl World {
         engine.is_some_and(|engine| engine.durable() == due && engine.applied() == due)
     }
 
-    fn not_converged(&mut self) -> Breach {
+    pub(super) fn not_converged(&mut self) -> Breach {
         let behind = (0..self.nodes.len()).find(|&number| number == HUB || !self.holds_all(number));
         let number = (1..self.nodes.len()).find(|&number| !self.holds_all(number));
         let number = number.or(behind).unwrap_or(HUB);

@@ -13,7 +13,6 @@ use unison_walfs::LogRole;
 
 /// Small, so that a few hundred records fill several segments.
 pub(super) const SEGMENT_BYTES: u64 = 64 << 10;
-const MEMTABLE_BYTES: usize = 8 << 10;
 const CHECKPOINT_LOG_BYTES: u64 = 80 << 10;
 const TREE_CACHE_BYTES: usize = 256 << 10;
 /// A flush is not begun with less than this free.
@@ -32,6 +31,7 @@ pub(super) struct Home {
     tree_is_whole: bool,
     /// A sync of the tree failed: what it covered may be there or not, whatever is read now (A3).
     tree_is_doubtful: Arc<AtomicBool>,
+    memtable_bytes: usize,
     plant: Option<Plant>,
 }
 
@@ -54,9 +54,22 @@ pub(super) enum StartError {
 }
 
 impl Home {
-    pub(super) fn new(disk: CrashDisk, role: LogRole, plant: Option<Plant>) -> Self {
-        let tree_is_doubtful = Arc::default();
-        Self { disk, role, log: 0, tree: 0, tree_is_whole: false, tree_is_doubtful, plant }
+    pub(super) fn new(
+        disk: CrashDisk,
+        role: LogRole,
+        memtable_bytes: usize,
+        plant: Option<Plant>,
+    ) -> Self {
+        Self {
+            disk,
+            role,
+            log: 0,
+            tree: 0,
+            tree_is_whole: false,
+            tree_is_doubtful: Arc::default(),
+            memtable_bytes,
+            plant,
+        }
     }
 
     pub(super) fn log_directory(&self) -> String {
@@ -115,7 +128,7 @@ impl Home {
     fn options(&self) -> EngineOptions {
         EngineOptions {
             segment_bytes: SEGMENT_BYTES,
-            memtable_bytes: MEMTABLE_BYTES,
+            memtable_bytes: self.memtable_bytes,
             checkpoint_log_bytes: CHECKPOINT_LOG_BYTES,
             role: self.role,
             ..EngineOptions::default()

@@ -126,6 +126,7 @@ impl World {
             self.note(number, Story::Said(found));
         }
         self.nodes[number].connecting = false;
+        self.nodes[number].started_ms = self.now_ms;
         self.nodes[number].marks.absent_ms = self.now_ms;
         self.nodes[number].marks.heard_ms = self.now_ms;
         if number == HUB {
@@ -255,7 +256,8 @@ impl World {
         let nth = self.tally.recoveries.replaced_disks;
         let disk = new_disk(&self.options, number, nth);
         let node = &mut self.nodes[number];
-        *node.home.borrow_mut() = Home::new(disk, LogRole::Follower, self.options.plant);
+        *node.home.borrow_mut() =
+            Home::new(disk, LogRole::Follower, self.plan.memtable_bytes, self.options.plant);
         node.marks = super::node::Marks::default();
         self.start_later(number, REPLACE_MS);
     }

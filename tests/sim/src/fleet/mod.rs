@@ -33,6 +33,7 @@
 //!
 //! Damage strikes a disk whose process is down: a page that is in memory is not the medium's.
 
+mod absence;
 mod atlas;
 mod calm;
 mod check;
@@ -55,6 +56,7 @@ mod traffic;
 mod truth;
 mod world;
 
+pub use absence::{Return, long_absence};
 pub use fault::{Fault, Recoveries, Tally};
 pub use outcome::{Breach, Outcome, Promise};
 pub use trace::Teller;

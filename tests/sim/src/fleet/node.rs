@@ -53,6 +53,8 @@ pub(super) struct Node {
     pub(super) paused_until_ms: u64,
     pub(super) sync_ms: u64,
     pub(super) flush_due: bool,
+    /// When the process came up.
+    pub(super) started_ms: u64,
     pub(super) marks: Marks,
 }
 

@@ -24,6 +24,7 @@ pub(super) struct Plan {
     /// Between two faults, on average.
     pub(super) strike_every_ms: u64,
     pub(super) sync_ms: u64,
+    pub(super) memtable_bytes: usize,
 }
 
 impl Plan {
@@ -43,6 +44,7 @@ impl Plan {
             writing,
             write_every_ms: prng.between(200, 1_500),
             group_max: prng.between(1, 8),
+            memtable_bytes: [1_500, 4_000, 16_000][below(prng, 3)],
             faults: swarm(prng),
             strike_every_ms: prng.between(1_500, 8_000),
             sync_ms: if prng.chance(30) { prng.between(100, 900) } else { prng.between(1, 30) },

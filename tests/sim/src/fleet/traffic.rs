@@ -210,8 +210,10 @@ impl World {
             self.power_is_off(number)?;
             return Ok(false);
         }
-        let fatal =
-            told.into_iter().fold(false, |fatal, stepped| self.told(number, stepped) || fatal);
+        let mut fatal = false;
+        for stepped in told {
+            fatal |= self.told(number, stepped);
+        }
         self.look_at_follower(number)?;
         if fatal {
             self.fatal(number)?;
@@ -290,6 +292,9 @@ impl World {
             return;
         }
         let Some(upstream) = &self.nodes[connection.follower].upstream else { return };
+        if direction == Direction::Down {
+            self.sent_down_bytes += bytes.len() as u64;
+        }
         let crumbs = connection.crumbs;
         let pipe = connection.pipe(direction);
         let due = pipe.send(bytes, &upstream.line, crumbs, self.now_ms, &mut self.network);

@@ -53,6 +53,8 @@ pub(super) struct World {
     pub(super) calm: bool,
     pub(super) converged_ms: u64,
     pub(super) digests: (u64, u64),
+    /// Bytes sent to followers.
+    pub(super) sent_down_bytes: u64,
     /// Whose turn it is.
     acting: NodeNumber,
 }
@@ -83,6 +85,7 @@ impl World {
             calm: false,
             converged_ms: 0,
             digests: (0, 0),
+            sent_down_bytes: 0,
             acting: HUB,
             plan,
         }
@@ -211,7 +214,7 @@ impl World {
         }
         self.begin_sync();
         self.begin_flush(HUB);
-        Ok(())
+        self.critical(HUB)
     }
 
     pub(super) fn begin_sync(&mut self) {
@@ -237,7 +240,7 @@ impl World {
         }
         self.hub_moved()?;
         self.begin_sync();
-        Ok(())
+        self.critical(HUB)
     }
 
     /// More may be durable at the hub: it is acknowledged and served.
@@ -298,7 +301,7 @@ impl World {
             self.hub_moved()?;
         }
         self.begin_flush(number);
-        Ok(())
+        self.critical(number)
     }
 
     pub(super) fn note(&mut self, number: NodeNumber, story: Story) {
@@ -351,7 +354,7 @@ fn node(options: &Options, plan: &Plan, number: NodeNumber, prng: &mut Prng) -> 
         upstream,
         leads: number == HUB || plan.leaders.contains(&number),
         clock: NodeClock { wall, drift_ppm },
-        home: Rc::new(RefCell::new(Home::new(disk, role, options.plant))),
+        home: Rc::new(RefCell::new(Home::new(disk, role, plan.memtable_bytes, options.plant))),
         process: None,
         life: 0,
         began_local_ms: 0,
@@ -361,6 +364,7 @@ fn node(options: &Options, plan: &Plan, number: NodeNumber, prng: &mut Prng) -> 
         paused_until_ms: 0,
         sync_ms: plan.sync_ms,
         flush_due: false,
+        started_ms: 0,
         marks: Marks::default(),
     }
 }

@@ -14,8 +14,18 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match arguments.seed {
         Some(seed) => one(&arguments, seed),
+        None if arguments.hashes => hashes(&arguments),
         None => runs::all(&arguments),
     }
+}
+
+/// The stories of all seeds as numbers, which are the same in every build and on every machine.
+fn hashes(arguments: &Arguments) -> ExitCode {
+    for seed in arguments.seeds.clone() {
+        let outcome = fleet::run(&arguments.options(seed));
+        println!("{seed} {:016x} {}", outcome.hash, outcome.events);
+    }
+    ExitCode::SUCCESS
 }
 
 /// One seed, with its story if asked.

@@ -29,6 +29,9 @@ pub(crate) struct Arguments {
     /// Tell the story of a seed, line by line.
     #[arg(long, requires = "seed")]
     pub(crate) trace: bool,
+    /// Print only each seed and the hash of its story: to compare builds and machines.
+    #[arg(long, conflicts_with = "seed")]
+    pub(crate) hashes: bool,
     /// Plant a bug in the world around the nodes.
     #[arg(long)]
     pub(crate) plant: Option<Bug>,

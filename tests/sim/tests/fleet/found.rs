@@ -1,0 +1,30 @@
+//! Seeds that broke a promise once.
+//!
+//! What a seed decides changes with the atlas, so each finding also has a test of its own, where the
+//! bug was; the seed is run for as long as it costs nothing.
+
+use unison_sim::fleet::{self, Options};
+
+const FOUND: [(u64, &str); 3] = [
+    (
+        98,
+        "a disk failed one write while a follower set its suffix aside: readers went on to see \
+         records that its log no longer had (engine: \
+         `a_cut_that_fails_anywhere_leaves_what_the_log_holds`)",
+    ),
+    (
+        61,
+        "a sync of an edge's tree failed, its next process opened the tree as the page cache showed \
+         it, and a power cut left pages that were never written (platform/linux: \
+         `a_tree_whose_sync_fails_loses_its_name`)",
+    ),
+    (68, "the same at a hub"),
+];
+
+#[test]
+fn what_was_found_once_stays_mended() {
+    for (seed, what) in FOUND {
+        let outcome = fleet::run(&Options::new(seed));
+        assert_eq!(outcome.breach, None, "seed {seed}: {what}");
+    }
+}
