@@ -10,7 +10,7 @@ pub(crate) const UART_ADDRESS: usize = 0x0900_0000;
 pub(crate) const UART_BAUD: u32 = 115_200;
 pub(crate) const UART_CLOCK_HZ: u32 = 24_000_000;
 
-/// The interrupt controller, a GICv2: distributor and processor interface.
+/// The interrupt controller, a GICv2 (checked by [`describe`]): distributor and processor interface.
 pub(crate) const GIC_DISTRIBUTOR_ADDRESS: usize = 0x0800_0000;
 pub(crate) const GIC_PROCESSOR_ADDRESS: usize = 0x0801_0000;
 
@@ -26,6 +26,8 @@ pub(crate) const ARGUMENTS_MAX: usize = 1_024;
 /// Most virtio slots: what the machine has.
 pub(crate) const SLOTS_MAX: usize = 32;
 
+/// What the tree calls that controller.
+const GIC_NAME: &str = "arm,cortex-a15-gic";
 const TREE_MAGIC: u32 = 0xd00d_feed;
 /// First word of an `interrupts` property: a shared peripheral interrupt.
 const SHARED_INTERRUPT: u32 = 0;
@@ -56,6 +58,8 @@ pub(crate) enum MachineError {
     DamagedTree,
     #[error("the device tree describes no memory at 0x40000000")]
     NoMemory,
+    #[error("the machine has no GICv2 (QEMU: -M virt,gic-version=2)")]
+    NoInterruptController,
     #[error("the boot arguments are no text or longer than 1024 bytes")]
     Arguments,
 }
@@ -80,6 +84,9 @@ pub(crate) unsafe fn describe() -> Result<Machine, MachineError> {
 }
 
 fn read(tree: Fdt<'_>) -> Result<Machine, MachineError> {
+    if !tree.root().children().any(|node| node.is_compatible(GIC_NAME)) {
+        return Err(MachineError::NoInterruptController);
+    }
     Ok(Machine {
         memory_end: memory_end(tree).ok_or(MachineError::NoMemory)?,
         arguments: arguments(tree)?,
