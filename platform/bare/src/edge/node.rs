@@ -23,6 +23,37 @@ use unison_resp::refusal::too_many_callers;
 const CURSOR_SEED_SHIFT: u32 = 22;
 
 /// An edge-node. See the [module](super).
+///
+/// ```
+/// use smoltcp::phy::{Loopback, Medium};
+/// use std::sync::Arc;
+/// use unison_bare::board::{Board, HeapFigures, Wake};
+/// use unison_bare::edge::{EdgeConfig, EdgeNode, Event};
+/// use unison_sim::blocks::CrashBlocks;
+///
+/// struct Desk;
+///
+/// impl Board for Desk {
+///     fn monotonic_ms(&self) -> u64 {
+///         0
+///     }
+///     fn fill(&self, buffer: &mut [u8]) {
+///         buffer.fill(7);
+///     }
+///     fn heap(&self) -> HeapFigures {
+///         HeapFigures { used: 0, peak: 0, budget: 16 << 20 }
+///     }
+/// }
+///
+/// let config = EdgeConfig::from_boot_arguments("hub=10.0.2.2:4003 ip=10.0.2.15/24")?;
+/// let disk = Arc::new(CrashBlocks::new(16 << 20));
+/// let net = Loopback::new(Medium::Ethernet);
+/// let mut node = EdgeNode::new(config, Some(disk), net, [2, 0, 0, 0, 0, 1], Desk);
+/// let mut events = Vec::new();
+/// while node.poll(&mut |event| events.push(event)) == Wake::Now && events.len() < 3 {}
+/// assert!(events.contains(&Event::DiskOpened { formatted: true }));
+/// # Ok::<(), unison_bare::edge::BootArgumentError>(())
+/// ```
 pub struct EdgeNode<D: BlockDevice, N, P> {
     config: EdgeConfig,
     node: NodeId,

@@ -17,13 +17,15 @@ pub use stream::{Stream, StreamError, TcpStream};
 use address::Lease;
 use alloc::vec;
 use alloc::vec::Vec;
-use smoltcp::iface::{Config, Interface, PollIngressSingleResult, SocketHandle, SocketSet};
+use smoltcp::iface::{
+    Config, Interface, PollIngressSingleResult, PollResult, SocketHandle, SocketSet,
+};
 use smoltcp::phy::Device;
 use smoltcp::socket::tcp;
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{EthernetAddress, HardwareAddress, IpEndpoint, Ipv4Address};
 
-/// Most frames taken from the device at a time.
+/// Most frames taken from the device at a time, and most that each socket hands to it.
 const FRAMES_MAX: usize = 64;
 /// A peer that acknowledges nothing for this long is gone.
 const PEER_PATIENCE: Duration = Duration::from_secs(30);
@@ -75,10 +77,14 @@ impl<N: Device> Network<N> {
         })
     }
 
-    /// Hands the device what the sockets have to say.
+    /// Hands the device what the sockets have to say: a frame of each socket in turn.
     pub(crate) fn send(&mut self, now_ms: u64) {
         let Self { device, interface, sockets, .. } = self;
-        let _ = interface.poll_egress(instant(now_ms), device, sockets);
+        for _ in 0..FRAMES_MAX {
+            if interface.poll_egress(instant(now_ms), device, sockets) == PollResult::None {
+                return;
+            }
+        }
     }
 
     /// When [`receive`](Self::receive) and [`send`](Self::send) are due without news from the

@@ -171,3 +171,41 @@ fn garbage_on_both_ports_ends_a_connection_at_most() {
     assert_eq!(world.http("GET /health").0, "HTTP/1.1 200 OK");
     assert_eq!(world.status()["upstream"]["connected"], true);
 }
+
+#[test]
+fn what_clients_say_first_is_understood() {
+    let mut world = ready();
+    let mut caller = world.call(RESP);
+    let hello = caller.ask(&mut world, "HELLO 2 SETNAME tool");
+    assert!(hello.items().contains(&Reply::Bulk(b"replica".to_vec())), "{hello:?}");
+    for (request, answer) in [
+        ("CLIENT GETNAME", "tool"),
+        ("CLIENT SETINFO lib-name x", "OK"),
+        (
+            "CLIENT KILL x",
+            "ERR unknown subcommand or wrong number of arguments for 'kill' of CLIENT",
+        ),
+        ("AUTH default secret", "OK"),
+        ("AUTH a b c", "ERR syntax error"),
+        ("HELLO 9", "NOPROTO unsupported protocol version"),
+        ("CONFIG SET a b", "ERR settings are given when the node boots: boot arguments"),
+        ("KEYS *", "ERR this node does not look at all keys at once; use SCAN"),
+        ("FLUSHALL", "READONLY this node follows a hub; write to 10.0.0.1:4003"),
+        ("RESET", "RESET"),
+        ("CLIENT GETNAME", ""),
+    ] {
+        assert_eq!(caller.ask(&mut world, request).text(), answer, "{request}");
+    }
+    let setting = caller.ask(&mut world, "CONFIG GET maxclients");
+    assert_eq!(setting.items(), [Reply::Bulk(b"maxclients".to_vec()), Reply::Bulk(b"4".to_vec())]);
+    assert_eq!(caller.ask(&mut world, "WAIT 0 100"), Reply::Integer(0));
+    assert_eq!(caller.ask(&mut world, "COMMAND COUNT"), Reply::Integer(41));
+    let info = caller.ask(&mut world, "INFO");
+    for section in ["Server", "Clients", "Memory", "Persistence", "Replication", "Keyspace"] {
+        assert!(info.text().contains(&format!("# {section}\r\n")), "{section} in {info:?}");
+    }
+    assert!(info.text().contains("db0:keys=1,"), "{info:?}");
+    caller.say(&mut world, b"HELLO 3\r\nQUIT\r\n");
+    assert!(caller.rest(&mut world, 5_000).starts_with(b"%7\r\n$6\r\nserver\r\n"));
+    caller.leave(&mut world);
+}

@@ -180,6 +180,7 @@ impl Session {
                 self.output.ok();
                 self.closing = true;
             }
+            Verb::Auth if command.len() > 3 => self.output.err("syntax error"),
             Verb::Select | Verb::Auth => match self.choose(command.argument(1), service) {
                 Ok(()) => self.output.ok(),
                 Err(why) => self.output.err(why),
