@@ -24,16 +24,17 @@ pub(super) fn run(setup: &Setup, dir: &Path) -> anyhow::Result<Figures> {
     let found = machine.wait_for("the damage is found", |status| {
         namespace(status)["evidenceBytes"].as_u64() > Some(0)
     })?;
+    let line = machine.says("damaged")?;
+    ensure!(line.entry.level == "ERROR", "{}", line.entry);
     let content = equal(&mut hub, &machine)?;
-    let said: Vec<_> = machine.uart.lines().iter().map(|line| line.entry.to_string()).collect();
     hub.fill(RECORDS, 100, 400)?;
     equal(&mut hub, &machine)?;
     machine.kill();
     whole(&disk, &hub, flipped)?;
     Ok(vec![
         format!("flipped a bit in segment {flipped}; {} keys equal again", content.len()),
-        format!("status: {}", namespace(&found)),
-        format!("said: {}", said.join(" | ")),
+        format!("said: {}", line.entry.text),
+        format!("{} bytes are kept aside", namespace(&found)["evidenceBytes"]),
     ])
 }
 
