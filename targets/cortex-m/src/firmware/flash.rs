@@ -20,7 +20,7 @@ const SECTORS: usize = MEDIUM_BYTES / SECTOR;
 const STRIDE: usize = 997;
 /// The exit code of a power cut.
 const POWER_CUT: usize = 99;
-const _: () = assert!(SECTORS % STRIDE != 0 && MEDIUM_BYTES % SECTOR == 0);
+const _: () = assert!(!SECTORS.is_multiple_of(STRIDE) && MEDIUM_BYTES.is_multiple_of(SECTOR));
 
 #[unsafe(link_section = ".medium")]
 static mut MEMORY: MaybeUninit<[u8; MEDIUM_BYTES]> = MaybeUninit::uninit();
