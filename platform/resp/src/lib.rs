@@ -38,6 +38,8 @@ pub mod cursors;
 pub mod describe;
 pub mod glob;
 pub mod greeting;
+pub mod hash_scan;
+pub mod hashes;
 pub mod info;
 pub mod output;
 pub mod parse;

@@ -3,6 +3,7 @@
 use crate::output::Output;
 use crate::parse::{Command, number};
 use alloc::vec::Vec;
+use unison_base::Lsn;
 use unison_engine::{ReadError, Reader, ValueRef};
 use unison_ports::SegmentStore;
 
@@ -75,14 +76,26 @@ pub fn length<S: SegmentStore>(
     })
 }
 
-/// `TYPE`: strings are the only one. Reads no value.
+/// The newest change of a key, else of a row of that name, and which of the two it is.
+fn version<S: SegmentStore>(
+    reader: &Reader<S>,
+    key: &[u8],
+) -> Result<Option<(Lsn, &'static str)>, ReadError> {
+    Ok(match reader.version(key)? {
+        Some(lsn) => Some((lsn, "string")),
+        None => reader.row_version(key)?.map(|lsn| (lsn, "hash")),
+    })
+}
+
+/// `TYPE`: a key is a string, a row is a hash; of a key and a row of the same name, the key is
+/// meant. Reads no value.
 pub fn kind_of<S: SegmentStore>(
     reader: &Reader<S>,
     command: &Command<'_, '_>,
     output: &mut Output,
 ) -> Looked {
-    give(reader.version(command.argument(1)), output, |version, output| {
-        output.simple(if version.is_some() { "string" } else { "none" });
+    give(version(reader, command.argument(1)), output, |version, output| {
+        output.simple(version.map_or("none", |(_, kind)| kind));
     })
 }
 
@@ -92,7 +105,7 @@ pub fn time_to_live<S: SegmentStore>(
     command: &Command<'_, '_>,
     output: &mut Output,
 ) -> Looked {
-    give(reader.version(command.argument(1)), output, |version, output| {
+    give(version(reader, command.argument(1)), output, |version, output| {
         output.integer(if version.is_some() { -1 } else { -2 });
     })
 }
@@ -166,15 +179,29 @@ pub fn multi_get<S: SegmentStore>(
     })
 }
 
-/// `EXISTS`.
+/// `EXISTS`: counts what there is; a key and a row of the same name are two. Reads no value.
 pub fn exists<S: SegmentStore>(
     reader: &Reader<S>,
     command: &Command<'_, '_>,
     output: &mut Output,
 ) -> Looked {
-    look_up_all(reader, command, output, |values, output| {
-        output.count(values.iter().flatten().count() as u64);
-    })
+    let snapshot = reader.snapshot();
+    let there = |name: &[u8]| -> Result<u64, ReadError> {
+        Ok(u64::from(snapshot.get(name)?.is_some()) + u64::from(snapshot.row(name)?.is_some()))
+    };
+    let mut looked = Looked::default();
+    for name in command.arguments_from(1) {
+        match there(name) {
+            Ok(0) => looked.misses += 1,
+            Ok(found) => looked.hits += found,
+            Err(error) => {
+                output.err(error);
+                return Looked::default();
+            }
+        }
+    }
+    output.count(looked.hits);
+    looked
 }
 
 /// The bytes from `start` to `end`, both included; negative ones count from behind.

@@ -44,6 +44,30 @@ pub enum Verb {
     GetRange,
     /// `GETSET`.
     GetSet,
+    /// `HDEL`.
+    HashDelete,
+    /// `HEXISTS`.
+    HashExists,
+    /// `HSTRLEN`.
+    HashFieldLength,
+    /// `HGET`.
+    HashGet,
+    /// `HGETALL`.
+    HashGetAll,
+    /// `HKEYS`.
+    HashKeys,
+    /// `HLEN`.
+    HashLength,
+    /// `HMGET`.
+    HashMultiGet,
+    /// `HMSET`.
+    HashMultiSet,
+    /// `HSCAN`.
+    HashScan,
+    /// `HSET`.
+    HashSet,
+    /// `HVALS`.
+    HashValues,
     /// `HELLO`.
     Hello,
     /// `INCR`, `INCRBY`.
@@ -119,7 +143,7 @@ macro_rules! commands {
 }
 
 /// All commands in order of their names.
-pub static COMMANDS: [Spec; 41] = commands![
+pub static COMMANDS: [Spec; 53] = commands![
     "append" 3 ONE_KEY Write Append, "Appends to the value of a key";
     "auth" -2 NO_KEYS Connection Auth, "Chooses the namespace";
     "client" -2 NO_KEYS Connection Client, "Says or shows what is known of connections";
@@ -128,16 +152,28 @@ pub static COMMANDS: [Spec; 41] = commands![
     "dbsize" 1 NO_KEYS Read DbSize, "Counts the keys";
     "decr" 2 ONE_KEY Write Decrement, "Subtracts one from a number";
     "decrby" 3 ONE_KEY Write Decrement, "Subtracts from a number";
-    "del" -2 ALL_KEYS Write Delete, "Removes keys";
+    "del" -2 ALL_KEYS Write Delete, "Removes keys and rows";
     "echo" 2 NO_KEYS Connection Echo, "Gives back what it is given";
-    "exists" -2 ALL_KEYS Read Exists, "Counts which of the keys there are";
+    "exists" -2 ALL_KEYS Read Exists, "Counts which of the keys and rows there are";
     "flushall" -1 NO_KEYS Write Flush, "Refused: drop the namespace instead";
     "flushdb" -1 NO_KEYS Write Flush, "Refused: drop the namespace instead";
     "get" 2 ONE_KEY Read Get, "Gives the value of a key";
     "getdel" 2 ONE_KEY Write GetDelete, "Gives the value of a key and removes it";
     "getrange" 4 ONE_KEY Read GetRange, "Gives a part of a value";
     "getset" 3 ONE_KEY Write GetSet, "Sets a key and gives its value before";
+    "hdel" -3 ONE_KEY Write HashDelete, "Deletes columns of a row";
     "hello" -1 NO_KEYS Connection Hello, "Chooses the protocol";
+    "hexists" 3 ONE_KEY Read HashExists, "Says whether a row has a column";
+    "hget" 3 ONE_KEY Read HashGet, "Gives the value of a column";
+    "hgetall" 2 ONE_KEY Read HashGetAll, "Gives all columns of a row and their values";
+    "hkeys" 2 ONE_KEY Read HashKeys, "Lists the columns of a row";
+    "hlen" 2 ONE_KEY Read HashLength, "Counts the columns of a row";
+    "hmget" -3 ONE_KEY Read HashMultiGet, "Gives the values of columns at one moment";
+    "hmset" -4 ONE_KEY Write HashMultiSet, "Sets columns of a row";
+    "hscan" -3 ONE_KEY Read HashScan, "Lists the columns of a row page by page";
+    "hset" -4 ONE_KEY Write HashSet, "Sets columns of a row";
+    "hstrlen" 3 ONE_KEY Read HashFieldLength, "Gives the length of a column's value";
+    "hvals" 2 ONE_KEY Read HashValues, "Lists the values of a row";
     "incr" 2 ONE_KEY Write Increment, "Adds one to a number";
     "incrby" 3 ONE_KEY Write Increment, "Adds to a number";
     "info" -1 NO_KEYS Connection Info, "Shows the state of the server";
@@ -156,10 +192,10 @@ pub static COMMANDS: [Spec; 41] = commands![
     "strlen" 2 ONE_KEY Read Length, "Gives the length of a value";
     "substr" 4 ONE_KEY Read GetRange, "Gives a part of a value";
     "time" 1 NO_KEYS Connection Time, "Gives the server's time";
-    "touch" -2 ALL_KEYS Read Exists, "Counts which of the keys there are";
+    "touch" -2 ALL_KEYS Read Exists, "Counts which of the keys and rows there are";
     "ttl" 2 ONE_KEY Read TimeToLive, "Nothing expires yet: -1, or -2 without the key";
     "type" 2 ONE_KEY Read Type, "Gives the type of a value";
-    "unlink" -2 ALL_KEYS Write Delete, "Removes keys";
+    "unlink" -2 ALL_KEYS Write Delete, "Removes keys and rows";
     "wait" 3 NO_KEYS Connection Wait, "Waits until followers hold the last write";
 ];
 
@@ -201,6 +237,7 @@ impl Spec {
         match self.kind {
             Kind::Connection => "connection",
             Kind::Write | Kind::Read if self.keys == NO_KEYS => "generic",
+            Kind::Write | Kind::Read if self.name.starts_with('h') => "hash",
             Kind::Write | Kind::Read => "string",
         }
     }

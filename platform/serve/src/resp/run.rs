@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use unison_base::Lsn;
-use unison_engine::{Condition, Operation, Write, WriteError};
+use unison_engine::{ColumnNames, ColumnValues, Condition, Operation, Write, WriteError};
 use unison_linux::store::Namespace;
 use unison_resp::output::Output;
 use unison_resp::reads::give_value;
@@ -24,6 +24,19 @@ enum Change<'b> {
     PutBatch(Range<usize>),
     /// Keys of the run that are removed at once.
     DeleteBatch(Range<usize>),
+    /// Columns of the run that are set in a row.
+    PutColumns {
+        row: &'b [u8],
+        columns: Range<usize>,
+    },
+    /// Columns of the run that are deleted from a row.
+    DeleteColumns {
+        row: &'b [u8],
+        names: Range<usize>,
+    },
+    DeleteRow {
+        row: &'b [u8],
+    },
 }
 
 /// What a write answers its client.
@@ -35,16 +48,31 @@ pub(super) enum Answer {
     Previous,
     /// 1, or 0 when the condition did not hold.
     Done,
-    /// How many of the keys were there.
+    /// How many of the keys or columns were there.
     Existing,
+    /// Nothing by itself: how many were there is added to the next answer.
+    AddedToNext,
+    /// How many of so many columns were not there before.
+    Added { fields: u32 },
+}
+
+type Queued<'b> = (Change<'b>, Condition, Answer);
+
+/// Rows of a write, as the engine takes them.
+enum Rows<'r> {
+    Values([ColumnValues<'r>; 1]),
+    Names([ColumnNames<'r>; 1]),
+    Keys(Vec<&'r [u8]>),
 }
 
 /// Writes that wait to be staged.
 #[derive(Debug, Default)]
 pub(super) struct Run<'b> {
-    changes: Vec<(Change<'b>, Condition, Answer)>,
+    changes: Vec<Queued<'b>>,
     pairs: Vec<(&'b [u8], &'b [u8])>,
     keys: Vec<&'b [u8]>,
+    columns: Vec<(&'b str, &'b [u8])>,
+    names: Vec<&'b str>,
 }
 
 impl<'b> Run<'b> {
@@ -67,15 +95,52 @@ impl<'b> Run<'b> {
         self.changes.push((Change::PutBatch(range), Condition::Always, Answer::Ok));
     }
 
-    /// Removes several keys; one named twice counts once.
-    pub(super) fn delete_all(&mut self, keys: impl Iterator<Item = &'b [u8]>) {
-        let start = self.keys.len();
-        let mut distinct: Vec<_> = keys.collect();
+    /// Removes keys and rows of these names; one named twice counts once, a key and a row of the
+    /// same name as two.
+    pub(super) fn delete_all(&mut self, names: impl Iterator<Item = &'b [u8]>) {
+        let mut distinct: Vec<_> = names.collect();
         distinct.sort_unstable();
         distinct.dedup();
-        self.keys.append(&mut distinct);
-        let range = start..self.keys.len();
-        self.changes.push((Change::DeleteBatch(range), Condition::Always, Answer::Existing));
+        if let [key] = distinct.as_slice() {
+            self.delete(key, Answer::AddedToNext);
+        } else {
+            let start = self.keys.len();
+            self.keys.extend_from_slice(&distinct);
+            let change = Change::DeleteBatch(start..self.keys.len());
+            self.changes.push((change, Condition::Always, Answer::AddedToNext));
+        }
+        for row in distinct {
+            self.changes.push((Change::DeleteRow { row }, Condition::Present, Answer::AddedToNext));
+        }
+        if let Some((_, _, answer)) = self.changes.last_mut() {
+            *answer = Answer::Existing;
+        }
+    }
+
+    /// Sets columns of a row.
+    pub(super) fn put_columns(
+        &mut self,
+        row: &'b [u8],
+        mut columns: Vec<(&'b str, &'b [u8])>,
+        answer: Answer,
+    ) {
+        let start = self.columns.len();
+        self.columns.append(&mut columns);
+        let change = Change::PutColumns { row, columns: start..self.columns.len() };
+        self.changes.push((change, Condition::Always, answer));
+    }
+
+    /// Deletes columns of a row.
+    pub(super) fn delete_columns(
+        &mut self,
+        row: &'b [u8],
+        mut names: Vec<&'b str>,
+        condition: Condition,
+    ) {
+        let start = self.names.len();
+        self.names.append(&mut names);
+        let change = Change::DeleteColumns { row, names: start..self.names.len() };
+        self.changes.push((change, condition, Answer::Existing));
     }
 
     /// Writes everything queued, appends the answers to `output` and forgets it. Returns the newest
@@ -85,45 +150,99 @@ impl<'b> Run<'b> {
         namespace: &Namespace,
         output: &mut Output,
     ) -> Option<Lsn> {
-        let outcomes = commit(namespace, &self.writes()).await;
-        let mut newest = None;
+        let rows: Vec<Rows<'_>> =
+            self.changes.iter().map(|(change, ..)| self.rows(change)).collect();
+        let outcomes = commit(namespace, &self.writes(&rows)).await;
+        let (mut newest, mut before) = (None, Ok(0));
         for (outcome, (_, _, answer)) in outcomes.into_iter().zip(&self.changes) {
             if let Ok(written) = &outcome {
                 newest = newest.max(Some(written.lsn));
             }
-            answer.give(outcome, output);
+            before = answer.give(before, outcome, output);
         }
         self.changes.clear();
         self.pairs.clear();
         self.keys.clear();
+        self.columns.clear();
+        self.names.clear();
         newest
     }
 
-    fn writes(&self) -> Vec<Write<'_>> {
-        let of = |(change, condition, answer): &(Change<'b>, Condition, Answer)| Write {
-            operation: self.operation(change),
+    fn writes<'r>(&'r self, rows: &'r [Rows<'r>]) -> Vec<Write<'r>> {
+        let of = |((change, condition, answer), rows): (&'r Queued<'b>, &'r Rows<'r>)| Write {
+            operation: self.operation(change, rows),
             condition: *condition,
-            want_previous: matches!(answer, Answer::Previous | Answer::Existing),
+            want_previous: answer.wants_previous(change),
         };
-        self.changes.iter().map(of).collect()
+        self.changes.iter().zip(rows).map(of).collect()
     }
 
-    fn operation(&self, change: &Change<'b>) -> Operation<'_> {
-        match change {
-            Change::Put { key, value } => Operation::Put { key, value },
-            Change::Delete { key } => Operation::Delete { key },
-            Change::PutBatch(range) => {
+    fn operation<'r>(&'r self, change: &'r Change<'b>, rows: &'r Rows<'r>) -> Operation<'r> {
+        match (change, rows) {
+            (Change::Put { key, value }, _) => Operation::Put { key, value },
+            (Change::Delete { key }, _) => Operation::Delete { key },
+            (Change::PutBatch(range), _) => {
                 Operation::PutBatch(self.pairs.get(range.clone()).unwrap_or_default())
             }
-            Change::DeleteBatch(range) => {
+            (Change::DeleteBatch(range), _) => {
                 Operation::DeleteBatch(self.keys.get(range.clone()).unwrap_or_default())
             }
+            (_, Rows::Values(rows)) => Operation::PutColumns(rows),
+            (_, Rows::Names(rows)) => Operation::DeleteColumns(rows),
+            (_, Rows::Keys(rows)) => Operation::DeleteRows(rows),
+        }
+    }
+
+    /// The rows of a change, for as long as it is written.
+    fn rows(&self, change: &Change<'b>) -> Rows<'_> {
+        match change {
+            Change::PutColumns { row, columns } => {
+                let columns = self.columns.get(columns.clone()).unwrap_or_default();
+                Rows::Values([ColumnValues { row, columns }])
+            }
+            Change::DeleteColumns { row, names } => {
+                let columns = self.names.get(names.clone()).unwrap_or_default();
+                Rows::Names([ColumnNames { row, columns }])
+            }
+            Change::DeleteRow { row } => Rows::Keys(vec![row]),
+            _ => Rows::Keys(Vec::new()),
         }
     }
 }
 
+/// What the answers before left to be added, or why it cannot be told.
+type Before = Result<u32, WriteError>;
+
 impl Answer {
-    fn give(self, outcome: Outcome, output: &mut Output) {
+    /// Whether the write has to look at what was there, beyond its condition.
+    fn wants_previous(self, change: &Change<'_>) -> bool {
+        match self {
+            Self::Previous | Self::Existing | Self::Added { .. } => true,
+            Self::AddedToNext => matches!(change, Change::DeleteBatch(_)),
+            Self::Ok | Self::Done => false,
+        }
+    }
+
+    /// Answers, and returns what the next answer has to add.
+    fn give(self, before: Before, outcome: Outcome, output: &mut Output) -> Before {
+        let existing = match &outcome {
+            Ok(written) => Ok(written.existing_keys),
+            Err(WriteError::Conflict { .. }) => Ok(0),
+            Err(error) => Err(*error),
+        };
+        let sum = before.and_then(|before| existing.map(|existing| before + existing));
+        match self {
+            Self::AddedToNext => return sum,
+            Self::Existing => match sum {
+                Ok(sum) => output.integer(i64::from(sum)),
+                Err(error) => refuse(&error, output),
+            },
+            _ => self.give_one(outcome, output),
+        }
+        Ok(0)
+    }
+
+    fn give_one(self, outcome: Outcome, output: &mut Output) {
         let written = match outcome {
             Ok(written) => written,
             Err(WriteError::Conflict { .. }) => return self.give_unchanged(output),
@@ -132,7 +251,10 @@ impl Answer {
         match self {
             Self::Ok => output.ok(),
             Self::Done => output.integer(1),
-            Self::Existing => output.integer(i64::from(written.existing_keys)),
+            Self::Existing | Self::AddedToNext => output.integer(written.existing_keys.into()),
+            Self::Added { fields } => {
+                output.integer(i64::from(fields) - i64::from(written.existing_keys));
+            }
             Self::Previous => match written.previous {
                 None => output.null(),
                 Some(value) => give_value(&value, output),
@@ -144,7 +266,7 @@ impl Answer {
     fn give_unchanged(self, output: &mut Output) {
         match self {
             Self::Ok | Self::Previous => output.null(),
-            Self::Done | Self::Existing => output.integer(0),
+            _ => output.integer(0),
         }
     }
 }

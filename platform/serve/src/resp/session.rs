@@ -20,6 +20,9 @@ pub(super) mod act {
     pub(in crate::resp) use super::connection::{
         auth, command, echo, flush, hello, ping, quit, reset, select, time,
     };
+    pub(in crate::resp) use super::hashes::{
+        hdel, hexists, hget, hmget, hmset, hscan, hset, hstrlen,
+    };
     pub(in crate::resp) use super::introspection::{client, config};
     pub(in crate::resp) use super::reads::{
         exists, get, getrange, kind_of, mget, persist, strlen, ttl,
@@ -29,6 +32,7 @@ pub(super) mod act {
 }
 
 mod connection;
+mod hashes;
 mod info;
 mod introspection;
 mod later;

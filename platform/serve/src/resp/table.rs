@@ -1,5 +1,6 @@
 //! How each command is carried out here.
 
+use unison_resp::hashes::Parts;
 use unison_resp::table::Verb;
 
 use super::session::{Later, Queue, Reply, act};
@@ -33,6 +34,18 @@ pub(super) fn act_of(verb: Verb) -> Act {
         Verb::GetDelete => Act::Queue(act::getdel),
         Verb::GetRange => Act::Now(act::getrange),
         Verb::GetSet => Act::Queue(act::getset),
+        Verb::HashDelete => Act::Queue(act::hdel),
+        Verb::HashExists => Act::Now(act::hexists),
+        Verb::HashFieldLength => Act::Now(act::hstrlen),
+        Verb::HashGet => Act::Now(act::hget),
+        Verb::HashGetAll => Act::Later(Later::HashAll(Parts::Both)),
+        Verb::HashKeys => Act::Later(Later::HashAll(Parts::Names)),
+        Verb::HashLength => Act::Later(Later::HashLength),
+        Verb::HashMultiGet => Act::Now(act::hmget),
+        Verb::HashMultiSet => Act::Queue(act::hmset),
+        Verb::HashScan => Act::Now(act::hscan),
+        Verb::HashSet => Act::Queue(act::hset),
+        Verb::HashValues => Act::Later(Later::HashAll(Parts::Values)),
         Verb::Hello => Act::Now(act::hello),
         Verb::Increment => Act::Later(Later::Increment),
         Verb::Info => Act::Later(Later::Info),

@@ -3,6 +3,7 @@
 mod http;
 mod http_rows;
 mod resp;
+mod resp_hashes;
 mod resp_limits;
 mod resp_tools;
 mod running;

@@ -8,6 +8,7 @@ use unison_base::limits::VALUE_MAX;
 use unison_engine::{Condition, Operation, ReadError, ScanRequest, Write, WriteError};
 use unison_linux::store::{Reader, ValueRef};
 use unison_resp::glob;
+use unison_resp::hashes::Parts;
 use unison_resp::parse::{Command, number};
 use unison_resp::reads::give_value;
 
@@ -31,11 +32,15 @@ pub(in crate::resp) enum Later {
     Append,
     DbSize,
     Decrement,
+    HashAll(Parts),
+    HashLength,
     Increment,
     Info,
     Keys,
     SetAbsentAndGet,
     Wait,
+    /// Nothing to be done for it: answers 0 in its turn.
+    Zero,
 }
 
 /// What a command made of the value before: the new one and what to answer, or a refusal.
@@ -52,10 +57,13 @@ impl Session {
             Later::Increment => self.add(command, Some).await,
             Later::Decrement => self.add(command, i64::checked_neg).await,
             Later::SetAbsentAndGet => self.set_absent_and_get(key, command.argument(2)).await,
+            Later::HashAll(parts) => self.hash_all(key, parts).await,
+            Later::HashLength => self.hash_length(key).await,
             Later::DbSize => self.count_keys().await,
             Later::Keys => self.keys(key).await,
             Later::Info => self.info(command).await,
             Later::Wait => self.wait(command).await,
+            Later::Zero => self.output.integer(0),
         }
     }
 

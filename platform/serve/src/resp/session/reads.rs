@@ -6,7 +6,7 @@ use unison_resp::reads::{self, Looked};
 use super::Session;
 
 impl Session {
-    fn count(&self, looked: Looked) {
+    pub(super) fn count(&self, looked: Looked) {
         self.server.node.metrics.hits.inc_by(looked.hits);
         self.server.node.metrics.misses.inc_by(looked.misses);
     }

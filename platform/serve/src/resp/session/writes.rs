@@ -75,10 +75,7 @@ pub(in crate::resp) fn del<'b>(
     command: &Command<'_, 'b>,
     run: &mut Run<'b>,
 ) -> Result<(), Instead> {
-    match command.len() {
-        2 => run.delete(command.argument(1), Answer::Done),
-        _ => run.delete_all(command.arguments_from(1)),
-    }
+    run.delete_all(command.arguments_from(1));
     Ok(())
 }
 
