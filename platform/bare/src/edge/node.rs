@@ -7,11 +7,13 @@ use super::follow::{Follow, Start};
 use super::http::{self, HttpServer};
 use super::namespaces::Namespaces;
 use super::resp::{self, RespServer};
+use super::status;
 use super::view::{Callers, View};
 use crate::block::BlockDevice;
-use crate::board::{Board, Wake};
+use crate::board::{Board, HeapFigures, Wake};
 use crate::medium::{BlockStore, Medium};
-use crate::net::{AddressChange, Network, Server};
+use crate::net::{Address, AddressChange, Network, Server};
+use alloc::string::String;
 use alloc::sync::Arc;
 use core::fmt::Write as _;
 use smoltcp::phy::Device;
@@ -55,21 +57,54 @@ const CURSOR_SEED_SHIFT: u32 = 22;
 /// # Ok::<(), unison_bare::edge::BootArgumentError>(())
 /// ```
 pub struct EdgeNode<D: BlockDevice, N, P> {
-    config: EdgeConfig,
-    node: NodeId,
+    held: Held<D>,
     board: P,
     network: Network<N>,
     /// Whether the address was looked at, and told about.
     has_looked: bool,
-    disk: Disk<D>,
-    namespaces: Namespaces<BlockStore<D>>,
-    follow: Option<Follow<D>>,
     resp: Option<RespServer>,
     http: Option<HttpServer>,
     cursors: Cursors,
     crowded: Crowded,
     seed: u64,
+}
+
+/// What callers ask about.
+struct Held<D: BlockDevice> {
+    config: EdgeConfig,
+    node: NodeId,
+    disk: Disk<D>,
+    namespaces: Namespaces<BlockStore<D>>,
+    follow: Option<Follow<D>>,
     started_ms: u64,
+}
+
+/// What a moment is made of beside that.
+struct Around {
+    address: Option<Address>,
+    heap: HeapFigures,
+    resp: Callers,
+    http: Callers,
+    now_ms: u64,
+}
+
+impl<D: BlockDevice> Held<D> {
+    fn view(&self, around: Around) -> View<'_, D> {
+        let Around { address, heap, resp, http, now_ms } = around;
+        View {
+            config: &self.config,
+            node: &self.node,
+            disk: self.disk.state(),
+            follow: self.follow.as_ref(),
+            namespaces: &self.namespaces,
+            address,
+            heap,
+            resp,
+            http,
+            now_ms,
+            started_ms: self.started_ms,
+        }
+    }
 }
 
 /// Whether a server has turned callers away, as last told.
@@ -102,21 +137,39 @@ impl<D: BlockDevice, N: Device, P: Board> EdgeNode<D, N, P> {
         let node = config.node.clone().unwrap_or_else(|| name_of(hardware_address));
         let namespaces = Namespaces::new(&config.namespaces);
         Self {
-            config,
-            node,
+            held: Held {
+                config,
+                node,
+                disk: Disk::new(disk),
+                namespaces,
+                follow: None,
+                started_ms: now_ms,
+            },
             board,
             network,
             has_looked: false,
-            disk: Disk::new(disk),
-            namespaces,
-            follow: None,
             resp,
             http,
             // Another start has another seed, as a board without a clock has no other mark of it.
             cursors: Cursors::new(seed >> CURSOR_SEED_SHIFT, resp::CURSORS_MAX),
             crowded: Crowded::default(),
             seed,
-            started_ms: now_ms,
+        }
+    }
+
+    /// What `/status` says now, as JSON.
+    pub fn status(&self) -> String {
+        let now_ms = self.board.monotonic_ms();
+        status::json(&self.held.view(self.around(now_ms)))
+    }
+
+    fn around(&self, now_ms: u64) -> Around {
+        Around {
+            address: self.network.address(),
+            heap: self.board.heap(),
+            resp: callers(self.resp.as_ref()),
+            http: callers(self.http.as_ref()),
+            now_ms,
         }
     }
 
@@ -147,13 +200,13 @@ impl<D: BlockDevice, N: Device, P: Board> EdgeNode<D, N, P> {
     }
 
     fn store_and_follow(&mut self, now_ms: u64, tell: &mut dyn FnMut(Event)) -> Wake {
-        let tended = self.disk.tend(&self.config, self.follow.as_mut(), now_ms, &mut *tell);
-        match tended {
+        let Held { config, disk, follow, .. } = &mut self.held;
+        match disk.tend(config, follow.as_mut(), now_ms, &mut *tell) {
             Tended::Unusable(wake) => return wake,
             Tended::Opened(medium) => self.use_disk(&medium, now_ms),
             Tended::Ready => {}
         }
-        let Some(follow) = &mut self.follow else { return Wake::At(u64::MAX) };
+        let Some(follow) = &mut self.held.follow else { return Wake::At(u64::MAX) };
         let opened = follow.open_one(now_ms, &mut *tell);
         let followed = follow.poll(&mut self.network, now_ms, &mut *tell);
         follow.flush(tell);
@@ -161,29 +214,17 @@ impl<D: BlockDevice, N: Device, P: Board> EdgeNode<D, N, P> {
     }
 
     fn use_disk(&mut self, medium: &Medium<D>, now_ms: u64) {
-        if let Some(follow) = &mut self.follow {
+        let heap_bytes = self.board.heap().budget;
+        let Held { config, node, namespaces, follow, .. } = &mut self.held;
+        if let Some(follow) = follow {
             return follow.take_volumes(medium);
         }
-        let heap_bytes = self.board.heap().budget;
-        let start = Start { node: self.node.clone(), seed: self.seed, now_ms, heap_bytes };
-        let (namespaces, network) = (&self.namespaces, &mut self.network);
-        self.follow = Follow::new(&self.config, medium, namespaces, network, start);
+        let start = Start { node: node.clone(), seed: self.seed, now_ms, heap_bytes };
+        *follow = Follow::new(config, medium, namespaces, &mut self.network, start);
     }
 
     fn serve(&mut self, now_ms: u64, tell: &mut dyn FnMut(Event)) -> Wake {
-        let view = View {
-            config: &self.config,
-            node: &self.node,
-            disk: self.disk.state(),
-            follow: self.follow.as_ref(),
-            namespaces: &self.namespaces,
-            address: self.network.address(),
-            heap: self.board.heap(),
-            resp: callers(self.resp.as_ref()),
-            http: callers(self.http.as_ref()),
-            now_ms,
-            started_ms: self.started_ms,
-        };
+        let view = self.held.view(self.around(now_ms));
         let mut wake = Wake::At(u64::MAX);
         if let Some(server) = &mut self.resp {
             let mut service = resp::Service { view: &view, cursors: &mut self.cursors };
@@ -242,6 +283,6 @@ fn name_of([.., a, b, c, d]: [u8; 6]) -> NodeId {
 
 impl<D: BlockDevice, N, P> core::fmt::Debug for EdgeNode<D, N, P> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("EdgeNode").field("node", &self.node).finish_non_exhaustive()
+        f.debug_struct("EdgeNode").field("node", &self.held.node).finish_non_exhaustive()
     }
 }

@@ -148,6 +148,12 @@ struct Followed {
     lag_ms: Option<u64>,
 }
 
+/// The node as it is now, as text.
+pub(crate) fn json<D: BlockDevice>(view: &View<'_, D>) -> String {
+    // Names are text and numbers are whole: JSON has all of them.
+    serde_json::to_string(&status(view)).unwrap_or_default()
+}
+
 /// The node as it is now.
 pub(crate) fn status<D: BlockDevice>(view: &View<'_, D>) -> Status {
     let reasons = view.obstacles();

@@ -9,5 +9,6 @@ mod following;
 mod hub;
 mod peer;
 mod reply;
+mod storms;
 mod wire;
 mod world;

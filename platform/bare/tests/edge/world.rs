@@ -183,6 +183,15 @@ impl World {
         assert!(done, "{:#} {:#?}", self.status(), self.events);
     }
 
+    /// The newest record that the node says is on its disk, asked past the wire; `None` while its
+    /// namespace is not open.
+    pub(crate) fn durable(&mut self) -> Option<u64> {
+        let status = self.node.as_ref()?.status();
+        let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+        let namespace = &status["namespaces"][0];
+        namespace["closed"].is_null().then(|| namespace["durable"].as_u64()).flatten()
+    }
+
     pub(crate) fn call(&mut self, port: u16) -> Caller {
         Caller { socket: self.peer.connect(port), received: Vec::new() }
     }
