@@ -1,19 +1,18 @@
 //! The loop: one event after the other, until faults end and all nodes agree.
 
+use super::Options;
 use super::clock::NodeClock;
 use super::fault::Tally;
 use super::home::Home;
-use super::hub::Fatal;
 use super::link::{Connection, ConnectionId};
-use super::model::{Change, Model};
-use super::node::{HUB, Marks, Node, NodeNumber, Process, Upstream};
+use super::model::Model;
+use super::node::{HUB, Marks, Node, NodeNumber, Upstream};
 use super::outcome::{Breach, Outcome, Promise};
 use super::plan::Plan;
-use super::queue::{Event, Life, Queue};
+use super::queue::{Event, Queue};
 use super::story::Story;
 use super::trace::Trace;
 use super::truth::Truth;
-use super::{Options, Plant};
 use crate::disk::{CrashDisk, DiskOptions};
 use std::any::Any;
 use std::cell::RefCell;
@@ -179,129 +178,6 @@ impl World {
             Event::LeaderTimer(id) => self.connections.get(&id).map(|at| at.leader),
             _ => None,
         }
-    }
-
-    /// Clients write a group, and the hub begins to make it durable.
-    fn clients_write(&mut self) -> Result<(), Breach> {
-        if self.busy {
-            let pause_ms = 1 + self.clients.below(2 * self.plan.write_every_ms);
-            self.queue.push(self.now_ms + pause_ms, Event::Clients);
-        }
-        let wall_ms = self.nodes[HUB].clock.wall_ms(self.now_ms);
-        let Some(Process::Hub(hub)) = &mut self.nodes[HUB].process else { return Ok(()) };
-        for _ in 0..self.clients.between(1, self.plan.group_max) {
-            let change = Change::draw(&self.plan.writing, &mut self.clients);
-            if !hub.stage(&change, &mut self.model, wall_ms) {
-                break;
-            }
-            if self.options.plant == Some(Plant::ApplyTwice) && self.clients.chance(2) {
-                hub.stage_again(&change, wall_ms);
-            }
-        }
-        let appended = hub.append(wall_ms);
-        if self.nodes[HUB].is_off() {
-            return self.power_is_off(HUB);
-        }
-        match appended {
-            Ok(lsn) => {
-                self.note(HUB, Story::Wrote(lsn));
-                if self.options.plant == Some(Plant::AnswerBeforeSync) {
-                    self.acknowledged = lsn;
-                }
-            }
-            Err(unison_engine::WriteError::Poisoned) => return self.fatal(HUB),
-            Err(error) => self.note(HUB, Story::Said(format!("cannot append: {error}"))),
-        }
-        self.begin_sync();
-        self.begin_flush(HUB);
-        self.critical(HUB)
-    }
-
-    pub(super) fn begin_sync(&mut self) {
-        let node = &mut self.nodes[HUB];
-        let Some(Process::Hub(hub)) = &mut node.process else { return };
-        if hub.begin_sync() {
-            self.queue.push(self.now_ms + node.sync_ms, Event::Synced(node.life));
-        }
-    }
-
-    fn hub_synced(&mut self, life: Life) -> Result<(), Breach> {
-        let node = &mut self.nodes[HUB];
-        let Some(Process::Hub(hub)) = &mut node.process else { return Ok(()) };
-        if node.life != life {
-            return Ok(());
-        }
-        let synced = hub.finish_sync();
-        if node.is_off() {
-            return self.power_is_off(HUB);
-        }
-        if synced == Err(Fatal) {
-            return self.fatal(HUB);
-        }
-        self.hub_moved()?;
-        self.begin_sync();
-        self.critical(HUB)
-    }
-
-    /// More may be durable at the hub: it is acknowledged and served.
-    pub(super) fn hub_moved(&mut self) -> Result<(), Breach> {
-        let before = self.truth.durable();
-        self.look_at_hub()?;
-        if self.truth.durable() > before {
-            self.acknowledged = self.acknowledged.max(self.truth.durable());
-            self.note(HUB, Story::Acknowledged(self.acknowledged));
-            self.durable_moved(HUB)?;
-        }
-        Ok(())
-    }
-
-    pub(super) fn begin_flush(&mut self, number: NodeNumber) {
-        let node = &mut self.nodes[number];
-        let has_room = node.home.borrow().has_room();
-        let begun = match &mut node.process {
-            Some(Process::Hub(hub)) => hub.begin_flush(has_room),
-            Some(Process::Follower(session)) => {
-                session.replicas_mut().iter_mut().any(super::replica::FleetReplica::begin_flush)
-            }
-            None => false,
-        };
-        if begun && !node.flush_due {
-            node.flush_due = true;
-            // Sometimes it overtakes the sync of what it holds.
-            let took_ms = 1 + self.chance.below(3 * node.sync_ms);
-            self.queue.push(self.now_ms + took_ms, Event::Flushed(number, node.life));
-        }
-    }
-
-    fn flushed(&mut self, number: NodeNumber, life: Life) -> Result<(), Breach> {
-        let node = &mut self.nodes[number];
-        if node.life != life {
-            return Ok(());
-        }
-        node.flush_due = false;
-        let mut fatal = false;
-        match &mut node.process {
-            Some(Process::Hub(hub)) => fatal = hub.finish_flush() == Err(Fatal),
-            Some(Process::Follower(session)) => {
-                for replica in session.replicas_mut() {
-                    replica.finish_flush();
-                    fatal |= replica.tree_failed;
-                }
-            }
-            None => return Ok(()),
-        }
-        if node.is_off() {
-            return self.power_is_off(number);
-        }
-        self.note(number, Story::Flushed);
-        if fatal {
-            return self.fatal(number);
-        }
-        if number == HUB {
-            self.hub_moved()?;
-        }
-        self.begin_flush(number);
-        self.critical(number)
     }
 
     pub(super) fn note(&mut self, number: NodeNumber, story: Story) {

@@ -54,9 +54,8 @@ fn case(engine: &mut Engine<SimStore>, number: u64, prng: &mut Prng) {
         let value = engine.reader().get(&key).unwrap().unwrap();
         assert_eq!((value.lsn(), &value.bytes().unwrap()[..]), (lsn, &lsn.0.to_be_bytes()[..]));
     }
-    if prng.chance(10)
-        && let Some(job) = engine.flush_now()
-    {
+    let job = if prng.chance(10) { engine.flush_now() } else { engine.flush_job() };
+    if let Some(job) = job {
         drop(engine.flushed(job.run()).unwrap());
     }
 }

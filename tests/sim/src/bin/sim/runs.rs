@@ -69,12 +69,12 @@ pub(crate) fn all(arguments: &Arguments) -> ExitCode {
     });
     bar.finish_and_clear();
     let Ok(sum) = sum.into_inner() else { return ExitCode::FAILURE };
-    println!("{}", sum.table(began.elapsed()));
-    sum.failures.iter().take(TOLD_MAX).for_each(|failure| println!("{failure}"));
+    crate::say(&sum.table(began.elapsed()));
+    sum.failures.iter().take(TOLD_MAX).for_each(|failure| crate::say(failure));
     if sum.failures.is_empty() {
         return ExitCode::SUCCESS;
     }
-    println!("{} of {} seeds broke a promise", sum.failures.len(), sum.seeds);
+    crate::say(&format!("{} of {} seeds broke a promise", sum.failures.len(), sum.seeds));
     ExitCode::FAILURE
 }
 
