@@ -46,7 +46,11 @@ fn everything_covered_goes_but_the_newest() {
     assert_eq!(log.reader().cursor(Lsn(1), Bound::Durable).err(), Some(behind));
     assert_eq!(log.reader().locate(Lsn(1)), Err(behind));
     log.rotate(NOW_NS).unwrap();
-    assert_eq!(retire(&mut log, ALL, policy()), [], "an empty segment says nothing of LSNs");
+    assert_eq!(
+        retire(&mut log, ALL, policy()),
+        [0_u32; 0],
+        "an empty segment says nothing of LSNs"
+    );
     drop(log);
     let (log, report) = open(&disk);
     assert_eq!((report.first, log.next_lsn()), (first, Lsn(1_001)));
@@ -81,7 +85,7 @@ fn each_reason_keeps_a_segment() {
         assert_eq!(gone, [1, 2], "{covered:?}");
     }
     let mut cursor = log.reader().cursor(last, Bound::Durable).unwrap();
-    assert_eq!(retire(&mut log, ALL, policy()), [], "an open reader");
+    assert_eq!(retire(&mut log, ALL, policy()), [0_u32; 0], "an open reader");
     assert_eq!(cursor.next().unwrap().unwrap().lsn, last);
     cursor.next().unwrap().unwrap();
     assert_eq!(retire(&mut log, ALL, policy()), [3], "the reader went on");
@@ -101,9 +105,9 @@ fn bytes_and_age_of_the_policy() {
     let sealed_ms =
         |policy: RetentionPolicy| RetentionPolicy { now_ns: NOW_NS + 3_600_000_000_000, ..policy };
     let old = sealed_ms(RetentionPolicy { keep_ms: Some(3_600_001), ..policy() });
-    assert_eq!(retire(&mut log, ALL, old), []);
+    assert_eq!(retire(&mut log, ALL, old), [0_u32; 0]);
     let both = RetentionPolicy { keep_bytes: Some(u64::MAX), ..old };
-    assert_eq!(retire(&mut log, ALL, both), []);
+    assert_eq!(retire(&mut log, ALL, both), [0_u32; 0]);
     let due = RetentionPolicy { keep_ms: Some(3_599_000), ..both };
     assert_eq!(retire(&mut log, ALL, due).len(), segments.len() - 3);
 }
@@ -113,7 +117,7 @@ fn a_follower_past_its_quota_keeps_nothing() {
     let (_, mut log, segments) = log();
     let total: u64 = segments.iter().map(|s| s.write_offset - 64).sum();
     let slow = Covered { followers: Some(Lsn(1)), follower_quota_bytes: Some(total), ..ALL };
-    assert_eq!(retire(&mut log, slow, policy()), []);
+    assert_eq!(retire(&mut log, slow, policy()), [0_u32; 0]);
     let quota = total - (segments[0].write_offset - 64);
     let past = Covered { follower_quota_bytes: Some(quota), ..slow };
     assert_eq!(retire(&mut log, past, policy()), [1]);
