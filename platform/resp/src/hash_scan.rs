@@ -30,8 +30,17 @@ pub struct Request<'a> {
 #[derive(Debug)]
 pub struct Page<S: SegmentStore> {
     columns: Vec<Column<S>>,
+    bytes: usize,
     /// The place where the next page goes on; `None` at the end.
     pub last: Option<Vec<u8>>,
+}
+
+impl<S: SegmentStore> Page<S> {
+    /// Bytes of the names and values that it answers.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
 }
 
 impl<'a> Request<'a> {
@@ -76,21 +85,21 @@ impl<'a> Request<'a> {
         place: Option<&[u8]>,
     ) -> Result<Page<S>, ScanError> {
         let after = place.map(|place| self.field_of(place)).transpose()?;
-        let mut page = Page { columns: Vec::new(), last: None };
+        let mut page = Page { columns: Vec::new(), bytes: 0, last: None };
         let Some(row) = reader.snapshot().row(self.row)? else { return Ok(page) };
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         let columns = row.columns(ColumnRange { start, ..ColumnRange::default() })?;
-        let (mut looked_at, mut bytes) = (0, 0_usize);
+        let mut looked_at = 0;
         for column in columns {
             let column = column?;
             looked_at += 1;
             let name = column.name.clone();
             if glob::matches(self.pattern, name.as_bytes()) {
                 let value = if self.values { column.value.len() } else { 0 };
-                bytes = bytes.saturating_add(name.len()).saturating_add(value);
+                page.bytes = page.bytes.saturating_add(name.len()).saturating_add(value);
                 page.columns.push(column);
             }
-            if looked_at >= self.count || bytes >= self.bytes_max {
+            if looked_at >= self.count || page.bytes >= self.bytes_max {
                 page.last = Some(self.place_of(&name));
                 break;
             }

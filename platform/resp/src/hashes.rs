@@ -153,6 +153,22 @@ pub fn multi_get<S: SegmentStore>(
     }
 }
 
+/// Bytes of the values that the fields of a command have, all together. Reads no value.
+///
+/// # Errors
+/// The row cannot be read.
+pub fn value_bytes<S: SegmentStore>(
+    reader: &Reader<S>,
+    command: &Command<'_, '_>,
+) -> Result<usize, ReadError> {
+    let row = reader.snapshot().row(command.argument(1))?;
+    let lengths = command.arguments_from(2).map(|name| {
+        let found = value(row.as_ref(), name)?;
+        Ok(found.map_or(0, |value| value.len()))
+    });
+    lengths.sum()
+}
+
 /// `HLEN`: looks at every field's name.
 ///
 /// # Errors

@@ -62,8 +62,12 @@ impl Hub {
     }
 
     pub(crate) fn put(&mut self, key: &[u8], value: &[u8]) -> Lsn {
+        self.write(&Write::put(key, value))
+    }
+
+    pub(crate) fn write(&mut self, write: &Write<'_>) -> Lsn {
         let engine = &mut self.log.engine;
-        let lsn = engine.stage(&Write::put(key, value), WALL_MS).unwrap().lsn;
+        let lsn = engine.stage(write, WALL_MS).unwrap().lsn;
         engine.append(WALL_MS).unwrap();
         let outcome = engine.sync_ticket().run();
         let durable = engine.synced(outcome).unwrap();

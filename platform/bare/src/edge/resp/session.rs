@@ -8,30 +8,20 @@ use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use unison_base::NamespaceName;
 use unison_base::limits::VALUE_MAX;
-use unison_engine::{ReadError, Reader};
-use unison_ports::SegmentStore;
 use unison_resp::greeting::{self, Wish};
 use unison_resp::output::{Output, Protocol};
 use unison_resp::parse::{Command, INLINE_BYTES_MAX};
 use unison_resp::refusal::{
     ReadOnly, is_browser, shown, unknown_command, unknown_subcommand, wrong_arguments,
 };
-use unison_resp::scan::{Limits, Request, ScanError, give_page};
 use unison_resp::table::{self, Kind, Verb};
-use unison_resp::{describe, glob, reads};
+use unison_resp::{describe, glob};
 
 mod info;
+mod reads;
 
-/// How much one page of a scan looks at.
-const SCAN_LIMITS: Limits = Limits { keys: 256, key_bytes: 64 << 10 };
 /// Longest name a caller may give itself, bytes.
 const NAME_MAX: usize = 64;
-/// Heap that an answer leaves to others.
-const HEAP_RESERVE_BYTES: usize = 128 << 10;
-/// A value is in memory this often while it is answered: read, in the answer, and the answer's
-/// buffer before it grew.
-const COPIES: usize = 3;
-
 /// One caller's state.
 #[derive(Debug, Default)]
 pub(super) struct Session {
@@ -72,96 +62,6 @@ impl Session {
 
     fn namespace<D: BlockDevice>(&self, service: &Service<'_, '_, D>) -> Option<NamespaceName> {
         self.chosen.clone().or_else(|| service.view.config.namespaces.first().cloned())
-    }
-
-    fn read<D: BlockDevice>(
-        &mut self,
-        verb: Verb,
-        command: &Command<'_, '_>,
-        service: &mut Service<'_, '_, D>,
-    ) {
-        let Some(name) = self.namespace(service) else { return self.output.err("no namespace") };
-        let namespace = service.view.namespaces.get(&name);
-        let Some(reader) = namespace.and_then(|namespace| namespace.reader()) else {
-            let why = service.view.why_closed(&name).unwrap_or_default();
-            return self.output.error(&format!("LOADING namespace {name} cannot be read: {why}"));
-        };
-        let output = &mut self.output;
-        match verb {
-            Verb::Get | Verb::GetRange | Verb::MultiGet => {
-                match self.refuse_large(verb, command, &reader, service) {
-                    Ok(None) => self.give(verb, command, &reader),
-                    Ok(Some(refusal)) => self.output.err(refusal),
-                    Err(error) => self.output.err(error),
-                }
-            }
-            Verb::Length => drop(reads::length(&reader, command, output)),
-            Verb::Exists => drop(reads::exists(&reader, command, output)),
-            Verb::Type => drop(reads::kind_of(&reader, command, output)),
-            Verb::TimeToLive => drop(reads::time_to_live(&reader, command, output)),
-            Verb::Persist => output.integer(0),
-            Verb::DbSize => match reader.count() {
-                Ok(keys) => output.count(keys),
-                Err(error) => output.err(error),
-            },
-            Verb::Scan => self.scan(&name, command, &reader, service),
-            _ => output.err("this node does not look at all keys at once; use SCAN"),
-        }
-    }
-
-    fn give<S: SegmentStore>(&mut self, verb: Verb, command: &Command<'_, '_>, reader: &Reader<S>) {
-        let output = &mut self.output;
-        match verb {
-            Verb::Get => reads::get(reader, command, output),
-            Verb::GetRange => reads::range(reader, command, output),
-            _ => reads::multi_get(reader, command, output),
-        };
-    }
-
-    /// Why values are not answered that memory may not suffice for.
-    fn refuse_large<S: SegmentStore, D: BlockDevice>(
-        &self,
-        verb: Verb,
-        command: &Command<'_, '_>,
-        reader: &Reader<S>,
-        service: &Service<'_, '_, D>,
-    ) -> Result<Option<String>, ReadError> {
-        let keys = if verb == Verb::MultiGet { command.len() } else { 2 };
-        let keys: Vec<&[u8]> = command.arguments_from(1).take(keys.saturating_sub(1)).collect();
-        let bytes = reads::value_bytes(reader, &keys)?;
-        let heap = service.view.heap;
-        let free = heap.budget.saturating_sub(heap.used).saturating_sub(HEAP_RESERVE_BYTES);
-        let needed = bytes.saturating_add(self.output.bytes().len()).saturating_mul(COPIES);
-        Ok((needed > free).then(|| {
-            format!("an answer of {bytes} bytes is more than this node's free memory; ask for less")
-        }))
-    }
-
-    fn scan<S: SegmentStore, D: BlockDevice>(
-        &mut self,
-        name: &NamespaceName,
-        command: &Command<'_, '_>,
-        reader: &Reader<S>,
-        service: &mut Service<'_, '_, D>,
-    ) {
-        let page = || {
-            let request = Request::of(command, SCAN_LIMITS)?;
-            let start = match request.cursor {
-                0 => None,
-                number => {
-                    let start = service.cursors.find(name, number);
-                    Some(start.ok_or(ScanError::UnknownCursor)?)
-                }
-            };
-            Ok::<_, ScanError>(request.page(reader, start.as_deref())?)
-        };
-        match page() {
-            Ok(page) => {
-                let next = page.last.map_or(0, |last| service.cursors.keep(name, last));
-                give_page(&mut self.output, next, &page.keys);
-            }
-            Err(why) => self.output.err(why),
-        }
     }
 
     fn about_the_connection<D: BlockDevice>(
