@@ -1,6 +1,6 @@
 //! Writes to rows: their parts, their limits, and what they leave in the memtable.
 
-use super::{Operation, Write};
+use super::{Condition, Operation, Write};
 use crate::apply::{located, row_change};
 use crate::engine::Engine;
 use crate::errors::WriteError;
@@ -15,6 +15,30 @@ use unison_base::{Lsn, Position};
 use unison_ports::SegmentStore;
 
 /// Columns of one row, with values.
+///
+/// ```
+/// use std::sync::Arc;
+/// use unison_engine::{ColumnRange, ColumnValues, Engine, EngineOptions, Operation, Write};
+/// use unison_sim::disk::CrashDisk;
+///
+/// let now_ms = 1_700_000_000_000;
+/// let disk = CrashDisk::new();
+/// let tree = redb::Database::builder().create_with_backend(disk.tree("default"))?;
+/// let store = Arc::new(disk.store("default"));
+/// let (mut engine, _report) = Engine::open(store, tree, EngineOptions::default(), now_ms)?;
+///
+/// for columns in [[("state", b"open".as_slice()), ("lock", b"off")], [("lock", b"on"), ("by", b"7")]] {
+///     let rows = [ColumnValues { row: b"door-7", columns: &columns }];
+///     engine.stage(&Write::new(Operation::PutColumns(&rows)), now_ms)?;
+/// }
+/// engine.append(now_ms)?;
+/// engine.publish(engine.appended());
+/// let row = engine.reader().snapshot().row(b"door-7")?.unwrap();
+/// let names = row.columns(ColumnRange::default())?.map(|column| column.unwrap().name);
+/// assert_eq!(names.collect::<Vec<_>>(), ["by", "lock", "state"]);
+/// assert_eq!(&*row.column("lock")?.unwrap().bytes()?, b"on");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct ColumnValues<'a> {
     /// The row's key.
@@ -167,15 +191,19 @@ impl<S: SegmentStore> Engine<S> {
         let pin = Arc::new(Pin { view, log });
         let mut before = RowsBefore::default();
         write.operation.try_each_row(|row, part| {
-            let there = Row::find(&pin, row, Lsn::MAX)?;
-            super::condition::allowed(write.condition, there.as_ref().map(Row::lsn))?;
+            let columns_only = write.condition == Condition::Always && part.columns() > 0;
+            let version = match columns_only {
+                true => None,
+                false => Row::find(&pin, row, Lsn::MAX)?.as_ref().map(Row::lsn),
+            };
+            super::condition::allowed(write.condition, version)?;
             let existing = match part {
-                Part::DeleteRow => u32::from(there.is_some()),
+                Part::DeleteRow => u32::from(version.is_some()),
                 _ if write.want_previous => existing_columns(&pin, row, part)?,
                 _ => 0,
             };
             before.existing = before.existing.saturating_add(existing);
-            before.existed |= if write.want_previous { existing > 0 } else { there.is_some() };
+            before.existed |= if write.want_previous { existing > 0 } else { version.is_some() };
             Ok::<(), WriteError>(())
         })?;
         Ok(before)

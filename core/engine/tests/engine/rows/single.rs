@@ -12,6 +12,7 @@ use unison_engine::{
 };
 use unison_ports::SegmentKind;
 use unison_sim::disk::{Damage, File};
+use unison_walfs::Bound;
 
 fn put(engine: &mut Sim, row: &[u8], columns: &[(&str, &[u8])]) -> Lsn {
     stage(engine, Operation::PutColumns(&[ColumnValues { row, columns }])).unwrap().lsn
@@ -254,4 +255,32 @@ fn a_flipped_bit_is_an_error_and_never_a_wrong_value() {
         }
     }
     assert!(errors > 2_000 && checked > 1_500, "{errors} errors, {checked} checked");
+}
+
+#[test]
+fn a_cut_keeps_which_record_deleted_a_row() {
+    let (_disk, mut leader) = fixture::new(options());
+    put(&mut leader, b"row", &[("a", b"1"), ("b", b"1")]);
+    stage(&mut leader, Operation::DeleteRows(&[b"row"])).unwrap();
+    put(&mut leader, b"row", &[("b", b"2")]);
+    put(&mut leader, b"row", &[("c", b"gone")]);
+    commit(&mut leader);
+    // Each record is in a memtable of its own.
+    let tiny = EngineOptions { memtable_bytes: 1, memtables_max: 5, ..fixture::follower_options() };
+    let (_disk, mut follower) = fixture::new(tiny);
+    let log = leader.log();
+    let mut cursor = log.cursor(Lsn(1), Bound::Durable).unwrap();
+    while let Some(step) = cursor.next_run(1).unwrap() {
+        crate::follow::take(&mut follower, &step, false).unwrap();
+    }
+    follower.publish(Lsn(4));
+    assert_eq!(follower.stats().frozen_memtables, 4);
+    follower.cut_after(Lsn(3), fixture::NOW_MS).unwrap();
+    for _ in 0..2 {
+        let row = follower.reader().snapshot().row(b"row").unwrap().unwrap();
+        let expected = [("b".to_owned(), b"2".to_vec(), Lsn(3))];
+        assert_eq!(columns(&row, ColumnRange::default()), expected);
+        drop(row);
+        flush(&mut follower);
+    }
 }
