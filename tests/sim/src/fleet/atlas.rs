@@ -13,6 +13,8 @@ use crate::disk::{Calls, Cut, Effect, Fault as DiskFault, When};
 use unison_ports::IoError;
 
 const EIO: IoError = IoError::Device(5);
+/// Nodes of a fleet as the plan has it in mind.
+const FLEET: u64 = 11;
 /// A process has only just recovered for so long.
 const FRESH_MS: u64 = 4_000;
 
@@ -27,7 +29,9 @@ impl World {
         if self.calm {
             return Ok(());
         }
-        let pause_ms = 1 + self.chance.below(2 * self.plan.strike_every_ms);
+        // As many faults a node in a large fleet as in a small one.
+        let every_ms = self.plan.strike_every_ms * FLEET / FLEET.max(self.nodes.len() as u64);
+        let pause_ms = 1 + self.chance.below(2 * every_ms);
         self.queue.push(self.now_ms + pause_ms, Event::Strikes);
         let fault = self.plan.faults[below(&mut self.chance, self.plan.faults.len())];
         let number = self.target(fault);
@@ -265,7 +269,7 @@ impl World {
         Some(format!("{injected:?}"))
     }
 
-    /// The process ends in some way, and then its medium changes.
+    /// A medium changes: under the process, or behind its end in one way or another.
     fn strike_medium(
         &mut self,
         fault: Fault,
@@ -273,6 +277,13 @@ impl World {
     ) -> Result<Option<String>, Breach> {
         if self.nodes[number].process.is_none() {
             return Ok(None);
+        }
+        let live = matches!(
+            fault,
+            Fault::BitFlip | Fault::ZeroedBlock | Fault::Misdirected | Fault::LostWrite
+        );
+        if live && self.chance.chance(30) {
+            return Ok(self.damage(fault, number));
         }
         match self.chance.below(3) {
             0 => self.kill(number),

@@ -26,12 +26,23 @@
 //! | What the hub acknowledged, and what it served, is durable there | cut its power anywhere with any fate of unsynced writes, also in the middle of recovery; kill it; fail, delay or fill its disk; damage segment headers and the head of its tree | damage its frames: there is no second copy that it could fetch, so they are only set aside and reported, which walfs' own tests show |
 //! | A follower's log is a prefix of the hub's durable bytes, and its state that log, folded | all of the above, and rot, lost, misdirected, missing and repeated blocks and segments | change bytes so that their checksums fit, which no rot does |
 //! | What a follower called durable survives a power cut | the same as at the hub | nothing is promised once its medium has rotted: it fetches again |
-//! | A wrong value is never served; damage is said | rot anywhere in a follower's segments | rot inside the tree's pages: they have no checksum that a read looks at, so only the head of the file rots, which is noticed |
+//! | A wrong value is never served; damage is said | rot anywhere in a follower's segments | rot inside the tree's pages: nothing looks at their checksums when they are read, so only the head of the file rots, which is noticed |
 //! | A follower that is behind or cut off says so | stop, slow or bend the line, and the leader | stop the follower itself: one that stands still says nothing |
 //! | The order of records is the order of LSNs, whatever the clocks show | set any wall clock anywhere, let clocks drift by 1 % | let monotonic time go back: the port promises that it does not |
 //! | Once faults end, all nodes come to the same state in bounded time | leave any state behind | keep a rotten disk: what a node has said to be damaged a person replaces, counted as `replaced disks` |
 //!
-//! Damage strikes a disk whose process is down: a page that is in memory is not the medium's.
+//! Blocks rot under a process that runs and under one that is down; headers, whole segments and the
+//! tree only while it is down, since a page that is in memory is not the medium's.
+//!
+//! A seed decides which of these are on, so that the rare ones are not hidden by the frequent ones,
+//! and power cuts are more likely where they have the most to spoil: behind an append, a sync, a
+//! flush, and right after a recovery.
+//!
+//! # Running it
+//!
+//! `cargo run -p unison-sim --bin sim -- --seeds 0..500` runs many and ends with a table;
+//! `--seed N --trace` tells one seed's story; `--edges 200 --minutes 1` is a large fleet;
+//! `--hashes` prints what must be the same in every build and on every machine.
 
 mod absence;
 mod atlas;
