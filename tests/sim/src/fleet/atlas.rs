@@ -74,7 +74,7 @@ impl World {
         }
     }
 
-    /// The hub is struck as often as all followers together; what its frames do not survive does not
+    /// The hub of a small fleet is struck as often as all its followers together; what its frames do not survive does not
     /// strike it.
     fn target(&mut self, fault: Fault) -> NodeNumber {
         let follower = 1 + below(&mut self.chance, self.nodes.len() - 1);
@@ -91,7 +91,8 @@ impl World {
                 | Fault::SlowLine
                 | Fault::LossyLine
         );
-        if !spares_hub && self.chance.chance(50) { HUB } else { follower }
+        let share = 50 * FLEET / FLEET.max(self.nodes.len() as u64);
+        if !spares_hub && self.chance.chance(share) { HUB } else { follower }
     }
 
     /// Strikes; what was done, or nothing where nothing could be done.
