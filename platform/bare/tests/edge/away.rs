@@ -79,8 +79,9 @@ fn garbage_from_the_hub_ends_the_connection_and_nothing_else() {
 #[test]
 fn another_history_is_set_aside_and_the_hubs_is_followed_from_the_start() {
     let mut world = World::new();
-    fill(&mut world, 400);
+    fill(&mut world, 1_500);
     world.catch_up();
+    assert!(world.status()["namespaces"][0]["checkpoint"].as_u64().unwrap() > 0);
     let hub = world.hub.take().unwrap();
     hub.die(&mut world.peer);
     world.hub = Some(Hub::new(2, &mut world.peer));
