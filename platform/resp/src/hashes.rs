@@ -70,7 +70,7 @@ fn value<S: SegmentStore>(
     }
 }
 
-/// Finds one field and answers what `answer` makes of it; an error is answered by itself.
+/// Finds one field, without its value, and answers what `answer` makes of it.
 fn one<S: SegmentStore>(
     reader: &Reader<S>,
     command: &Command<'_, '_>,
@@ -78,7 +78,16 @@ fn one<S: SegmentStore>(
     answer: impl FnOnce(Option<ValueRef<S>>, &mut Output),
 ) -> Looked {
     let found = reader.snapshot().row(command.argument(1));
-    match found.and_then(|row| value(row.as_ref(), command.argument(2))) {
+    give_one(found.and_then(|row| value(row.as_ref(), command.argument(2))), output, answer)
+}
+
+/// Answers what `answer` makes of what was found; an error is answered by itself.
+fn give_one<T>(
+    found: Result<Option<T>, ReadError>,
+    output: &mut Output,
+    answer: impl FnOnce(Option<T>, &mut Output),
+) -> Looked {
+    match found {
         Ok(found) => {
             let hits = u64::from(found.is_some());
             answer(found, output);
@@ -97,7 +106,11 @@ pub fn get<S: SegmentStore>(
     command: &Command<'_, '_>,
     output: &mut Output,
 ) -> Looked {
-    one(reader, command, output, |value, output| match value {
+    let found = match field(command.argument(2)) {
+        Some(name) => reader.column(command.argument(1), name),
+        None => Ok(None),
+    };
+    give_one(found, output, |value, output| match value {
         Some(value) => give_value(&value, output),
         None => output.null(),
     })

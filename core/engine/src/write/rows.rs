@@ -27,8 +27,9 @@ use unison_ports::SegmentStore;
 /// let store = Arc::new(disk.store("default"));
 /// let (mut engine, _report) = Engine::open(store, tree, EngineOptions::default(), now_ms)?;
 ///
-/// for columns in [[("state", b"open".as_slice()), ("lock", b"off")], [("lock", b"on"), ("by", b"7")]] {
-///     let rows = [ColumnValues { row: b"door-7", columns: &columns }];
+/// let before: [(&str, &[u8]); 2] = [("state", b"open"), ("lock", b"off")];
+/// for columns in [&before[..], &[("lock", b"on"), ("by", b"7")]] {
+///     let rows = [ColumnValues { row: b"door-7", columns }];
 ///     engine.stage(&Write::new(Operation::PutColumns(&rows)), now_ms)?;
 /// }
 /// engine.append(now_ms)?;
