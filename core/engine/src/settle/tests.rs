@@ -180,6 +180,39 @@ fn segments_with_little_in_them_are_settled_and_removed() {
 }
 
 #[test]
+fn values_of_columns_are_settled_too() {
+    let disk = CrashDisk::new();
+    let mut engine = open(&disk);
+    for round in 0..10_u8 {
+        for row in 0..7_u8 {
+            let row = if row == 0 { 100 + round } else { row };
+            let (value, row) = (vec![round; 8_000], [row]);
+            let columns: &[(&str, &[u8])] = &[("column", &value)];
+            let rows = [ColumnValues { row: &row, columns }];
+            engine.stage(&Write::new(Operation::PutColumns(&rows)), NOW_MS).unwrap();
+        }
+        engine.append(NOW_MS).unwrap();
+    }
+    let durable = engine.log.sync().unwrap();
+    engine.publish(durable);
+    while let Some(job) = engine.flush_now() {
+        let _ = engine.flushed(job.run()).unwrap();
+    }
+    engine.retire(None, NOW_MS).unwrap();
+    assert!(files(&engine, SegmentKind::Values) >= 8);
+    while let Some(job) = engine.settle_job() {
+        engine.settled(job.run()).unwrap();
+        check(&engine);
+    }
+    assert_eq!(files(&engine, SegmentKind::Values), 0);
+    assert_eq!(engine.stats().tree_rows, 16);
+    for round in 0..10_u8 {
+        let value = engine.reader().column(&[100 + round], "column").unwrap().unwrap();
+        assert_eq!(&*value.bytes().unwrap(), vec![round; 8_000].as_slice());
+    }
+}
+
+#[test]
 fn settling_that_is_cut_short_goes_on_after_a_restart() {
     let disk = CrashDisk::new();
     let mut engine = mostly_dead(&disk);
