@@ -37,16 +37,31 @@ impl World {
             let detail = format!("up to {appended} is left of {owed}");
             return Err(self.breach(HUB, Promise::Acknowledged, detail));
         }
+        self.choose_history(appended)?;
+        let disk = self.nodes[HUB].home.borrow().disk.clone();
+        let mut found = Truth::default();
+        disk.unwatched(|| found.extend(&log))
+            .and_then(|()| self.truth.is_prefix_of(&found))
+            .map_err(|difference| self.differs(HUB, Promise::Acknowledged, difference))
+    }
+
+    /// Which records above the acknowledged ones came true: those written last, or some whose append
+    /// failed and was not followed by one that succeeded.
+    fn choose_history(&mut self, appended: Lsn) -> Result<(), Breach> {
+        let mut fits = self.try_history(appended);
+        while fits.is_err() && self.model.recall() {
+            fits = self.try_history(appended);
+        }
+        self.model.settle();
+        fits
+    }
+
+    fn try_history(&mut self, appended: Lsn) -> Result<(), Breach> {
         if !self.model.has(appended) {
             let detail = format!("recovered {appended}, written were {}", self.model.last());
             return Err(self.breach(HUB, Promise::Written, detail));
         }
         self.model.truncate(appended);
-        let disk = self.nodes[HUB].home.borrow().disk.clone();
-        let mut found = Truth::default();
-        disk.unwatched(|| found.extend(&log))
-            .and_then(|()| self.truth.is_prefix_of(&found))
-            .map_err(|difference| self.differs(HUB, Promise::Acknowledged, difference))?;
         self.state_check(HUB)
     }
 
@@ -111,7 +126,9 @@ impl World {
         let same =
             disk.unwatched(|| self.truth.compare(log, from.max(log.first()), to, &mut |_, _| ()));
         match same {
-            Err(Difference::Unreadable(..)) if node.marks.damaged => Ok(()),
+            Err(Difference::Unreadable(..) | Difference::Misplaced(..)) if node.marks.damaged => {
+                Ok(())
+            }
             Err(difference) => Err(self.differs(number, Promise::Prefix, difference)),
             Ok(()) => Ok(()),
         }
@@ -251,7 +268,11 @@ impl World {
         let mut see = |_, frames: &[u8]| bytes.take_stream(frames);
         let same = disk.unwatched(|| self.truth.compare(&log, Lsn::FIRST, last, &mut see));
         match same {
-            Err(Difference::Unreadable(..)) if self.nodes[number].marks.damaged => return Ok(None),
+            Err(Difference::Unreadable(..) | Difference::Misplaced(..))
+                if self.nodes[number].marks.damaged =>
+            {
+                return Ok(None);
+            }
             Err(difference) => return Err(self.differs(number, Promise::Prefix, difference)),
             Ok(()) => {}
         }

@@ -29,6 +29,7 @@ impl Hub {
 
     /// Stages a record and tells the model of it. False when it was refused.
     pub(super) fn stage(&mut self, change: &Change, model: &mut Model, wall_ms: u64) -> bool {
+        let before = self.engine.appended();
         let staged = match change {
             Change::Put(entries) => {
                 let entries: Vec<_> =
@@ -46,10 +47,22 @@ impl Hub {
                 }
             }
         };
+        // Where a segment is full, staging appends.
+        self.note_append(before, staged.is_err(), model);
         if let Ok(written) = &staged {
             model.written(written.lsn, change.clone());
         }
         staged.is_ok()
+    }
+
+    fn note_append(&self, before: Lsn, failed: bool, model: &mut Model) {
+        let appended = self.engine.appended();
+        if appended > before {
+            model.settle();
+        }
+        if failed && model.last() > appended && self.engine.next_lsn() == appended.next() {
+            model.fail_above(appended);
+        }
     }
 
     /// Stages a record that nobody wrote: what a client's write that is applied twice does.
@@ -63,8 +76,10 @@ impl Hub {
     }
 
     /// Appends what is staged.
-    pub(super) fn append(&mut self, wall_ms: u64) -> Result<Lsn, WriteError> {
+    pub(super) fn append(&mut self, model: &mut Model, wall_ms: u64) -> Result<Lsn, WriteError> {
+        let before = self.engine.appended();
         let appended = self.engine.append(wall_ms);
+        self.note_append(before, appended.is_err(), model);
         self.prepare();
         appended
     }

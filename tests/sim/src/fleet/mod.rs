@@ -38,6 +38,12 @@
 //! and power cuts are more likely where they have the most to spoil: behind an append, a sync, a
 //! flush, and right after a recovery.
 //!
+//! Two things look like a breach and are none. A write that was refused because its append failed may
+//! be there after a power cut, until a later append has cleared its place: an error is not a promise
+//! that nothing happened. And a block that is copied over the head of a follower's only segment may
+//! look like a log that begins later: its records are the leader's, at a place where the leader has
+//! others, so the next handshake finds it.
+//!
 //! # Running it
 //!
 //! `cargo run -p unison-sim --bin sim -- --seeds 0..500` runs many and ends with a table;

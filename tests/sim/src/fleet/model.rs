@@ -72,6 +72,10 @@ fn value(writing: &Writing, prng: &mut Prng) -> Value {
 #[derive(Debug, Default)]
 pub(super) struct Model {
     changes: Vec<Change>,
+    /// Records whose append failed, each with the one before the first of them. Their clients were
+    /// told of an error, not of a loss: until another append succeeds, a power cut may bring them
+    /// back.
+    failed: Vec<(Lsn, Vec<Change>)>,
     versions: BTreeMap<Key, Vec<(Lsn, Option<Value>)>>,
 }
 
@@ -99,6 +103,29 @@ impl Model {
             }
         }
         self.changes.push(change);
+    }
+
+    /// An append succeeded: nothing that failed before it can come back.
+    pub(super) fn settle(&mut self) {
+        self.failed.clear();
+    }
+
+    /// The append of what is above `last` failed.
+    pub(super) fn fail_above(&mut self, last: Lsn) {
+        let kept = usize::try_from(last.0).unwrap_or(usize::MAX);
+        let failed = self.changes.get(kept..).unwrap_or_default().to_vec();
+        self.truncate(last);
+        self.failed.push((last, failed));
+    }
+
+    /// Another history of the newest records that may have come true, if there is one left.
+    pub(super) fn recall(&mut self) -> bool {
+        let Some((last, changes)) = self.failed.pop() else { return false };
+        self.truncate(last);
+        for change in changes {
+            self.written(self.last().next(), change);
+        }
+        true
     }
 
     /// Records above `last` are gone.

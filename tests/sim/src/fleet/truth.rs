@@ -2,6 +2,7 @@
 
 use super::Store;
 use std::collections::BTreeMap;
+use unison_base::frame::Frames;
 use unison_base::{Lsn, SegmentId};
 use unison_walfs::{Bound, LogReader, ReadError, Step};
 
@@ -15,6 +16,8 @@ const FIRST_FRAME: usize = 64;
 pub(super) enum Difference {
     /// Another byte.
     Bytes(SegmentId, u32, Lsn),
+    /// The very records, at another place: what a misdirected block may look like.
+    Misplaced(SegmentId, u32, Lsn),
     /// It cannot be read there.
     Unreadable(Lsn, ReadError),
     /// It ends before it should.
@@ -25,6 +28,8 @@ pub(super) enum Difference {
 #[derive(Debug, Default)]
 pub(super) struct Truth {
     segments: BTreeMap<SegmentId, Vec<u8>>,
+    /// Where each record's frame lies, from the first on, and its length.
+    places: Vec<(SegmentId, u32, usize)>,
     durable: Lsn,
     bytes: u64,
 }
@@ -55,6 +60,7 @@ impl Truth {
                 return Err(Difference::Bytes(segment, offset, first));
             }
             image.extend_from_slice(&frames);
+            self.places.extend(places(segment, offset, &frames));
             self.bytes += frames.len() as u64;
             self.durable = first.plus(u64::from(count)).prev();
         }
@@ -93,7 +99,9 @@ impl Truth {
             let Step::Run { segment, offset, first, count, frames, .. } = step else { continue };
             if first != reached.next() || self.range(segment, offset, frames.len()) != Some(&frames)
             {
-                return Err(Difference::Bytes(segment, offset, first));
+                let known = self.are_known(first, &frames);
+                let differs = if known { Difference::Misplaced } else { Difference::Bytes };
+                return Err(differs(segment, offset, first));
             }
             see(segment, &frames);
             reached = first.plus(u64::from(count)).prev();
@@ -101,8 +109,33 @@ impl Truth {
         if reached < to { Err(Difference::Short(reached)) } else { Ok(()) }
     }
 
+    /// Whether these are the frames of the records from `first` on, wherever they lie.
+    fn are_known(&self, first: Lsn, frames: &[u8]) -> bool {
+        let skipped = usize::try_from(first.prev().0).unwrap_or(usize::MAX);
+        let mut rest = frames;
+        for &(segment, offset, length) in self.places.iter().skip(skipped) {
+            let Some(frame) = rest.get(..length) else { break };
+            if self.range(segment, offset, length) != Some(frame) {
+                return false;
+            }
+            rest = &rest[length..];
+        }
+        rest.is_empty()
+    }
+
     fn range(&self, segment: SegmentId, offset: u32, length: usize) -> Option<&[u8]> {
         let start = (offset as usize).checked_sub(FIRST_FRAME)?;
         self.segments.get(&segment)?.get(start..start.checked_add(length)?)
     }
+}
+
+/// Where each of a run's frames lies.
+fn places(segment: SegmentId, offset: u32, frames: &[u8]) -> Vec<(SegmentId, u32, usize)> {
+    let mut at = offset;
+    let mut places = Vec::new();
+    for (_, frame) in Frames::new(frames).map_while(Result::ok) {
+        places.push((segment, at, frame.frame_bytes));
+        at += u32::try_from(frame.frame_bytes).unwrap_or(0);
+    }
+    places
 }

@@ -29,7 +29,7 @@ impl World {
                 hub.stage_again(&change, wall_ms);
             }
         }
-        let appended = hub.append(wall_ms);
+        let appended = hub.append(&mut self.model, wall_ms);
         if self.nodes[HUB].is_off() {
             return self.power_is_off(HUB);
         }

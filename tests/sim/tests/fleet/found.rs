@@ -5,7 +5,7 @@
 
 use unison_sim::fleet::{self, Options};
 
-const FOUND: [(u64, &str); 3] = [
+const FOUND: [(u64, &str); 5] = [
     (
         98,
         "a disk failed one write while a follower set its suffix aside: readers went on to see \
@@ -19,6 +19,11 @@ const FOUND: [(u64, &str); 3] = [
          `a_tree_whose_sync_fails_loses_its_name`)",
     ),
     (68, "the same at a hub"),
+    (
+        1802,
+        "a misdirected block that looks like the beginning of a log: the checker did not know it",
+    ),
+    (2067, "a failed append that a power cut brings back: the model did not know it"),
 ];
 
 #[test]
