@@ -72,16 +72,18 @@ impl<D: BlockDevice> Disk<D> {
     ) -> Tended<D> {
         match self.state {
             DiskState::Open => {
-                let failed = follow.and_then(|follow| Some((follow.disk_failure()?, follow)));
-                let Some((error, follow)) = failed else { return Tended::Ready };
-                follow.close_all();
-                self.failed(error, now_ms, tell)
+                let failed = follow.and_then(|follow| follow.disk_failure());
+                failed.map_or(Tended::Ready, |error| self.failed(error, now_ms, tell))
             }
             DiskState::Missing | DiskState::Refused(_) => Tended::Unusable(Wake::At(u64::MAX)),
             DiskState::Failed { retry_at_ms, .. } if now_ms < retry_at_ms => {
                 Tended::Unusable(Wake::At(retry_at_ms))
             }
-            DiskState::Failed { .. } | DiskState::Unopened => self.open(config, now_ms, tell),
+            DiskState::Failed { .. } | DiskState::Unopened => {
+                // Reads went on until here. Nothing may write to a disk behind its opening.
+                follow.into_iter().for_each(Follow::close_all);
+                self.open(config, now_ms, tell)
+            }
         }
     }
 

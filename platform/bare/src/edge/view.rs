@@ -60,7 +60,8 @@ impl<D: BlockDevice> View<'_, D> {
 
     /// Why this node should not be asked; empty when it is ready.
     pub(crate) fn obstacles(&self) -> Vec<String> {
-        let Some(follow) = self.follow else {
+        let open = matches!(self.disk, DiskState::Open);
+        let Some(follow) = self.follow.filter(|_| open) else {
             return Vec::from([self.why_nothing_is_open()]);
         };
         follow.tenants().iter().filter_map(|tenant| self.obstacle(follow, tenant)).collect()

@@ -168,7 +168,7 @@ fn has_come<N: Device>(network: &mut Network<N>, socket: SocketHandle, port: u16
     }
 }
 
-/// Reads what the caller still sends, so that the last words are not lost to a reset, and says
+/// Reads what the caller still sends, so that it comes to its end and hears the last words, and says
 /// whether there is nobody left.
 fn has_gone<N: Device>(network: &mut Network<N>, socket: SocketHandle) -> bool {
     let socket = network.tcp(socket);

@@ -53,6 +53,16 @@ fn a_caller_beyond_the_limit_is_told_the_limit() {
 }
 
 #[test]
+fn callers_who_come_at_once_are_no_more_than_the_limit() {
+    let mut world = ready();
+    let mut callers: Vec<_> = (0..=RESP_CALLERS).map(|_| world.call(RESP)).collect();
+    world.pass(100);
+    assert_eq!(world.status()["connections"]["resp"], RESP_CALLERS);
+    let over = callers.iter_mut().filter_map(|caller| caller.is_over(&mut world).then_some(()));
+    assert_eq!(over.count(), 1);
+}
+
+#[test]
 fn too_many_http_callers_are_told_to_come_back() {
     let mut world = ready();
     let callers: Vec<_> = (0..HTTP_CALLERS).map(|_| world.call(HTTP)).collect();
@@ -127,13 +137,15 @@ fn a_large_value_arrives_whole_and_one_beyond_free_memory_is_refused() {
 fn a_command_that_is_too_large_is_refused_with_the_limit() {
     let mut world = ready();
     let mut caller = world.call(RESP);
-    let mut request = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$100000\r\n".to_vec();
-    request.extend([b'x'; 100_000]);
+    let mut request = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$200000\r\n".to_vec();
+    request.extend([b'x'; 200_000]);
     caller.say(&mut world, &request);
     let said = caller.rest(&mut world, 10_000);
     let said = String::from_utf8(said).unwrap();
     assert_eq!(said, "-ERR a command above the limit of 65536 bytes of this node (input)\r\n");
-    caller.leave(&mut world);
+    world.peer.tcp(caller.socket).close();
+    let ended = world.until(2_000, |world| !world.peer.tcp(caller.socket).is_active());
+    assert!(ended, "what it still sends is read, so that it comes to its end");
 }
 
 #[test]

@@ -84,23 +84,51 @@ fn a_failed_sync_opens_the_namespace_anew() {
     assert_eq!(world.status()["ready"], true);
 }
 
-#[test]
-fn a_disk_that_fails_for_a_while_is_tried_again() {
+fn world_with_records() -> World {
     let mut world = World::new();
     for number in 0..50_u32 {
         world.hub().put(&number.to_be_bytes(), &[1; 100]);
     }
     world.catch_up();
+    world
+}
+
+#[test]
+fn a_disk_that_takes_no_writes_for_a_while_is_tried_again() {
+    let mut world = world_with_records();
     let disk = world.disk.as_ref().unwrap().disk().clone();
     disk.inject(Fault::for_ever(Calls::Writes, 1, IoError::Device(5)));
+    world.hub().put(b"after", b"2");
+    world.wait_for(|event| matches!(event, Event::CannotTake { .. }));
+    world.pass(60_000);
+    let told = world.events.iter().filter(|event| matches!(event, Event::CannotTake { .. }));
+    assert_eq!(told.count(), 1, "{:#?}", world.events);
+    assert_eq!(world.status()["ready"], false);
+    assert_eq!(world.ask("DBSIZE"), Reply::Integer(50), "reads go on");
+    disk.heal();
+    world.wait_for(|event| matches!(event, Event::TakesAgain { .. }));
+    assert_eq!(world.ask("GET after"), Reply::Bulk(b"2".to_vec()));
+}
+
+#[test]
+fn a_disk_that_keeps_nothing_for_a_while_is_opened_again_and_again() {
+    let mut world = world_with_records();
+    let disk = world.disk.as_ref().unwrap().disk().clone();
     disk.inject(Fault::for_ever(Calls::Syncs, 1, IoError::Device(5)));
     world.hub().put(b"after", b"2");
+    world.wait_for(|event| matches!(event, Event::DiskFailed { .. }));
+    assert_eq!(world.ask("DBSIZE"), Reply::Integer(50), "reads go on until it is opened again");
+    let status = world.status();
+    assert_eq!((&status["ready"], &status["disk"]["state"]), (&false.into(), &"failed".into()));
     world.pass(60_000);
-    assert_eq!(world.status()["ready"], false);
+    let reply = world.ask("DBSIZE");
+    assert!(reply.text().starts_with("LOADING namespace default cannot be read: "), "{reply:?}");
+    let told = world.events.iter().filter(|event| matches!(event, Event::DiskFailed { .. }));
+    assert_eq!(told.count(), 1, "{:#?}", world.events);
     disk.heal();
-    world.pass(70_000);
-    world.catch_up();
+    world.wait_for(|event| matches!(event, Event::UpToDate { .. }));
     assert_eq!(world.ask("GET after"), Reply::Bulk(b"2".to_vec()));
+    assert_eq!(world.status()["ready"], true);
 }
 
 /// Keys that make the tree grow faster than the log.

@@ -5,6 +5,7 @@ use crate::reply::Reply;
 use crate::wire::Weather;
 use crate::world::World;
 use unison_bare::edge::Event;
+use unison_engine::{Operation, Write};
 use unison_sim::blocks::CrashBlocks;
 use unison_sim::disk::Cut;
 
@@ -165,4 +166,30 @@ fn a_quiet_node_sleeps() {
     world.pass(60_000);
     let polls = world.polls - before;
     assert!(polls < 400, "{polls} polls in a minute of silence");
+}
+
+#[test]
+fn more_than_memory_holds_in_one_poll_is_flushed_in_between() {
+    const OPERATIONS: u32 = 60;
+    let mut world = World::new();
+    fill(&mut world, 0..10);
+    world.catch_up();
+    world.events.clear();
+    for batch in 0..600_u32 {
+        let keys: Vec<_> =
+            (0..OPERATIONS).map(|n| (batch * OPERATIONS + n).to_be_bytes()).collect();
+        let pairs: Vec<(&[u8], &[u8])> = keys.iter().map(|key| (&key[..], &b"v"[..])).collect();
+        world.hub().write(&Write::new(Operation::PutBatch(&pairs)));
+        world.step_without_node();
+        if batch % 30 == 29 {
+            world.pass(20);
+        }
+    }
+    world.catch_up();
+    assert!(
+        !world.has_told(|event| matches!(event, Event::CannotTake { .. })),
+        "{:#?}",
+        world.events
+    );
+    assert_eq!(world.ask("DBSIZE"), Reply::Integer(600 * i64::from(OPERATIONS) + 10));
 }

@@ -115,6 +115,15 @@ impl World {
         self.hub.as_mut().unwrap()
     }
 
+    /// Hub and callers do what is due now, and the node does not.
+    pub(crate) fn step_without_node(&mut self) {
+        let now_ms = self.now_ms();
+        if let Some(hub) = &mut self.hub {
+            hub.poll(&mut self.peer, now_ms);
+        }
+        self.peer.poll(now_ms);
+    }
+
     /// Everybody does what is due now. Returns when somebody wants to go on.
     fn step(&mut self) -> u64 {
         let now_ms = self.now_ms();

@@ -57,9 +57,6 @@ impl<D: BlockDevice> Follow<D> {
             Stepped::Replica { error, .. } => {
                 let replica = self.session.replicas_mut().get_mut(index)?;
                 let usage = replica.volume().usage();
-                if error.is_fatal() {
-                    replica.close();
-                }
                 let room = (usage.segment_used_bytes, usage.segment_bytes);
                 let event = tenant.troubled(error, applied.unwrap_or_default(), room);
                 event.filter(|_| !replica.is_tree_full())
