@@ -49,6 +49,20 @@ pub enum StoreError {
         /// What the engine said.
         source: EngineOpenError,
     },
+    /// The tree cannot be trusted, and the log alone does not hold everything any more.
+    #[error(
+        "namespace {name}: its tree could not be trusted and is kept as {}, and {missing} records of its \
+         log are gone: restore the namespace from a copy; or rename that file to tree.redb to serve what \
+         it holds; or remove it to serve what the log holds", kept.display()
+    )]
+    TreeLost {
+        /// The namespace.
+        name: NamespaceName,
+        /// The tree.
+        kept: PathBuf,
+        /// Records of the log that cannot be read.
+        missing: u64,
+    },
     /// The last sync of a namespace failed.
     #[error("namespace {name}: {source}")]
     Close {

@@ -97,19 +97,42 @@ impl Store {
         dir: &Path,
         segments: &Arc<FileStore>,
     ) -> Result<(Engine<FileStore>, OpenReport), StoreError> {
-        let error = match self.try_open_engine(name, dir, segments) {
-            Err(error) if error.is_tree_damage() => error,
-            result => return result,
-        };
-        let complete = is_complete(segments)
-            .map_err(|source| StoreError::Medium { name: name.clone(), source })?;
-        if !complete {
-            return Err(error);
+        if tree_file::doubted(dir).is_none() {
+            let error = match self.try_open_engine(name, dir, segments) {
+                Err(error) if error.is_tree_damage() => error,
+                result => return result,
+            };
+            let complete = is_complete(segments)
+                .map_err(|source| StoreError::Medium { name: name.clone(), source })?;
+            if !complete {
+                return Err(error);
+            }
+            tree_file::doubt(dir).map_err(|source| at(dir, source))?;
+            tracing::error!(namespace = %name, %error, "the tree is damaged");
         }
-        let aside = tree_file::set_aside(dir).map_err(|source| at(dir, source))?;
-        tracing::error!(namespace = %name, %error, kept = %aside.display(),
-            "the tree is damaged: set aside, made anew from the log");
-        self.try_open_engine(name, dir, segments)
+        self.remake_tree(name, dir, segments)
+    }
+
+    /// Makes a tree from the log alone. The old one stays doubted until the new one is known to lack
+    /// nothing, so that a start that is cut off here begins again.
+    fn remake_tree(
+        &self,
+        name: &NamespaceName,
+        dir: &Path,
+        segments: &Arc<FileStore>,
+    ) -> Result<(Engine<FileStore>, OpenReport), StoreError> {
+        let remove_unproved = || tree_file::remove_unproved(dir).map_err(|source| at(dir, source));
+        remove_unproved()?;
+        let (engine, report) = self.try_open_engine(name, dir, segments)?;
+        let missing = report.missing.saturating_add(report.invalid);
+        if let (Some(kept), 1..) = (tree_file::doubted(dir), missing) {
+            drop(engine);
+            remove_unproved()?;
+            return Err(StoreError::TreeLost { name: name.clone(), kept, missing });
+        }
+        let kept = tree_file::dismiss(dir).map_err(|source| at(dir, source))?;
+        tracing::warn!(namespace = %name, kept = %kept.display(), "a new tree was made from the log");
+        Ok((engine, report))
     }
 
     fn try_open_engine(

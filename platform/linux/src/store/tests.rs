@@ -1,8 +1,8 @@
 //! Opening a store over what cuts and damage leave.
 
-use super::{Durability, Namespace, Store, StoreOptions};
+use super::{Durability, Namespace, Store, StoreError, StoreOptions};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -12,6 +12,10 @@ use unison_engine::{EngineOptions, Write};
 const KEYS: u32 = 300;
 
 fn open(data_dir: &Path) -> Arc<Store> {
+    try_open(data_dir).unwrap()
+}
+
+fn try_open(data_dir: &Path) -> Result<Arc<Store>, StoreError> {
     let engine = EngineOptions { memtable_bytes: 8 << 10, ..EngineOptions::default() };
     let data_dir = data_dir.to_owned();
     let options = StoreOptions {
@@ -20,7 +24,7 @@ fn open(data_dir: &Path) -> Arc<Store> {
         engine,
         tree_cache_bytes: 1 << 20,
     };
-    Store::open(options).unwrap()
+    Store::open(options)
 }
 
 fn name() -> NamespaceName {
@@ -67,6 +71,45 @@ fn a_damaged_tree_is_made_anew_from_the_log() {
         let kept = dir.path().join("default/tree.redb.damaged").exists();
         assert_eq!(kept, damage == "garbage" || damage == "flipped", "{damage}");
     }
+}
+
+/// A directory whose tree is doubted, as a failed sync leaves it.
+fn doubted() -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    fill(dir.path());
+    let kept = dir.path().join("default/tree.redb.doubted");
+    fs::rename(dir.path().join("default/tree.redb"), &kept).unwrap();
+    (dir, kept)
+}
+
+#[test]
+fn a_doubted_tree_is_replaced_once_the_log_is_known_to_hold_everything() {
+    let (dir, kept) = doubted();
+    // Left by a start that was cut off while it made the new one.
+    fs::write(dir.path().join("default/tree.redb"), vec![0; 4096]).unwrap();
+    assert_filled(dir.path());
+    assert!(!kept.exists());
+    assert!(dir.path().join("default/tree.redb.damaged").exists());
+    assert_filled(dir.path());
+}
+
+#[test]
+fn a_doubted_tree_is_not_replaced_by_one_that_lacks_something() {
+    let (dir, kept) = doubted();
+    let segment = dir.path().join("default/wal/000000001.seg");
+    let mut bytes = fs::read(&segment).unwrap();
+    bytes[50_000] ^= 1;
+    fs::write(&segment, bytes).unwrap();
+    for _ in 0..2 {
+        let StoreError::TreeLost { missing, .. } = try_open(dir.path()).unwrap_err() else {
+            panic!("opened without a part of its records");
+        };
+        assert_eq!(missing, 1);
+        assert!(kept.exists());
+    }
+    fs::remove_file(&kept).unwrap();
+    let store = open(dir.path());
+    assert_eq!(store.namespace("default").unwrap().open_report().missing, 1);
 }
 
 #[test]

@@ -2,7 +2,8 @@
 //!
 //! After a failed sync the page cache may show what the device does not have, and a later sync says
 //! nothing about it (assumption A3 of the ports). The log writes such a range again; a tree cannot.
-//! So nothing is ever built on it: the next start finds no tree and makes one from the log.
+//! So nothing is ever built on it: the next start makes a tree from the log, and serves it once it
+//! has proved that the log holds everything.
 
 use super::tree_file;
 use redb::{BackendError, StorageBackend};
@@ -29,7 +30,7 @@ impl<B> TreeBackend<B> {
         if self.set_aside.swap(true, Ordering::Relaxed) {
             return;
         }
-        match tree_file::set_aside(&self.dir) {
+        match tree_file::doubt(&self.dir) {
             Ok(kept) => {
                 tracing::error!(%error, kept = %kept.display(), "a sync of the tree failed: set aside");
             }

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 const NAME: &str = "tree.redb";
 /// A tree that is being made; whatever a cut left of it is removed.
 const UNFINISHED: &str = "tree.redb.new";
+/// A tree that is not to be trusted, until the log has made another one that holds everything.
+const DOUBTED: &str = "tree.redb.doubted";
 const ASIDE: &str = "tree.redb.damaged";
 
 /// Where the tree of a namespace's directory is.
@@ -43,18 +45,43 @@ fn make(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
-/// Takes a damaged tree out of the way; it is kept, and returned by name.
-pub(super) fn set_aside(dir: &Path) -> io::Result<PathBuf> {
-    let mut aside = dir.join(ASIDE);
-    for number in 2_u32.. {
-        if !aside.exists() {
-            break;
-        }
-        aside = dir.join(format!("{ASIDE}.{number}"));
+/// Takes a tree that is not to be trusted out of the way and returns where it is kept. From now on
+/// [`doubted`] says so, until [`dismiss`].
+pub(super) fn doubt(dir: &Path) -> io::Result<PathBuf> {
+    // Where one is doubted already, this is its unproved successor.
+    let kept = if doubted(dir).is_some() { free_name(dir) } else { dir.join(DOUBTED) };
+    rename(dir, &path(dir), kept)
+}
+
+/// The tree that is kept because the log has not yet been proved to hold everything.
+pub(super) fn doubted(dir: &Path) -> Option<PathBuf> {
+    Some(dir.join(DOUBTED)).filter(|path| path.exists())
+}
+
+/// Removes a tree that was made while another one was doubted: nothing says how far it got.
+pub(super) fn remove_unproved(dir: &Path) -> io::Result<()> {
+    match fs::remove_file(path(dir)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => File::open(dir)?.sync_all(),
     }
-    fs::rename(path(dir), &aside)?;
+}
+
+/// Ends a doubt: the log has made another tree that holds everything. The old one is kept, and
+/// returned by name.
+pub(super) fn dismiss(dir: &Path) -> io::Result<PathBuf> {
+    rename(dir, &dir.join(DOUBTED), free_name(dir))
+}
+
+fn free_name(dir: &Path) -> PathBuf {
+    let numbered = (2_u32..).map(|number| format!("{ASIDE}.{number}"));
+    let mut names = std::iter::once(ASIDE.to_owned()).chain(numbered).map(|name| dir.join(name));
+    names.find(|path| !path.exists()).unwrap_or_else(|| dir.join(ASIDE))
+}
+
+fn rename(dir: &Path, from: &Path, to: PathBuf) -> io::Result<PathBuf> {
+    fs::rename(from, &to)?;
     File::open(dir)?.sync_all()?;
-    Ok(aside)
+    Ok(to)
 }
 
 /// Whether opening failed because of what the file holds, not because of the machine.

@@ -73,9 +73,9 @@ fn a_tree_whose_sync_fails_loses_its_name() {
     assert_eq!(names(dir.path()), ["tree.redb"]);
     fails.store(true, Ordering::Relaxed);
     assert!(!insert(&tree));
-    assert_eq!(names(dir.path()), ["tree.redb.damaged"]);
+    assert_eq!(names(dir.path()), ["tree.redb.doubted"]);
     drop(tree);
-    assert_eq!(names(dir.path()), ["tree.redb.damaged"]);
+    assert_eq!(names(dir.path()), ["tree.redb.doubted"]);
 }
 
 /// The sync at the end of a tree has nobody to tell.
@@ -87,5 +87,5 @@ fn a_tree_whose_last_sync_fails_loses_its_name_too() {
     assert!(insert(&tree));
     fails.store(true, Ordering::Relaxed);
     drop(tree);
-    assert_eq!(names(dir.path()), ["tree.redb.damaged"]);
+    assert_eq!(names(dir.path()), ["tree.redb.doubted"]);
 }
