@@ -8,7 +8,7 @@ use unison_base::NamespaceName;
 use unison_engine::EngineOptions;
 use unison_link::NodeId;
 use unison_linux::SystemEntropy;
-use unison_linux::store::{Durability, Failure, Store, StoreError, StoreOptions};
+use unison_linux::store::{Durability, Failure, Namespace, Store, StoreError, StoreOptions};
 use unison_ports::Entropy as _;
 
 use crate::config::{ConfigError, PortsFileError};
@@ -133,20 +133,27 @@ pub fn open_store(
     let role_file = data_dir.join(ROLE_FILE);
     let store = Store::open(StoreOptions { data_dir, durability, engine, tree_cache_bytes })?;
     std::fs::write(role_file, role).map_err(ProcessError::system("keeping the node's role"))?;
-    for namespace in store.list() {
-        let report = namespace.open_report();
-        tracing::info!(
-            namespace = %namespace.name(),
-            checkpoint = report.checkpoint.0,
-            replayed = report.replayed,
-            recovery = ?report.recovery.rungs,
-            "opened"
-        );
-    }
+    store.list().iter().for_each(|namespace| tell_opened(namespace));
     if let Ok(default) = NamespaceName::new(crate::DEFAULT_NAMESPACE) {
         store.create(&default)?;
     }
     Ok(store)
+}
+
+/// What recovery found, with its places; what is lost is an error.
+fn tell_opened(namespace: &Namespace) {
+    let (name, report) = (namespace.name(), namespace.open_report());
+    for event in &report.recovery.events {
+        let (segment, offset) = (event.at.segment.0, event.at.offset);
+        tracing::warn!(namespace = %name, segment, offset, finding = ?event.rung, "recovery");
+    }
+    if report.missing > 0 || report.invalid > 0 {
+        let (missing, invalid) = (report.missing, report.invalid);
+        tracing::error!(namespace = %name, missing, invalid,
+            "records of the log cannot be read; what they held is not served");
+    }
+    let (checkpoint, replayed) = (report.checkpoint.0, report.replayed);
+    tracing::info!(namespace = %name, checkpoint, replayed, "opened");
 }
 
 /// A hub's data is not opened by an edge, nor an edge's by a hub: the one would set it aside, the

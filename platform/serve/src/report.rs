@@ -69,6 +69,8 @@ struct NamespaceReport {
     flushes: u64,
     pressure: Option<String>,
     recovery: BTreeMap<&'static str, u64>,
+    /// Records above the checkpoint that could not be read when the namespace was opened.
+    missing_records: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -130,6 +132,7 @@ fn namespace(node: &Node, namespace: &Namespace) -> NamespaceReport {
         Durability::Never => ("never", None),
     };
     let pressure = namespace.with_engine(|engine| engine.pressure()).ok();
+    let opened = namespace.open_report();
     NamespaceReport {
         name: namespace.name().to_string(),
         log_id: status.log_id.to_string(),
@@ -151,6 +154,7 @@ fn namespace(node: &Node, namespace: &Namespace) -> NamespaceReport {
         flushes: engine.flushes,
         pressure: pressure.filter(|it| *it != Pressure::None).map(|it| it.to_string()),
         recovery: rungs(&status.recovery).into_iter().filter(|(_, count)| *count > 0).collect(),
+        missing_records: opened.missing.saturating_add(opened.invalid),
     }
 }
 
