@@ -114,3 +114,24 @@ fn a_namespace_that_the_hub_does_not_have_is_waited_for() {
     let unknown = caller.ask(&mut world, "SELECT third");
     assert_eq!(unknown.text(), "ERR namespace third is not followed by this node");
 }
+
+#[test]
+fn a_hub_that_takes_no_bytes_is_no_reason_to_spin() {
+    let mut world = World::new();
+    world.hub.take().unwrap().die(&mut world.peer);
+    world.peer.receive_bytes = 1 << 10;
+    world.hub = Some(Hub::new(1, &mut world.peer));
+    world.hub().put(b"first", b"1");
+    world.wait_for(|event| matches!(event, Event::UpToDate { .. }));
+    world.hub().log.is_deaf = true;
+    for number in 0..800_u32 {
+        world.hub().put(&number.to_be_bytes(), b"v");
+        world.pass(2);
+    }
+    assert_eq!(world.hub().followers(), 1);
+    let before = world.polls;
+    world.pass(8_000);
+    assert!(world.polls - before < 400, "{} polls", world.polls - before);
+    world.hub().log.is_deaf = false;
+    world.catch_up();
+}

@@ -169,7 +169,7 @@ fn a_quiet_node_sleeps() {
 }
 
 #[test]
-fn more_than_memory_holds_in_one_poll_is_flushed_in_between() {
+fn bursts_of_small_batches_between_two_polls_are_taken() {
     const OPERATIONS: u32 = 60;
     let mut world = World::new();
     fill(&mut world, 0..10);

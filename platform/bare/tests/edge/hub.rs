@@ -26,6 +26,8 @@ pub(crate) struct Log {
     pub(crate) engine: Engine<SimStore>,
     log_id: LogId,
     pub(crate) dismisses: bool,
+    /// Nothing that followers say is taken off the line.
+    pub(crate) is_deaf: bool,
     segment_bytes: u64,
 }
 
@@ -57,7 +59,7 @@ impl Hub {
             EngineOptions { segment_bytes, role: LogRole::Leader, ..EngineOptions::default() };
         let (engine, _) = Engine::open(store, tree, options, WALL_MS).unwrap();
         let listener = listen(peer);
-        let log = Log { engine, log_id, dismisses: false, segment_bytes };
+        let log = Log { engine, log_id, dismisses: false, is_deaf: false, segment_bytes };
         Self { log, listener, followers: Vec::new() }
     }
 
@@ -126,7 +128,9 @@ impl Follower {
     /// False when the connection is over.
     fn poll(&mut self, log: &Log, peer: &mut Peer, now_ms: u64) -> bool {
         self.session.link().set_hlc(Hlc::from_millis(WALL_MS + now_ms));
-        self.unread.extend(peer.receive(self.socket));
+        if !log.is_deaf {
+            self.unread.extend(peer.receive(self.socket));
+        }
         if self.session.link().poll_timeout() <= now_ms {
             self.session.link().handle_timeout(now_ms);
         }

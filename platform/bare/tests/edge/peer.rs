@@ -21,6 +21,8 @@ pub(crate) struct Peer {
     sockets: SocketSet<'static>,
     port: u16,
     dhcp: Option<SocketHandle>,
+    /// What new sockets can receive before it is read.
+    pub(crate) receive_bytes: usize,
 }
 
 fn instant(ms: u64) -> Instant {
@@ -36,7 +38,7 @@ impl Peer {
             addresses.push(IpCidr::new(PEER.into(), 24)).unwrap();
         });
         let sockets = SocketSet::new(Vec::new());
-        Self { device, interface, sockets, port: 50_000, dhcp: None }
+        Self { device, interface, sockets, port: 50_000, dhcp: None, receive_bytes: BUFFER_BYTES }
     }
 
     pub(crate) fn poll(&mut self, now_ms: u64) {
@@ -67,8 +69,8 @@ impl Peer {
     }
 
     pub(crate) fn socket(&mut self) -> SocketHandle {
-        let buffer = || SocketBuffer::new(vec![0; BUFFER_BYTES]);
-        let mut socket = Socket::new(buffer(), buffer());
+        let buffer = |bytes| SocketBuffer::new(vec![0; bytes]);
+        let mut socket = Socket::new(buffer(self.receive_bytes), buffer(BUFFER_BYTES));
         socket.set_nagle_enabled(false);
         self.sockets.add(socket)
     }
