@@ -1,5 +1,5 @@
 use super::{ID, SIZE, content, segment};
-use crate::disk::{Calls, CrashDisk, Cut, Effect, Fault, When};
+use crate::disk::{Calls, CrashDisk, Cut, Effect, Fault, Switch, When};
 use unison_base::SegmentId;
 use unison_base::prng::Prng;
 use unison_ports::{IoError, SegmentFile, SegmentKind, SegmentStore};
@@ -81,4 +81,63 @@ fn a_full_disk_makes_no_segment_until_there_is_room_again() {
     assert_eq!(second(), Ok(()));
     disk.set_free_bytes(Some(SIZE - 1));
     assert_eq!(disk.store("a").create(ID, SIZE).map(drop), Err(IoError::NoSpace));
+}
+
+#[test]
+fn a_switch_cuts_the_power_in_the_middle_of_a_call() {
+    let disk = CrashDisk::new();
+    let store = disk.store("a");
+    let file = store.create(SegmentId(1), 4096).unwrap();
+    disk.set_switch(Switch { nth: 2, directory: false });
+    file.write_at(0, b"one").unwrap();
+    assert!(!disk.is_off());
+    // The call may say what it likes, and what comes behind it is void.
+    let _ = file.write_at(10, b"two");
+    assert!(disk.is_off());
+    assert!(file.write_at(20, b"three").is_err());
+    let left = disk.crash(Cut::KEPT, &mut Prng::new(1));
+    let file = left.store("a").open(SegmentId(1), SegmentKind::Log).unwrap();
+    let mut bytes = [9; 25];
+    file.read_at(0, &mut bytes).unwrap();
+    assert_eq!(
+        (&bytes[..3], &bytes[10..13], &bytes[20..]),
+        (&b"one"[..], &b"two"[..], &[0; 5][..])
+    );
+}
+
+#[test]
+fn a_switch_for_directories_waits_for_one() {
+    let disk = CrashDisk::new();
+    let store = disk.store("a");
+    let file = store.create(SegmentId(1), 4096).unwrap();
+    disk.set_switch(Switch { nth: 1, directory: true });
+    file.write_at(0, b"one").unwrap();
+    assert!(!disk.is_off());
+    let _ = store.create(SegmentId(2), 4096);
+    assert!(disk.is_off());
+    let left = disk.crash(Cut::LOST, &mut Prng::new(1));
+    assert!(left.store("a").open(SegmentId(2), SegmentKind::Log).is_err());
+}
+
+#[test]
+fn a_checker_meets_no_fault_and_uses_none_up() {
+    let disk = CrashDisk::new();
+    let file = disk.store("a").create(SegmentId(1), 4096).unwrap();
+    disk.inject(Fault::once(Calls::Reads, 1, IoError::Device(5)));
+    let counted = disk.counters();
+    disk.unwatched(|| file.read_at(0, &mut [0; 8])).unwrap();
+    assert_eq!(disk.counters(), counted);
+    assert!(file.read_at(0, &mut [0; 8]).is_err());
+}
+
+#[test]
+fn a_directory_that_is_removed_gives_its_room_back() {
+    let disk = CrashDisk::new();
+    disk.set_free_bytes(Some(10_000));
+    disk.store("a").create(SegmentId(1), 4_000).unwrap();
+    disk.store("b").create(SegmentId(1), 4_000).unwrap();
+    disk.remove_directory("a");
+    assert_eq!(disk.free_bytes(), Some(6_000));
+    assert!(disk.store("a").open(SegmentId(1), SegmentKind::Log).is_err());
+    assert!(disk.store("b").open(SegmentId(1), SegmentKind::Log).is_ok());
 }
