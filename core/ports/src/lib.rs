@@ -94,7 +94,8 @@ pub enum SegmentKind {
     Log,
     /// Left the log by retention, kept because values in it are still pointed to.
     Values,
-    /// Damaged: taken out of the way and never deleted by us.
+    /// Damaged, or no part of the log any more: taken out of the way. It is never deleted while there
+    /// is room for it; a medium of a few fixed slots has to give it up for new records.
     Aside,
 }
 

@@ -24,7 +24,7 @@ pub enum JournalError {
     Sync(#[from] SyncError),
 }
 
-/// A log that this node leads. When it is full, its oldest segment goes.
+/// A log that this node leads. When it is full, its oldest segment goes, damaged or not.
 pub struct Journal<'m, S: SegmentStore, const N: usize> {
     log: SmallLog<'m, S, N>,
     record: &'m mut [u8],
@@ -67,7 +67,12 @@ impl<'m, S: SegmentStore, const N: usize> Journal<'m, S, N> {
             Err(error) => return Err(error.into()),
             Ok(_) => {}
         }
-        self.log.append_staged(now_ns)?;
+        while let Err(error) = self.log.append_staged(now_ns) {
+            if !is_full(&error) || !make_room(&mut self.log)? {
+                return Err(error.into());
+            }
+            self.log.stage(record)?;
+        }
         Ok(self.log.sync()?)
     }
 
@@ -81,10 +86,21 @@ fn rotate<S: SegmentStore, const N: usize>(
     log: &mut SmallLog<'_, S, N>,
     now_ns: u64,
 ) -> Result<(), AppendError> {
-    match log.rotate(now_ns) {
-        Err(AppendError::Io(IoError::NoSpace)) if log.retire_first()?.is_some() => {
-            log.rotate(now_ns)
+    loop {
+        match log.rotate(now_ns) {
+            Err(error) if is_full(&error) && make_room(log)? => {}
+            rotated => return rotated,
         }
-        rotated => rotated,
     }
+}
+
+const fn is_full(error: &AppendError) -> bool {
+    matches!(error, AppendError::Io(IoError::NoSpace))
+}
+
+/// Lets the oldest records go, or what was set aside. Whether there is more room now.
+fn make_room<S: SegmentStore, const N: usize>(
+    log: &mut SmallLog<'_, S, N>,
+) -> Result<bool, AppendError> {
+    Ok(log.retire_first()?.is_some() || log.remove_aside()? > 0)
 }

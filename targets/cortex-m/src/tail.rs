@@ -228,7 +228,7 @@ fn config() -> Result<FollowerConfig, TailError> {
     })
 }
 
-/// Makes a run durable. When there is no room for its segment, the oldest one goes.
+/// Makes a run durable. As long as there is no room for its segment, the oldest one goes.
 fn append<S: SegmentStore, const N: usize>(
     log: &mut SmallLog<'_, S, N>,
     range: &RunRange,
@@ -242,12 +242,10 @@ fn append<S: SegmentStore, const N: usize>(
         count: range.count,
         segment_bytes: range.segment_bytes,
     };
-    match log.append_run(run, frames, now_ns) {
-        Err(RunError::Io(IoError::NoSpace)) if log.retire_first()?.is_some() => {
-            log.append_run(run, frames, now_ns)?;
+    while let Err(error) = log.append_run(run, frames, now_ns) {
+        if error != RunError::Io(IoError::NoSpace) || log.retire_first()?.is_none() {
+            return Err(error.into());
         }
-        Err(error) => return Err(error.into()),
-        Ok(_) => {}
     }
     log.sync()?;
     Ok(())

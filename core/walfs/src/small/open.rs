@@ -119,7 +119,8 @@ impl<'m, S: SegmentStore, const N: usize> Builder<'m, S, N> {
         let (entry, prefix) = (evidence.entry, evidence.survey.prefix);
         self.log.last_id = self.log.last_id.max(entry.id);
         let (first, count, end) = (prefix.first, prefix.count, prefix.end);
-        Stretch { id: entry.id, kind: entry.kind, size: entry.size, first, count, end }
+        let (id, kind, size) = (entry.id, entry.kind, entry.size);
+        Stretch { id, kind, size, first, count, end, damaged: false }
     }
 
     fn push(&mut self, stretch: Stretch) -> Result<(), OpenError> {
@@ -134,12 +135,13 @@ impl<'m, S: SegmentStore, const N: usize> Builder<'m, S, N> {
             let file = self.file(evidence)?;
             self.make_durable(&file, evidence, evidence.survey.later.dirty_to)?;
         }
-        let stretch = self.stretch(evidence);
+        let stretch = Stretch { damaged: true, ..self.stretch(evidence) };
         if own {
             let full = |id| io(id)(IoError::NoSpace);
             self.damaged.push(stretch.id).map_err(full)?;
         }
-        if stretch.count > 0 { self.push(stretch) } else { Ok(()) }
+        // One of the log takes a place in the table as long as it is one, whatever it holds.
+        if own || stretch.count > 0 { self.push(stretch) } else { Ok(()) }
     }
 
     /// Segments without records: rung H, one made ahead, or what is left of a write.
@@ -171,7 +173,8 @@ impl<'m, S: SegmentStore, const N: usize> Builder<'m, S, N> {
     fn take_up(&mut self, evidence: &Evidence, header: &SegmentHeader) -> Result<(), OpenError> {
         let (entry, dirty_to) = (evidence.entry, evidence.survey.later.dirty_to);
         let (id, kind, size, end) = (entry.id, entry.kind, entry.size, FIRST_FRAME);
-        let stretch = Stretch { id, kind, size, first: Lsn::ZERO, count: 0, end };
+        let (first, count, damaged) = (Lsn::ZERO, 0, false);
+        let stretch = Stretch { id, kind, size, first, count, end, damaged };
         let (file, created_ns) = (self.file(evidence)?, header.created_ns);
         self.leftover = Some(Active { stretch, file, created_ns, dirty_to });
         Ok(())
@@ -235,7 +238,8 @@ impl<'m, S: SegmentStore, const N: usize> Builder<'m, S, N> {
     }
 
     /// A damaged segment is set aside only when the log has a later one, from whose number the next
-    /// opening sees that it is part of the history. If none can be made now, the next opening tries.
+    /// opening sees that it is part of the history. If none can be made now, the next opening tries;
+    /// until then it keeps its place in the table, so that the medium never has more of them.
     fn finish(mut self) -> Result<(SmallLog<'m, S, N>, SmallReport), SmallOpenError> {
         self.activate_leftover()?;
         let newest = self.damaged.last().is_some_and(|&id| id == self.log.last_id);
@@ -244,12 +248,9 @@ impl<'m, S: SegmentStore, const N: usize> Builder<'m, S, N> {
         } else {
             for id in core::mem::take(&mut self.damaged) {
                 self.set_aside(id)?;
-                let aside = |stretch: &&mut Stretch| stretch.id == id;
-                self.log
-                    .sealed
-                    .iter_mut()
-                    .filter(aside)
-                    .for_each(|stretch| stretch.kind = SegmentKind::Aside);
+                self.log.sealed.retain(|stretch| stretch.id != id || stretch.count > 0);
+                let aside = self.log.sealed.iter_mut().filter(|stretch| stretch.id == id);
+                aside.for_each(|stretch| stretch.kind = SegmentKind::Aside);
             }
         }
         (self.report.first, self.report.last) = (self.log.first(), self.log.appended);

@@ -19,6 +19,8 @@ pub(super) struct Stretch {
     pub(super) count: u64,
     /// Behind the last frame.
     pub(super) end: u64,
+    /// It held more records than these.
+    pub(super) damaged: bool,
 }
 
 /// The segment that takes records.
@@ -33,6 +35,11 @@ pub(super) struct Active<F> {
 impl Stretch {
     pub(super) const fn last(&self) -> Lsn {
         self.first.plus(self.count).prev()
+    }
+
+    /// Whether the next LSN may follow from it.
+    pub(super) const fn holds(&self) -> bool {
+        self.count > 0 || self.damaged
     }
 
     pub(super) fn usable_bytes(&self) -> u64 {
@@ -105,13 +112,14 @@ impl<S: SegmentStore, const N: usize> SmallLog<'_, S, N> {
             return Err(error);
         }
         let (kind, size) = (SegmentKind::Log, file.size());
-        let stretch = Stretch { id, kind, size, first, count: 0, end: FIRST_FRAME };
+        let (count, end, damaged) = (0, FIRST_FRAME, false);
+        let stretch = Stretch { id, kind, size, first, count, end, damaged };
         self.active = Some(Active { stretch, file, created_ns: now_ns, dirty_to: 0 });
         self.last_id = id;
         Ok(())
     }
 
-    fn make(&self, id: SegmentId, size: u64, now_ns: u64) -> Result<S::File, IoError> {
+    fn make(&mut self, id: SegmentId, size: u64, now_ns: u64) -> Result<S::File, IoError> {
         let follows = self.options.role == LogRole::Follower;
         match self.create(id, size, now_ns) {
             Err(IoError::NoSpace) if follows && self.remove_aside()? > 0 => {
@@ -145,41 +153,60 @@ impl<S: SegmentStore, const N: usize> SmallLog<'_, S, N> {
         Ok(())
     }
 
-    /// Removes the oldest segment of the log, and with it its records; a segment that was set aside
-    /// leaves the log only. Returns the LSN that the log begins with then, or `None` when nothing
-    /// was removed: the newest records stay, since the next LSN follows from them.
+    /// Removes the oldest segment of the log, damaged or not, and with it its records: there is no
+    /// room to keep it. A leader removes what was set aside before it too. Returns the LSN that the
+    /// log begins with then, or `None` when nothing was removed: the newest records stay, since the
+    /// next LSN follows from them, and all do after a failed sync.
     ///
     /// # Errors
-    /// The medium fails; nothing changed.
+    /// The medium fails; no record is gone.
     pub fn retire_first(&mut self) -> Result<Option<Lsn>, IoError> {
-        let held = self.stretches().filter(|stretch| stretch.count > 0).count();
         let Some(oldest) = self.sealed.first().copied() else { return Ok(None) };
-        if held <= usize::from(oldest.count > 0) {
-            return Ok(None);
-        }
-        if oldest.kind == SegmentKind::Log {
-            self.store.remove(oldest.id, SegmentKind::Log)?;
+        let newer = self.stretches().skip(1).find(|stretch| stretch.holds()).map(|it| it.id);
+        let Some(newer) = newer.filter(|_| !self.poisoned) else { return Ok(None) };
+        // What stays has to be durable before what was durable goes.
+        self.sync_active()?;
+        match self.store.remove(oldest.id, oldest.kind) {
+            Ok(()) | Err(IoError::NotFound) => {}
+            Err(error) => return Err(error),
         }
         self.sealed.remove(0);
+        if self.options.role == LogRole::Leader {
+            // What cannot go now goes with the next one.
+            let _ = self.remove_aside_below(Some(newer));
+        }
         Ok(Some(self.first()))
     }
 
-    /// Removes every segment that was set aside, for the room it takes, and returns how many they
-    /// were. A follower does so by itself when there is no room for the next segment.
+    /// Removes segments that were set aside, for the room they take, with the records that were still
+    /// served of them, and returns how many they were. A leader keeps those from which the next LSN
+    /// may follow. A follower does so by itself when there is no room for the next segment.
     ///
     /// # Errors
     /// The medium fails; some may be gone.
-    pub fn remove_aside(&self) -> Result<u32, IoError> {
+    pub fn remove_aside(&mut self) -> Result<u32, IoError> {
+        if self.options.role == LogRole::Follower {
+            return self.remove_aside_below(None);
+        }
+        let proof = |stretch: &&Stretch| {
+            stretch.kind == SegmentKind::Log && stretch.count > 0 && stretch.first <= self.durable
+        };
+        let newest = self.stretches().filter(proof).last().map(|stretch| stretch.id);
+        newest.map_or(Ok(0), |newest| self.remove_aside_below(Some(newest)))
+    }
+
+    fn remove_aside_below(&mut self, bound: Option<SegmentId>) -> Result<u32, IoError> {
         let mut removed: u32 = 0;
         loop {
             let mut found = None;
             self.store.list(&mut |entry| {
-                if entry.kind == SegmentKind::Aside {
+                if entry.kind == SegmentKind::Aside && bound.is_none_or(|bound| entry.id < bound) {
                     found = Some(entry.id);
                 }
             })?;
             let Some(id) = found else { return Ok(removed) };
             self.store.remove(id, SegmentKind::Aside)?;
+            self.sealed.retain(|stretch| stretch.id != id || stretch.kind != SegmentKind::Aside);
             removed = removed.saturating_add(1);
         }
     }

@@ -17,7 +17,8 @@ impl<S: SegmentStore, const N: usize> SmallLog<'_, S, N> {
     /// Takes a finished record, which carries [`next_lsn`](Self::next_lsn), into the group.
     ///
     /// # Errors
-    /// See [`StageError`]; nothing changed.
+    /// See [`StageError`]; nothing changed. [`StageError::SegmentFull`] too when a segment has to be
+    /// begun and the table has no room for it, as [`rotate`](Self::rotate) says.
     pub fn stage(&mut self, payload: &[u8]) -> Result<Position, StageError> {
         if self.poisoned {
             return Err(StageError::Poisoned);
@@ -33,6 +34,9 @@ impl<S: SegmentStore, const N: usize> SmallLog<'_, S, N> {
         if frame_bytes as u64 > limit {
             return Err(tail::too_large(limit));
         }
+        if self.active.is_none() && self.segments() >= N {
+            return Err(StageError::SegmentFull);
+        }
         let offset = u32::try_from(offset).map_err(|_| StageError::SegmentFull)?;
         self.group.push(payload, frame_bytes).ok_or(StageError::BufferFull)?;
         Ok(Position { segment, offset })
@@ -47,6 +51,9 @@ impl<S: SegmentStore, const N: usize> SmallLog<'_, S, N> {
     ///
     /// # Errors
     /// The medium fails. Nothing staged remains and no LSN is taken; the log may be tried again.
+    /// [`NoSpace`](unison_ports::IoError::NoSpace) when a segment has to be begun and the medium has
+    /// no room for it: [`retire_first`](Self::retire_first) makes room, then the records are staged
+    /// again.
     pub fn append_staged(&mut self, now_ns: u64) -> Result<Lsn, AppendError> {
         let result = if self.group.is_empty() { Ok(()) } else { self.append(now_ns) };
         self.group.clear();

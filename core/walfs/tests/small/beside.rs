@@ -8,8 +8,6 @@ use unison_ports::{SegmentFile, SegmentKind, SegmentStore};
 use unison_sim::disk::{CrashDisk, SimStore};
 use unison_walfs::{Bound, Log as LargeLog, LogRole, ReadError, RecoveryReport};
 
-type Records = Vec<(u64, Vec<u8>)>;
-
 fn large(disk: &CrashDisk, role: LogRole) -> (LargeLog<SimStore>, RecoveryReport) {
     LargeLog::open(Arc::new(disk.store("wal")), options(role), NOW_NS).unwrap()
 }

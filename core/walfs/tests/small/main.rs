@@ -6,6 +6,7 @@ mod beside;
 mod crash;
 mod cuts;
 mod follow;
+mod full;
 #[path = "../log/planted.rs"]
 mod planted;
 mod support;

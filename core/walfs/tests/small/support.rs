@@ -15,6 +15,9 @@ pub(crate) const SEGMENTS: usize = 6;
 pub(crate) const BUFFER_BYTES: usize = 8 << 10;
 pub(crate) const MOST: usize = 1_500;
 
+/// Records by their LSN.
+pub(crate) type Records = Vec<(u64, Vec<u8>)>;
+
 pub(crate) type Log<'m, S = SimStore> = SmallLog<'m, S, SEGMENTS>;
 
 /// A FlatBuffer whose root table holds the LSN in field 0 and a durable LSN plus one in field 9; behind
@@ -84,9 +87,7 @@ pub(crate) fn fill<S: SegmentStore>(log: &mut Log<'_, S>, count: u64) {
 }
 
 /// Every record; gaps are passed over and returned.
-pub(crate) fn read_all<S: SegmentStore>(
-    log: &Log<'_, S>,
-) -> (Vec<(u64, Vec<u8>)>, Vec<(Lsn, Lsn)>) {
+pub(crate) fn read_all<S: SegmentStore>(log: &Log<'_, S>) -> (Records, Vec<(Lsn, Lsn)>) {
     let mut buffer = [0; BUFFER_BYTES];
     let (mut records, mut gaps, mut from) = (Vec::new(), Vec::new(), log.first());
     loop {

@@ -4,7 +4,7 @@
 mod hub;
 #[path = "../../src/host/image.rs"]
 mod image;
-#[expect(dead_code, reason = "the firmware's part is not used here")]
+mod journal;
 #[path = "../../src/plan.rs"]
 mod plan;
 mod records;
