@@ -78,10 +78,12 @@ pub(crate) fn namespace(status: &Value) -> &Value {
     found.next().unwrap_or(&Value::Null)
 }
 
-/// Some writes and deletions over few keys, until told to stop; returns how many.
+/// Some writes and deletions over few keys, until told to stop; returns how many. Between groups it
+/// pauses up to so long.
 pub(crate) fn stream(
     mut client: Client,
     seed: u64,
+    pause_ms_max: u64,
     stop: &std::sync::atomic::AtomicBool,
 ) -> anyhow::Result<u64> {
     let (mut prng, mut count) = (Prng::new(seed), 0);
@@ -101,7 +103,7 @@ pub(crate) fn stream(
             client.answer()?;
         }
         count += group;
-        std::thread::sleep(std::time::Duration::from_millis(prng.below(10)));
+        std::thread::sleep(std::time::Duration::from_millis(prng.below(pause_ms_max)));
     }
     Ok(count)
 }

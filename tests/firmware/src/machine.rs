@@ -20,6 +20,9 @@ const POLL: Duration = Duration::from_millis(20);
 /// How long anything may take that should be quick.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long an answer may take.
+pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
 /// A running machine; killed when dropped.
 #[derive(Debug)]
 pub(crate) struct Machine {
@@ -51,6 +54,18 @@ impl Machine {
         hub: &str,
         further: &str,
     ) -> anyhow::Result<Self> {
+        let disk = disk.map(|path| path.display().to_string());
+        Self::boot_drive(firmware, dir, disk.as_deref(), hub, further)
+    }
+
+    /// As [`boot`](Self::boot), with a disk by the name that QEMU has for it.
+    pub(crate) fn boot_drive(
+        firmware: &Firmware,
+        dir: &Path,
+        disk: Option<&str>,
+        hub: &str,
+        further: &str,
+    ) -> anyhow::Result<Self> {
         let (http, resp) = (free_port()?, free_port()?);
         let forward =
             format!("hostfwd=tcp:127.0.0.1:{http}-:80,hostfwd=tcp:127.0.0.1:{resp}-:6379");
@@ -65,7 +80,7 @@ impl Machine {
             .arg(&firmware.path)
             .args(["-append", &format!("hub={hub} namespace=default {further}")]);
         if let Some(disk) = disk {
-            let drive = format!("if=none,file={},format=raw,id=disk", disk.display());
+            let drive = format!("if=none,file={disk},format=raw,id=disk");
             command.args(["-drive", &drive, "-device", "virtio-blk-device,drive=disk"]);
         }
         let log = File::create(dir.join("qemu.log"))?;
@@ -74,27 +89,30 @@ impl Machine {
         let output = child.stdout.take().context("output is piped")?;
         let raw = File::options().create(true).append(true).open(dir.join("uart.raw"))?;
         let uart = Uart::listen(output, Arc::clone(&firmware.table), raw);
-        let config = ureq::Agent::config_builder()
-            .timeout_global(Some(Duration::from_secs(5)))
-            .http_status_as_error(false);
+        let config = ureq::Agent::config_builder().http_status_as_error(false);
         let agent = config.build().new_agent();
         Ok(Self { child, started: Instant::now(), uart, http, resp, agent })
     }
 
     /// Waits until it says something.
     pub(crate) fn says(&self, part: &str) -> anyhow::Result<crate::uart::Line> {
-        self.uart.wait(0, part, PATIENCE)
+        self.uart.wait(0, &[part], PATIENCE)
     }
 
     /// A page over HTTP, with its status code.
-    pub(crate) fn get(&self, path: &str) -> anyhow::Result<(u16, String)> {
+    pub(crate) fn get(&self, path: &str, within: Duration) -> anyhow::Result<(u16, String)> {
         let url = format!("http://127.0.0.1:{}{path}", self.http);
-        let mut response = self.agent.get(&url).call()?;
+        let request = self.agent.get(&url).config().timeout_global(Some(within)).build();
+        let mut response = request.call()?;
         Ok((response.status().as_u16(), response.body_mut().read_to_string()?))
     }
 
     pub(crate) fn status(&self) -> anyhow::Result<Value> {
-        let (_, body) = self.get("/status")?;
+        self.status_within(ANSWER_WITHIN)
+    }
+
+    pub(crate) fn status_within(&self, within: Duration) -> anyhow::Result<Value> {
+        let (_, body) = self.get("/status", within)?;
         Ok(serde_json::from_str(&body)?)
     }
 

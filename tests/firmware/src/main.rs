@@ -11,6 +11,7 @@ mod decode;
 mod hub;
 mod image;
 mod machine;
+mod nbd;
 mod setup;
 mod table;
 mod uart;

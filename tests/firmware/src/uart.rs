@@ -69,17 +69,23 @@ impl Uart {
         self.lock().lines.clone()
     }
 
-    /// The first line that has `part` in it, from line number `from` on; waits for it.
-    pub(crate) fn wait(&self, from: usize, part: &str, within: Duration) -> anyhow::Result<Line> {
+    /// The first line that has one of `parts` in it, from line number `from` on; waits for it.
+    pub(crate) fn wait(
+        &self,
+        from: usize,
+        parts: &[&str],
+        within: Duration,
+    ) -> anyhow::Result<Line> {
+        let wanted = |line: &&Line| parts.iter().any(|part| line.has(part));
         let deadline = Instant::now() + within;
         let mut heard = self.lock();
         loop {
-            if let Some(line) = heard.lines.iter().skip(from).find(|line| line.has(part)) {
+            if let Some(line) = heard.lines.iter().skip(from).find(wanted) {
                 return Ok(line.clone());
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() || heard.ended {
-                bail!("'{part}' was not said; what was said:\n{}", shown(&heard.lines));
+                bail!("{parts:?} was not said; what was said:\n{}", shown(&heard.lines));
             }
             let waited = self.changed.wait_timeout(heard, left);
             heard = waited.unwrap_or_else(PoisonError::into_inner).0;

@@ -4,7 +4,7 @@ use super::{DISK_BYTES, Figures, equal};
 use crate::content::{self, digest};
 use crate::hub::{Hub, namespace};
 use crate::image;
-use crate::machine::Machine;
+use crate::machine::{ANSWER_WITHIN, Machine};
 use crate::setup::{Firmware, Setup};
 use anyhow::{Context as _, ensure};
 use std::path::Path;
@@ -93,7 +93,7 @@ fn answers(hub: &mut Hub, machine: &Machine) -> anyhow::Result<()> {
     ensure!(status["node"] == "gw-7" && status["role"] == "edge", "{status}");
     let upstream = &status["upstream"]["namespaces"]["default"];
     ensure!(upstream["state"] == "following" && upstream["lagRecords"] == 0, "{upstream}");
-    let (code, _) = machine.get("/no/such/path")?;
+    let (code, _) = machine.get("/no/such/path", ANSWER_WITHIN)?;
     ensure!(code == 404, "{code} for a path that is not there");
     Ok(())
 }

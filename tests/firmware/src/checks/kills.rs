@@ -15,6 +15,7 @@ use unison_base::prng::Prng;
 
 /// Longest run of a machine, ms: some do not get to their first record, some follow for a while.
 const RUN_MS: u64 = 3_000;
+const PAUSE_MS_MAX: u64 = 10;
 
 pub(super) fn run(setup: &Setup, dir: &Path) -> anyhow::Result<Figures> {
     // Small segments, so that they are made and left behind as well.
@@ -24,7 +25,7 @@ pub(super) fn run(setup: &Setup, dir: &Path) -> anyhow::Result<Figures> {
     let stop = AtomicBool::new(false);
     let (written, opened) = std::thread::scope(|scope| {
         let client = hub.node.resp();
-        let writer = scope.spawn(|| stream(client, setup.seed, &stop));
+        let writer = scope.spawn(|| stream(client, setup.seed, PAUSE_MS_MAX, &stop));
         let killed = kill_often(setup, dir, &disk, &hub);
         stop.store(true, Ordering::Relaxed);
         let written = writer.join().unwrap_or_else(|_| bail!("the writer panicked"));

@@ -1,5 +1,6 @@
 //! The checks.
 
+mod cuts;
 mod flip;
 mod follows;
 mod kills;
@@ -31,7 +32,7 @@ pub(crate) struct Check {
     run: fn(&Setup, &Path) -> anyhow::Result<Figures>,
 }
 
-pub(crate) const ALL: [Check; 6] = [
+pub(crate) const ALL: [Check; 7] = [
     Check {
         name: "follows",
         what: "it follows a hub, answers as the hub does, and what that costs",
@@ -41,6 +42,11 @@ pub(crate) const ALL: [Check; 6] = [
         name: "kills",
         what: "it is killed at random moments, and has all of the hub's at the end",
         run: kills::run,
+    },
+    Check {
+        name: "cuts",
+        what: "its disk loses what was not flushed, at random moments, and nothing durable is gone",
+        run: cuts::run,
     },
     Check {
         name: "flip",

@@ -22,8 +22,8 @@ pub(super) fn run(setup: &Setup, dir: &Path) -> anyhow::Result<Figures> {
     let report = machine.says("asked for by board.panic-after")?;
     let restart = machine.says("panic 1 in a row")?;
     let before = machine.uart.lines().len();
-    let again = machine.uart.wait(before, "started again after panic 1", PATIENCE)?;
-    let even = machine.uart.wait(before, "up to date at 2500", PATIENCE)?;
+    let again = machine.uart.wait(before, &["started again after panic 1"], PATIENCE)?;
+    let even = machine.uart.wait(before, &["up to date at 2500"], PATIENCE)?;
     ensure!(even.at > again.at, "it was up to date before it started again");
     machine.kill();
     let machine = Machine::boot(&setup.firmware, dir, Some(&disk), &hub.link()?, "")?;
