@@ -21,7 +21,7 @@ fn metadata(disk: &CrashBlocks) -> Vec<u8> {
 
 fn refused(disk: &Arc<CrashBlocks>) -> MediumError {
     let before = (metadata(disk), disk.disk().counters().writes);
-    let error = open(disk).err().expect("a disk that has to be refused");
+    let error = open(disk).expect_err("a disk that has to be refused");
     assert!((metadata(disk), disk.disk().counters().writes) == before, "it was written to");
     error
 }
