@@ -90,18 +90,16 @@ impl<S: SegmentStore> Builder<S> {
 
     /// What was read after a crash may be in a cache only, and after a failed sync a later one proves
     /// nothing about it (A3). So records that none behind them calls durable are written once more,
-    /// as they are, before they are synced and anybody is told of them. Where that fails the log can
-    /// be read, and takes no writes before it is opened again.
+    /// as they are, before they are synced and anybody is told of them. Where that fails nobody can
+    /// say what is durable, and the log is not opened.
     fn make_durable(&mut self, finding: &Finding<S>, end: u64) -> Result<(), OpenError> {
         let file = self.file(finding)?;
         let known = mend::known_durable(&finding.evidence.survey, self.log.options.role);
         let noted = finding.index.as_ref().and_then(|index| index.before(known));
         let start = noted.map_or(FIRST_FRAME, |(_, offset)| offset);
-        if mend::write_again(&*file, start, end, &mut vec![0; CHUNK_BYTES]).is_err() {
-            self.log.poison();
-            self.report.note(Rung::RepairFailed, finding.evidence.at(start));
-        }
-        file.sync().map_err(|cause| OpenError::io(finding.evidence.entry.id, cause))
+        mend::write_again(&*file, start, end, &mut vec![0; CHUNK_BYTES])
+            .and_then(|()| file.sync())
+            .map_err(|cause| OpenError::io(finding.evidence.entry.id, cause))
     }
 
     fn set_aside(&mut self, segment: &Arc<Segment<S>>) -> Result<(), OpenError> {

@@ -11,7 +11,7 @@
 //! | G | wrong header, sound frames | header rebuilt |
 //! | H | zero-length or all-zero segment | treated as absent |
 //! | I | newest segment sealed | the next one is begun at the first append |
-//! | J | a repair cannot be written | counted; the next opening tries again |
+//! | J | the repair of a header cannot be written | counted; the next opening tries again |
 //!
 //! A leader goes on above the highest LSN it saw, so none is given out twice. Opening twice gives
 //! the same log.

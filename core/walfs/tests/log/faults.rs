@@ -232,3 +232,30 @@ fn frames_of_a_failed_append_never_come_back() {
     }
     println!("{seeds} cuts behind a failed append");
 }
+
+#[test]
+fn what_an_opening_calls_durable_survives_whatever_fails_meanwhile() {
+    let (mut refused, mut opened) = (0, 0);
+    for role in [LogRole::Leader, LogRole::Follower] {
+        for nth in 1..12 {
+            let disk = disk(false);
+            let (mut log, _) = open(&disk);
+            fill(&mut log, 20, 300);
+            (0..5).for_each(|_| drop(stage(&mut log, 300)));
+            log.append_staged().unwrap();
+            disk.inject(Fault::once(Calls::Syncs, 1, IoError::Device(5)));
+            log.sync().unwrap_err();
+            drop(log);
+            disk.inject(Fault::once(Calls::Writes, nth, IoError::Device(5)));
+            let Ok((log, _)) = Log::open(store(&disk), options(role), NOW_NS) else {
+                refused += 1;
+                continue;
+            };
+            opened += 1;
+            let after = disk.moment().cut(Cut::LOST, &mut unison_base::prng::Prng::new(nth));
+            let (again, _) = Log::open(store(&after), options(role), NOW_NS).unwrap();
+            assert!(again.appended() >= log.durable(), "{role:?}, write {nth}");
+        }
+    }
+    assert!(refused > 0 && opened > 0, "{refused} refused, {opened} opened");
+}
