@@ -16,6 +16,12 @@ pub const VALUE_MAX: usize = 4 << 20;
 pub const BATCH_OPERATIONS_MAX: usize = 10_000;
 /// Most bytes of keys, names of columns and values in one multi-entry record.
 pub const BATCH_BYTES_MAX: usize = 4 << 20;
+/// Most bytes that one write takes in the index: the keys of its entries, in the index's own form,
+/// and [`INDEX_ENTRY_BYTES`] each. The entries of a row are its columns, whose keys hold the row's
+/// (each zero byte of it twice), and one for the row itself.
+pub const INDEX_BYTES_MAX: usize = 5 << 20;
+/// What an entry of the index takes beside its key, bytes.
+pub const INDEX_ENTRY_BYTES: usize = 96;
 /// Smallest segment file, bytes.
 pub const SEGMENT_BYTES_MIN: u64 = 64 << 10;
 /// Default segment file, bytes.
@@ -37,5 +43,8 @@ pub const RUN_BYTES_MAX: usize = 1 << 20;
 
 const _: () = assert!(VALUE_MAX <= BATCH_BYTES_MAX);
 const _: () = assert!(ROW_COLUMNS_MAX <= BATCH_OPERATIONS_MAX);
+/// A batch of keys never meets the index's limit: in it a key has one byte more.
+const _: () =
+    assert!(BATCH_BYTES_MAX + BATCH_OPERATIONS_MAX * (1 + INDEX_ENTRY_BYTES) <= INDEX_BYTES_MAX);
 const _: () = assert!(SEGMENT_BYTES_MIN <= SEGMENT_BYTES_DEFAULT);
 const _: () = assert!(SEGMENT_BYTES_DEFAULT <= SEGMENT_BYTES_MAX);

@@ -8,9 +8,21 @@ use crate::stats::Pressure;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use unison_base::frame::{Frame, Frames};
+use unison_base::limits::RUN_BYTES_MAX;
 use unison_base::{Lsn, Position, SegmentId};
 use unison_ports::SegmentStore;
 use unison_walfs::{RunError, RunHeader};
+
+/// A run whose versions take more than this in the index, bytes, is taken in parts. Frames that hold
+/// no more than they must take about as much in the index as in the log.
+const PART_INDEX_BYTES: usize = 2 * RUN_BYTES_MAX;
+
+/// How far a run is verified.
+struct Part {
+    bytes: usize,
+    count: u32,
+    is_last: bool,
+}
 
 impl<S: SegmentStore> Engine<S> {
     /// Takes a run of a leader's frames: verifies every record of it, appends the very bytes at the
@@ -18,32 +30,49 @@ impl<S: SegmentStore> Engine<S> {
     /// passed over. Nothing is durable or visible yet.
     ///
     /// # Errors
-    /// Nothing of the run was taken.
+    /// Nothing of the run was taken. Of one whose keys fill megabytes of the index a first part may
+    /// have been: the same run, or one that begins behind [`appended`](Self::appended), goes on
+    /// there.
     pub fn apply_run(
         &mut self,
         run: RunHeader,
         frames: &[u8],
         _now_ms: u64,
     ) -> Result<Lsn, ApplyError> {
+        let (mut run, mut frames) = (run, frames);
+        loop {
+            let part = self.apply_part(&run, frames).inspect_err(|_| self.incoming.clear())?;
+            self.incoming.apply(&self.active, &mut self.clock);
+            self.freeze_if_due();
+            if part.is_last {
+                return Ok(self.log.appended());
+            }
+            frames = frames.get(part.bytes..).unwrap_or_default();
+            run = behind(&run, &part).ok_or(RunError::Header)?;
+        }
+    }
+
+    /// Verifies and appends as much of a run as goes into the memtable at a time.
+    fn apply_part(&mut self, run: &RunHeader, frames: &[u8]) -> Result<Part, ApplyError> {
         if let full @ Pressure::Full { .. } = self.pressure() {
             return Err(ApplyError::Busy(full));
         }
-        let verified = self.verify_run(&run, frames);
-        if let Err(error) = verified {
-            self.incoming.clear();
-            return Err(error);
+        let part = self.verify_part(run, frames)?;
+        if part.is_last {
+            self.log.append_run(*run, frames)?;
+        } else {
+            let header = RunHeader { count: part.count, ..*run };
+            self.log.append_run(header, frames.get(..part.bytes).unwrap_or_default())?;
         }
-        let appended = self.log.append_run(run, frames).inspect_err(|_| self.incoming.clear())?;
-        self.incoming.apply(&self.active, &mut self.clock);
-        self.freeze_if_due();
-        Ok(appended)
+        Ok(part)
     }
 
-    fn verify_run(&mut self, run: &RunHeader, frames: &[u8]) -> Result<(), ApplyError> {
+    fn verify_part(&mut self, run: &RunHeader, frames: &[u8]) -> Result<Part, ApplyError> {
         let checkpoint = self.shared.view.with(|view| view.tree.checkpoint);
         let appended = self.log.appended();
-        let mut frames = Frames::new(frames);
-        while let Some((position, frame)) = next_frame(&mut frames, run)? {
+        let mut walked = Frames::new(frames);
+        let mut count = 0_u32;
+        while let Some((position, frame)) = next_frame(&mut walked, run)? {
             if frame.lsn == checkpoint.lsn && frame.crc != checkpoint.crc {
                 return Err(ApplyError::Diverged { lsn: frame.lsn });
             }
@@ -51,8 +80,13 @@ impl<S: SegmentStore> Engine<S> {
                 let taken = self.incoming.take(frame.payload, position, checkpoint.lsn);
                 taken.map_err(|cause| ApplyError::Record { lsn: frame.lsn, cause })?;
             }
+            count = count.saturating_add(1);
+            let bytes = walked.consumed();
+            if self.incoming.index_bytes() >= PART_INDEX_BYTES && bytes < frames.len() {
+                return Ok(Part { bytes, count, is_last: false });
+            }
         }
-        Ok(())
+        Ok(Part { bytes: frames.len(), count, is_last: true })
     }
 
     /// Ends the segment where the leader ended it, and begins the next one.
@@ -106,6 +140,14 @@ impl<S: SegmentStore> Engine<S> {
         self.shared.counted.store(Arc::new(Counted { lsn: Lsn::ZERO, keys: 0 }));
         self.replace_view(View { active, frozen: Vec::new(), tree: Arc::clone(&view.tree) });
     }
+}
+
+/// What a run is behind its first part.
+fn behind(run: &RunHeader, part: &Part) -> Option<RunHeader> {
+    let offset = run.offset.checked_add(u32::try_from(part.bytes).ok()?)?;
+    let first = run.first.plus(u64::from(part.count));
+    let count = run.count.checked_sub(part.count)?;
+    Some(RunHeader { offset, first, count, ..*run })
 }
 
 /// The next sound frame of a run, with its place.

@@ -4,14 +4,17 @@ mod follow;
 mod replay;
 
 use crate::errors::RecordError;
-use crate::memtable::{Entry, Location, Memtable, RowChange, STORAGE_KEY_MAX, StorageKey};
+use crate::memtable::{
+    Entry, Location, Memtable, RowChange, STORAGE_KEY_MAX, StorageKey, index_bytes,
+};
 use crate::models::kv;
 use crate::models::row::{self, RowKeys};
-use crate::records::{Kind, Record, Span, decode, key_values, rows};
+use crate::records::{Kind, Record, RowEntry, Span, decode, key_values, rows};
 use alloc::vec::Vec;
 use unison_base::checksum::crc32c;
 use unison_base::frame::HEADER_BYTES;
 use unison_base::hlc::{Hlc, HlcClock};
+use unison_base::limits::INDEX_BYTES_MAX;
 use unison_base::{Lsn, Position};
 
 /// Versions that the buffer keeps room for between runs.
@@ -20,15 +23,26 @@ const KEPT_VERSIONS: usize = 4 << 10;
 /// Versions of verified records on their way into the memtable, in a buffer that is kept.
 #[derive(Default)]
 pub(crate) struct Incoming {
-    versions: Vec<(StorageKey, Lsn, Entry)>,
+    versions: Vec<Version>,
+    /// What they will take in the index, bytes.
+    index_bytes: usize,
     newest: Hlc,
     skipped: u64,
     frame_bytes: u64,
 }
 
+struct Version {
+    /// Of a cell the column alone: its row's head is the last one before it.
+    key: StorageKey,
+    is_cell: bool,
+    lsn: Lsn,
+    entry: Entry,
+}
+
 impl Incoming {
     pub(crate) fn clear(&mut self) {
         self.versions.clear();
+        self.index_bytes = 0;
         self.newest = Hlc::default();
         self.skipped = 0;
         self.frame_bytes = 0;
@@ -49,6 +63,13 @@ impl Incoming {
         }
         let frame = unison_base::frame::frame_bytes(payload.len()).unwrap_or(payload.len());
         self.frame_bytes = self.frame_bytes.saturating_add(u64::try_from(frame).unwrap_or(0));
+        let index_bytes = record_index_bytes(&record);
+        if index_bytes > INDEX_BYTES_MAX {
+            // No writer of ours makes such a record.
+            self.skipped = self.skipped.saturating_add(1);
+            return Ok(());
+        }
+        self.index_bytes = self.index_bytes.saturating_add(index_bytes);
         match record.kind {
             Kind::Put | Kind::Delete => self.take_key_values(&record, position),
             Kind::PutColumns | Kind::DeleteColumns | Kind::DeleteRows => {
@@ -72,45 +93,65 @@ impl Incoming {
                 Kind::Delete => Entry::Tombstone,
                 _ => located(position, span, value),
             };
-            self.versions.push((StorageKey::from_storage(key), record.lsn(), entry));
+            self.push(key, record.lsn(), entry);
         }
         self.skipped = self.skipped.saturating_add(u64::from(foreign));
     }
 
+    fn push(&mut self, key: &[u8], lsn: Lsn, entry: Entry) {
+        let key = StorageKey::from_storage(key);
+        self.versions.push(Version { key, is_cell: false, lsn, entry });
+    }
+
     /// As above; a column without a name has no place beside its row's head.
     fn take_rows(&mut self, record: &Record<'_>, position: Position) {
-        let (lsn, mut foreign) = (record.lsn(), false);
+        let mut foreign = false;
         for entry in rows(record) {
-            let keys = row::from_log(entry.key).map(RowKeys::new);
-            let Some(mut keys) = keys.filter(|keys| keys.head().len() <= STORAGE_KEY_MAX) else {
-                foreign = true;
-                continue;
-            };
-            let head = StorageKey::from_storage(keys.head());
-            if record.kind == Kind::DeleteRows {
-                self.versions.push((head, lsn, row_change(RowChange::Deleted, lsn)));
-                continue;
-            }
-            let (change, before) = (changed_by(record.kind), self.versions.len());
-            self.versions.push((head, lsn, row_change(change, lsn)));
-            for (name, value, span) in entry.columns() {
-                let key = keys.cell(name.as_bytes());
-                if name.is_empty() || key.len() > STORAGE_KEY_MAX {
-                    foreign = true;
-                    continue;
-                }
-                let cell = match change {
-                    RowChange::Filled => located(position, span, value),
-                    _ => Entry::Tombstone,
-                };
-                self.versions.push((StorageKey::from_storage(key), lsn, cell));
-            }
-            if self.versions.len() == before + 1 {
-                // No column, no change.
-                self.versions.truncate(before);
-            }
+            let row = row::from_log(entry.key);
+            let row = row.filter(|row| row::head_bytes(row) <= STORAGE_KEY_MAX);
+            foreign |= row.is_none_or(|row| self.take_row(record, row, &entry, position));
         }
         self.skipped = self.skipped.saturating_add(u64::from(foreign));
+    }
+
+    /// True when a part of it means something to others only.
+    fn take_row(
+        &mut self,
+        record: &Record<'_>,
+        row: &[u8],
+        entry: &RowEntry<'_>,
+        position: Position,
+    ) -> bool {
+        let (lsn, change, before) = (record.lsn(), changed_by(record.kind), self.versions.len());
+        let keys = RowKeys::new(row);
+        let head = keys.head().len();
+        self.push(keys.head(), lsn, row_change(change, lsn));
+        if change == RowChange::Deleted {
+            return false;
+        }
+        let mut foreign = false;
+        for (name, value, span) in entry.columns() {
+            if name.is_empty() || head.saturating_add(name.len()) > STORAGE_KEY_MAX {
+                foreign = true;
+                continue;
+            }
+            let entry = match change {
+                RowChange::Filled => located(position, span, value),
+                _ => Entry::Tombstone,
+            };
+            let key = StorageKey::from_storage(name.as_bytes());
+            self.versions.push(Version { key, is_cell: true, lsn, entry });
+        }
+        if self.versions.len() == before + 1 {
+            // No column, no change.
+            self.versions.truncate(before);
+        }
+        foreign
+    }
+
+    /// What the versions taken will take in the index, bytes.
+    pub(crate) fn index_bytes(&self) -> usize {
+        self.index_bytes
     }
 
     /// Puts what was taken into the memtable.
@@ -118,12 +159,46 @@ impl Incoming {
         clock.observe(self.newest);
         memtable.add_log_bytes(self.frame_bytes);
         memtable.add_skipped(self.skipped);
-        for (key, lsn, entry) in self.versions.drain(..) {
-            memtable.insert(key.as_bytes(), lsn, entry);
+        let (mut key, mut head) = (Vec::new(), 0);
+        for version in self.versions.drain(..) {
+            key.truncate(if version.is_cell { head } else { 0 });
+            key.extend_from_slice(version.key.as_bytes());
+            if !version.is_cell {
+                head = key.len();
+            }
+            memtable.insert(&key, version.lsn, version.entry);
         }
         self.versions.shrink_to(KEPT_VERSIONS);
         self.clear();
     }
+}
+
+/// What a record takes in the index, bytes, counted no further than the limit is passed.
+fn record_index_bytes(record: &Record<'_>) -> usize {
+    match record.kind {
+        Kind::Put | Kind::Delete => {
+            within_limit(key_values(record).map(|(key, _, _)| index_bytes(key.len())))
+        }
+        Kind::PutColumns | Kind::DeleteColumns => within_limit(rows(record).filter_map(|entry| {
+            let head = row::head_bytes(row::from_log(entry.key)?);
+            let names = entry.columns().map(|(name, _, _)| name);
+            Some(row::index_bytes_of(head, names, INDEX_BYTES_MAX))
+        })),
+        Kind::DeleteRows => within_limit(rows(record).filter_map(|entry| {
+            let head = row::head_bytes(row::from_log(entry.key)?);
+            Some(index_bytes(head))
+        })),
+        Kind::Nothing | Kind::Foreign => 0,
+    }
+}
+
+/// The sum, as far as it takes to pass the limit.
+fn within_limit(mut parts: impl Iterator<Item = usize>) -> usize {
+    let sum = parts.try_fold(0_usize, |sum, part| {
+        let sum = sum.saturating_add(part);
+        if sum > INDEX_BYTES_MAX { Err(sum) } else { Ok(sum) }
+    });
+    sum.unwrap_or_else(|passed| passed)
 }
 
 fn changed_by(kind: Kind) -> RowChange {

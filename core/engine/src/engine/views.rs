@@ -7,6 +7,7 @@ use crate::stats::Pressure;
 use alloc::sync::Arc;
 use unison_base::Lsn;
 use unison_base::atomic::Ordering;
+use unison_base::limits::INDEX_BYTES_MAX;
 use unison_ports::SegmentStore;
 
 impl<S: SegmentStore> Engine<S> {
@@ -36,14 +37,30 @@ impl<S: SegmentStore> Engine<S> {
         let limit = self.options.memtables_max;
         match (frozen, due) {
             (memtables, true) if memtables >= limit => Pressure::Full { memtables, limit },
+            (memtables @ 1.., _) if self.is_memory_full() => Pressure::Full { memtables, limit },
             (0, false) => Pressure::None,
             _ => Pressure::FlushDue,
         }
     }
 
     fn is_active_due(&self) -> bool {
-        self.active.bytes() >= self.options.memtable_bytes.min(MEMTABLE_BYTES_MAX)
+        self.active.bytes() >= self.memtable_bytes()
             || self.active.log_bytes() >= self.options.checkpoint_log_bytes
+    }
+
+    fn memtable_bytes(&self) -> usize {
+        self.options.memtable_bytes.min(MEMTABLE_BYTES_MAX)
+    }
+
+    /// True when the memtable has passed its size by what the largest write takes.
+    pub(crate) fn is_active_over(&self) -> bool {
+        self.active.bytes() >= self.memtable_bytes().saturating_add(INDEX_BYTES_MAX)
+    }
+
+    /// True when all memtables together would no longer have room in one.
+    fn is_memory_full(&self) -> bool {
+        let bytes = |view: &View| view.memtables().map(|memtable| memtable.bytes()).sum::<usize>();
+        self.shared.view.with(bytes) >= MEMTABLE_BYTES_MAX
     }
 
     /// Freezes the memtable when it is due and another one may wait.

@@ -5,6 +5,7 @@ mod tree;
 pub use tree::{TreeError, TreeTable};
 
 use crate::stats::Pressure;
+use unison_base::limits::INDEX_ENTRY_BYTES;
 use unison_base::{Lsn, Position, SegmentId};
 use unison_ports::IoError;
 use unison_walfs::{AppendError, OpenError, RunError, SyncError};
@@ -87,6 +88,17 @@ pub enum WriteError {
         /// Most bytes of a batch.
         limit: usize,
     },
+    /// Too many bytes in the index.
+    #[error(
+        "a write takes at most {limit} bytes in the index (each column its name, its row's key and \
+         {INDEX_ENTRY_BYTES} bytes), this one takes {bytes} or more"
+    )]
+    IndexBytes {
+        /// Bytes in the index, as far as they were counted.
+        bytes: usize,
+        /// Most bytes in the index.
+        limit: usize,
+    },
     /// A batch without operations.
     #[error("a batch has at least one operation")]
     EmptyBatch,
@@ -142,7 +154,8 @@ impl From<AppendError> for WriteError {
     }
 }
 
-/// Why a run of the leader's records was not taken. Nothing of it was.
+/// Why a run of the leader's records was not taken. Nothing of it was, or a first part: see
+/// [`Engine::apply_run`](crate::Engine::apply_run).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ApplyError {
@@ -164,7 +177,7 @@ pub enum ApplyError {
         /// The checkpoint.
         lsn: Lsn,
     },
-    /// Memory is full of what the tree has not taken yet; nothing was taken, try later.
+    /// Memory is full of what the tree has not taken yet; try the same run again later.
     #[error("busy: {0}")]
     Busy(Pressure),
 }

@@ -38,6 +38,20 @@ const _: () = assert!(CHUNK_WORDS_MIN << GROWING_CHUNKS == CHUNK_WORDS_MAX);
 
 /// Longest key, in storage form, that an entry can hold, bytes.
 pub(crate) const STORAGE_KEY_MAX: usize = KEY_BYTES_MASK as usize;
+/// What an entry takes beside its key, its padding included, bytes.
+pub(super) const ENTRY_BYTES: usize = HEAD_WORDS * 4 + 3;
+/// An entry takes a sixteenth of a chunk at most, so no more of it is left empty at its end.
+const CHUNK_SHARE: usize = 16;
+const _: () = assert!(
+    (HEAD_WORDS + STORAGE_KEY_MAX.div_ceil(4)) * (CHUNK_SHARE - 1) <= CHUNK_WORDS_MAX as usize
+);
+
+/// True when entries that take so many bytes always have a [`place`]. Of the shorter chunks a part
+/// may be too short for any entry, so they count as empty.
+pub(super) const fn holds(bytes: usize) -> bool {
+    let words = bytes / 4 + GROWING_WORDS as usize;
+    words / (CHUNK_SHARE - 2) <= (u32::MAX - CHUNK_WORDS_MAX) as usize / (CHUNK_SHARE - 1)
+}
 
 /// Chunks of words; cloning shares them.
 #[derive(Clone, Default)]

@@ -22,12 +22,25 @@ use arena::{entry_words, place};
 use index::{Body, KeyHash, Outgrown};
 use runs::Runs;
 use unison_base::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use unison_base::limits::{INDEX_BYTES_MAX, INDEX_ENTRY_BYTES};
 use unison_base::{Lsn, Published, SegmentId};
 
 /// What an entry takes in the table and in a sorted run, bytes.
 const INDEX_BYTES: usize = 48;
-/// A memtable is full at this size whatever its owner says: entries are numbered by 32 bits.
+/// All memtables of an engine together are full at this size whatever its owner says: entries are
+/// numbered by 32 bits, and a cut of the log puts all memtables into one.
 pub(crate) const MEMTABLE_BYTES_MAX: usize = (u32::MAX as usize).saturating_mul(2);
+/// What they hold at most: what is written before fullness is seen comes on top.
+const MEMTABLE_BYTES_END: usize = MEMTABLE_BYTES_MAX.saturating_add(4 * INDEX_BYTES_MAX);
+
+/// What an entry with a key of that many bytes takes, at most.
+pub(crate) const fn index_bytes(key_bytes: usize) -> usize {
+    key_bytes.saturating_add(INDEX_ENTRY_BYTES)
+}
+
+const _: () = assert!(arena::ENTRY_BYTES + INDEX_BYTES <= INDEX_ENTRY_BYTES);
+/// So an entry always has a place.
+const _: () = assert!(arena::holds(MEMTABLE_BYTES_END));
 
 /// Where the bytes of a value lie in the log, and what they must sum to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -9,6 +9,21 @@ use core::ops::Bound;
 use unison_base::prng::Prng;
 use unison_base::{Lsn, SegmentId};
 
+#[test]
+fn an_entry_always_has_a_place_while_memory_may_grow() {
+    let longest = super::arena::entry_words(super::STORAGE_KEY_MAX);
+    let mut prng = Prng::new(1);
+    for sizes in [[longest, longest], [longest - 1, 10], [longest, 1 << 13]] {
+        let (mut end, mut bytes) = (0_u32, 0);
+        while bytes < super::MEMTABLE_BYTES_END as u64 {
+            let words = sizes[usize::from(prng.chance(1))];
+            let word = super::arena::place(end, words).expect("a place");
+            end = word + words;
+            bytes += u64::from(words) * 4;
+        }
+    }
+}
+
 type Model = BTreeMap<(Vec<u8>, Reverse<Lsn>), Entry>;
 
 fn entry(lsn: u64) -> Entry {

@@ -9,7 +9,7 @@
 //! prefix or a range of rows is one range of keys; by length first it would be one for every
 //! length. A row's head comes before its cells, and no row's keys lie between another's.
 
-use crate::memtable::STORAGE_KEY_MAX;
+use crate::memtable::{STORAGE_KEY_MAX, index_bytes};
 use alloc::vec::Vec;
 use unison_base::limits::{COLUMN_NAME_MAX, KEY_MAX};
 
@@ -61,6 +61,27 @@ pub(crate) fn start(row: &[u8]) -> Vec<u8> {
         }
     }
     bytes
+}
+
+/// Bytes of the key of a row's head.
+pub(crate) fn head_bytes(row: &[u8]) -> usize {
+    let zeros = row.iter().filter(|byte| **byte == 0).count();
+    1 + row.len() + zeros + END.len()
+}
+
+/// What a change of a row takes in the index, with the names of its columns, bytes. Counts no
+/// further than `limit` is passed.
+pub(crate) fn index_bytes_of<'a>(
+    head_bytes: usize,
+    mut names: impl Iterator<Item = &'a str>,
+    limit: usize,
+) -> usize {
+    let head = index_bytes(head_bytes);
+    let counted = names.try_fold(head, |sum, name| {
+        let sum = head.saturating_add(name.len()).saturating_add(sum);
+        if sum > limit { Err(sum) } else { Ok(sum) }
+    });
+    counted.unwrap_or_else(|passed| passed)
 }
 
 /// The row of a key in the log's form; `None` when it belongs to another model or is too long.

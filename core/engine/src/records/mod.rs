@@ -9,7 +9,7 @@ mod encode;
 mod encode_row;
 
 pub(crate) use decode::{Kind, Record, decode, key_values};
-pub(crate) use decode_row::rows;
+pub(crate) use decode_row::{RowEntry, rows};
 pub(crate) use encode::{Encoder, Head, Span};
 
 #[cfg(test)]

@@ -5,11 +5,12 @@ use crate::apply::{located, row_change};
 use crate::engine::Engine;
 use crate::errors::WriteError;
 use crate::memtable::{Entry, RowChange};
-use crate::models::row::RowKeys;
+use crate::models::row::{RowKeys, head_bytes, index_bytes_of};
 use crate::read::{Pin, Row, cell};
 use alloc::sync::Arc;
 use unison_base::limits::{
-    BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, COLUMN_NAME_MAX, KEY_MAX, ROW_COLUMNS_MAX, VALUE_MAX,
+    BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, COLUMN_NAME_MAX, INDEX_BYTES_MAX, KEY_MAX,
+    ROW_COLUMNS_MAX, VALUE_MAX,
 };
 use unison_base::{Lsn, Position};
 use unison_ports::SegmentStore;
@@ -130,6 +131,33 @@ impl<'a> Operation<'a> {
 struct Sum {
     operations: usize,
     bytes: usize,
+    index_bytes: usize,
+}
+
+impl Sum {
+    fn add(&mut self, row: &[u8], part: Part<'_>) {
+        self.operations = self.operations.saturating_add(part.columns().max(1));
+        self.bytes = self.bytes.saturating_add(row.len());
+        for (name, value) in part.iter() {
+            let bytes = name.len().saturating_add(value.map_or(0, <[u8]>::len));
+            self.bytes = self.bytes.saturating_add(bytes);
+        }
+        let names = part.iter().map(|(name, _)| name);
+        let index_bytes = index_bytes_of(head_bytes(row), names, INDEX_BYTES_MAX);
+        self.index_bytes = self.index_bytes.saturating_add(index_bytes);
+    }
+
+    fn check(&self) -> Result<(), WriteError> {
+        if self.operations > BATCH_OPERATIONS_MAX {
+            let (operations, limit) = (self.operations, BATCH_OPERATIONS_MAX);
+            return Err(WriteError::BatchOperations { operations, limit });
+        }
+        if self.index_bytes > INDEX_BYTES_MAX {
+            let (bytes, limit) = (self.index_bytes, INDEX_BYTES_MAX);
+            return Err(WriteError::IndexBytes { bytes, limit });
+        }
+        Ok(())
+    }
 }
 
 /// Refuses an operation on rows that breaks a limit.
@@ -137,18 +165,9 @@ pub(super) fn check(operation: &Operation<'_>) -> Result<(), WriteError> {
     let mut sum = Sum::default();
     operation.try_each_row(|row, part| {
         check_row(row, part)?;
-        sum.operations = sum.operations.saturating_add(part.columns().max(1));
-        sum.bytes = sum.bytes.saturating_add(row.len());
-        for (name, value) in part.iter() {
-            check_column(name, value)?;
-            let bytes = name.len().saturating_add(value.map_or(0, <[u8]>::len));
-            sum.bytes = sum.bytes.saturating_add(bytes);
-        }
-        if sum.operations > BATCH_OPERATIONS_MAX {
-            let (operations, limit) = (sum.operations, BATCH_OPERATIONS_MAX);
-            return Err(WriteError::BatchOperations { operations, limit });
-        }
-        Ok(())
+        part.iter().try_for_each(|(name, value)| check_column(name, value))?;
+        sum.add(row, part);
+        sum.check()
     })?;
     if sum.operations > 1 && sum.bytes > BATCH_BYTES_MAX {
         return Err(WriteError::BatchBytes { bytes: sum.bytes, limit: BATCH_BYTES_MAX });

@@ -26,6 +26,7 @@ impl<S: SegmentStore> Engine<S> {
     /// Nothing of this write is staged then. See [`WriteError`] for what becomes of earlier ones.
     pub fn stage(&mut self, write: &Write<'_>, now_ms: u64) -> Result<Written<S>, WriteError> {
         check(&write.operation)?;
+        self.make_room()?;
         self.accepting()?;
         let before = self.look_before(write)?;
         let lsn = self.encode(&write.operation, now_ms);
@@ -48,6 +49,15 @@ impl<S: SegmentStore> Engine<S> {
         self.freeze_if_due();
         self.encoder.shrink_to(RECORD_BUFFER_BYTES);
         Ok(appended)
+    }
+
+    /// A group is staged into one memtable, but not however large it is.
+    fn make_room(&mut self) -> Result<(), WriteError> {
+        if self.is_active_over() && self.pressure() == Pressure::FlushDue {
+            self.append_staged()?;
+            self.freeze_if_due();
+        }
+        Ok(())
     }
 
     fn accepting(&self) -> Result<(), WriteError> {

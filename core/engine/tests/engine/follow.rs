@@ -168,7 +168,7 @@ fn a_run_cut_at_any_byte_is_refused() {
     assert_eq!(follower.appended(), Lsn::ZERO);
 }
 
-fn framed(payload: &[u8]) -> (RunHeader, Vec<u8>) {
+pub(crate) fn framed(payload: &[u8]) -> (RunHeader, Vec<u8>) {
     let mut frames = vec![0; frame_bytes(payload.len()).unwrap()];
     write_frame(payload, &mut frames).unwrap();
     let run = RunHeader {
@@ -181,7 +181,7 @@ fn framed(payload: &[u8]) -> (RunHeader, Vec<u8>) {
     (run, frames)
 }
 
-fn record(operation: OperationType, entry_type: EntryType, entry: &[u8]) -> Vec<u8> {
+pub(crate) fn record(operation: OperationType, entry_type: EntryType, entry: &[u8]) -> Vec<u8> {
     let mut builder = FlatBufferBuilder::new();
     let bytes = Some(builder.create_vector(entry));
     let wrapped = EncodedEntry::create(&mut builder, &EncodedEntryArgs { entry: bytes });

@@ -132,6 +132,7 @@ fn status_of_write(error: &WriteError) -> StatusCode {
         WriteError::ValueLength { .. }
         | WriteError::BatchOperations { .. }
         | WriteError::BatchBytes { .. }
+        | WriteError::IndexBytes { .. }
         | WriteError::RecordTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         WriteError::Busy(_) => StatusCode::TOO_MANY_REQUESTS,
         WriteError::Poisoned | WriteError::Closed => StatusCode::SERVICE_UNAVAILABLE,
@@ -212,6 +213,7 @@ mod tests {
             (WriteError::Columns { columns: 2, limit: 1 }, 413, None),
             (WriteError::ValueLength { bytes: 2, limit: 1 }, 413, None),
             (WriteError::BatchBytes { bytes: 2, limit: 1 }, 413, None),
+            (WriteError::IndexBytes { bytes: 2, limit: 1 }, 413, None),
             (WriteError::EmptyBatch, 400, None),
             (WriteError::Conflict { current: Some(Lsn(7)) }, 412, None),
             (busy, 429, Some("1")),

@@ -1,5 +1,6 @@
 //! Rows of columns: against a map of maps, at the limits, under damage, and after an upgrade.
 
+mod index_bytes;
 mod mixed;
 mod model;
 mod scans;
