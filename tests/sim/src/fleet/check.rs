@@ -65,6 +65,50 @@ impl World {
         self.state_check(HUB)
     }
 
+    /// A record of a follower that rot took since its last start. A start that is cut off may have
+    /// put away what it found, so only the first start owes a word.
+    pub(super) fn look_for_rot(&mut self, number: NodeNumber) -> Option<Lsn> {
+        let marks = &mut self.nodes[number].marks;
+        let (rotted, durable) = (std::mem::take(&mut marks.rotted), marks.durable);
+        if !rotted {
+            return None;
+        }
+        let home = self.nodes[number].home.borrow();
+        home.disk.unwatched(|| home.rotted(&self.truth, durable))
+    }
+
+    /// A record that has rotted is told of by the start, or by whoever reads the log.
+    pub(super) fn rot_is_said(
+        &self,
+        number: NodeNumber,
+        rotted: Option<Lsn>,
+        report: &OpenReport,
+    ) -> Result<(), Breach> {
+        let (Some(lsn), Some(engine)) = (rotted, self.nodes[number].engine()) else {
+            return Ok(());
+        };
+        let rungs = &report.recovery.rungs;
+        let found = rungs.torn_tails
+            + rungs.lost_tails
+            + rungs.discarded_segments
+            + rungs.rot_segments
+            + rungs.gaps
+            + rungs.stale_segments;
+        if found + report.missing + report.invalid > 0 {
+            return Ok(());
+        }
+        let (log, disk) = (engine.log(), self.nodes[number].home.borrow().disk.clone());
+        let (first, last) = (log.first(), engine.appended());
+        match disk.unwatched(|| self.truth.compare(&log, first, last, &mut |_, _| ())) {
+            Err(_) => Ok(()),
+            Ok(()) => {
+                let detail =
+                    format!("record {lsn} has rotted, {first} to {last} read as if nothing was");
+                Err(self.breach(number, Promise::Damage, detail))
+            }
+        }
+    }
+
     /// A follower is back. False when a person has to act.
     pub(super) fn follower_recovered(
         &mut self,

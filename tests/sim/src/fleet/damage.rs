@@ -4,10 +4,12 @@ use super::fault::Fault;
 use super::home::Home;
 use super::node::{HUB, NodeNumber};
 use super::plan::below;
+use super::truth::Truth;
 use super::world::World;
 use crate::disk::{Damage, File, Moment};
-use unison_base::SegmentId;
+use std::collections::BTreeMap;
 use unison_base::prng::Prng;
+use unison_base::{Lsn, SegmentId};
 use unison_ports::{SegmentEntry, SegmentFile, SegmentKind, SegmentStore};
 
 const BLOCK_BYTES: usize = 4 << 10;
@@ -21,7 +23,38 @@ impl World {
         let what = strike(&node.home.borrow(), fault, earlier.as_ref(), &mut self.chance);
         let keeps_frames = matches!(fault, Fault::HeaderRot | Fault::TreeRot);
         node.marks.damaged |= what.is_some() && !(number == HUB && keeps_frames);
+        let in_frames = matches!(
+            fault,
+            Fault::BitFlip | Fault::ZeroedBlock | Fault::Misdirected | Fault::LostWrite
+        );
+        node.marks.rotted |= what.is_some() && in_frames;
         what
+    }
+}
+
+impl Home {
+    /// The oldest record up to `durable` whose frame is not on the medium any more, though something
+    /// there shows that it has been. An end that is all zeros shows nothing: the log looks as if the
+    /// rest had never been written, and a follower fetches it again.
+    pub(super) fn rotted(&self, truth: &Truth, durable: Lsn) -> Option<Lsn> {
+        let segments: BTreeMap<SegmentId, Vec<u8>> = self
+            .segments()
+            .into_iter()
+            .filter(|entry| entry.kind == SegmentKind::Log)
+            .filter_map(|entry| Some((entry.id, self.bytes(entry)?)))
+            .collect();
+        let (lsn, id, offset) = truth.first_missing(&segments, durable)?;
+        let rest = segments.get(&id)?.get(offset..)?;
+        let behind = segments.range(id.next()..).map(|(_, bytes)| bytes.as_slice());
+        let shows = std::iter::once(rest).chain(behind).flatten().any(|&byte| byte != 0);
+        shows.then_some(lsn)
+    }
+
+    fn bytes(&self, entry: SegmentEntry) -> Option<Vec<u8>> {
+        let file = self.disk.store(&self.log_directory()).open(entry.id, entry.kind).ok()?;
+        let mut bytes = vec![0; usize::try_from(file.size()).ok()?];
+        file.read_at(0, &mut bytes).ok()?;
+        Some(bytes)
     }
 }
 
@@ -49,10 +82,8 @@ fn lose(home: &Home, entry: SegmentEntry) -> Option<String> {
 
 fn repeat(home: &Home, entry: SegmentEntry, newest: SegmentId) -> Option<String> {
     let store = home.disk.store(&home.log_directory());
-    let source = store.open(entry.id, entry.kind).ok()?;
-    let mut bytes = vec![0; usize::try_from(source.size()).ok()?];
-    source.read_at(0, &mut bytes).ok()?;
-    let target = store.create(newest.next(), source.size()).ok()?;
+    let bytes = home.bytes(entry)?;
+    let target = store.create(newest.next(), bytes.len() as u64).ok()?;
     target.write_at(0, &bytes).and_then(|()| target.sync()).ok()?;
     Some(format!("{} as {}", entry.id, newest.next()))
 }
@@ -89,9 +120,7 @@ fn change(
 
 /// Where the last byte lies that is not zero.
 fn written_bytes(home: &Home, entry: SegmentEntry) -> Option<u64> {
-    let file = home.disk.store(&home.log_directory()).open(entry.id, entry.kind).ok()?;
-    let mut bytes = vec![0; usize::try_from(file.size()).ok()?];
-    file.read_at(0, &mut bytes).ok()?;
+    let bytes = home.bytes(entry)?;
     let last = bytes.iter().rposition(|&byte| byte != 0)?;
     Some(last as u64 + 1)
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use unison_base::{LogId, SegmentId};
 use unison_engine::{Engine, EngineOpenError, EngineOptions, OpenReport, TreeError};
 use unison_ports::{IoError, SegmentEntry, SegmentKind, SegmentStore};
-use unison_walfs::LogRole;
+use unison_walfs::{LogRole, RungCounts};
 
 /// Small, so that a few hundred records fill several segments.
 pub(super) const SEGMENT_BYTES: u64 = 64 << 10;
@@ -154,7 +154,11 @@ impl Home {
             }
             opened => opened.map_err(StartError::from),
         };
-        let (engine, report) = opened?;
+        let (engine, mut report) = opened?;
+        if self.plant == Some(Plant::HideFindings) {
+            report.recovery.rungs = RungCounts::default();
+            report.recovery.events.clear();
+        }
         Ok(Opened { store, engine, log_id, report, tree_made_anew: made_anew })
     }
 

@@ -33,6 +33,7 @@ impl World {
         node.began_local_ms = node.clock.local_ms(now_ms);
         node.flush_due = false;
         let wall_ms = node.clock.wall_ms(now_ms);
+        let rotted = self.look_for_rot(number);
         let started = if number == HUB {
             self.open_hub(wall_ms)
         } else {
@@ -43,7 +44,10 @@ impl World {
             return self.power_is_off(number);
         }
         match started {
-            Ok((report, made_anew)) => self.started(number, &report, made_anew),
+            Ok((report, made_anew)) => {
+                self.rot_is_said(number, rotted, &report)?;
+                self.started(number, &report, made_anew)
+            }
             Err(StartError::Medium(error)) => self.start_failed(number, &error),
             Err(StartError::Damaged(error))
                 if self.nodes[number].marks.damaged && number != HUB =>

@@ -103,17 +103,20 @@ pub enum Plant {
     ApplyTwice,
     /// A flush makes its checkpoint durable before the log that it covers.
     FlushBeforeSync,
+    /// What the opening of a log has found is told to nobody.
+    HideFindings,
 }
 
 impl Plant {
     /// Every bug.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::AnswerBeforeSync,
         Self::CursorPlusOne,
         Self::CrcUnchecked,
         Self::StaleFrames,
         Self::ApplyTwice,
         Self::FlushBeforeSync,
+        Self::HideFindings,
     ];
 }
 

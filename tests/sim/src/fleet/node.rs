@@ -73,6 +73,8 @@ pub(super) struct Marks {
     pub(super) absent_ms: u64,
     /// The medium has changed by itself since the disk was new.
     pub(super) damaged: bool,
+    /// Frames have changed since the last start.
+    pub(super) rotted: bool,
     /// The disk as it was some time ago, for writes that it forgets.
     pub(super) earlier: Option<Moment>,
     /// The generation of the replica that was seen last.

@@ -123,6 +123,21 @@ impl Truth {
         rest.is_empty()
     }
 
+    /// The first record up to `last` that some segments do not hold at its place, and where that is.
+    pub(super) fn first_missing(
+        &self,
+        there: &BTreeMap<SegmentId, Vec<u8>>,
+        last: Lsn,
+    ) -> Option<(Lsn, SegmentId, usize)> {
+        let known = (1..=last.0).zip(&self.places);
+        let mut missing = known.filter(|&(_, &(segment, offset, length))| {
+            let start = offset as usize;
+            let held = there.get(&segment).and_then(|bytes| bytes.get(start..start + length));
+            held != self.range(segment, offset, length)
+        });
+        missing.next().map(|(lsn, &(segment, offset, _))| (Lsn(lsn), segment, offset as usize))
+    }
+
     fn range(&self, segment: SegmentId, offset: u32, length: usize) -> Option<&[u8]> {
         let start = (offset as usize).checked_sub(FIRST_FRAME)?;
         self.segments.get(&segment)?.get(start..start.checked_add(length)?)

@@ -49,6 +49,7 @@ pub(crate) enum Bug {
     StaleFrames,
     ApplyTwice,
     FlushBeforeSync,
+    HideFindings,
 }
 
 impl Bug {
@@ -60,6 +61,7 @@ impl Bug {
             Self::StaleFrames => Plant::StaleFrames,
             Self::ApplyTwice => Plant::ApplyTwice,
             Self::FlushBeforeSync => Plant::FlushBeforeSync,
+            Self::HideFindings => Plant::HideFindings,
         }
     }
 }
