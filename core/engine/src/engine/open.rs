@@ -8,7 +8,7 @@ use crate::memtable::Memtable;
 use crate::options::EngineOptions;
 use crate::read::{Counted, Shared, View};
 use crate::records::Encoder;
-use crate::tree::{Checkpoint, Tree};
+use crate::tree::{Checkpoint, Tree, TreeView};
 use alloc::collections::BTreeSet;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
@@ -16,7 +16,7 @@ use unison_base::atomic::AtomicU64;
 use unison_base::hlc::HlcClock;
 use unison_base::{Lsn, Published};
 use unison_ports::SegmentStore;
-use unison_walfs::{Bound, Log, LogOptions, RecoveryReport};
+use unison_walfs::{Bound, Log, LogOptions, ReadError, RecoveryReport};
 
 /// What opening found and did.
 #[derive(Clone, Debug)]
@@ -53,10 +53,9 @@ impl<S: SegmentStore> Engine<S> {
     ) -> Result<(Self, OpenReport), EngineOpenError> {
         let tree = Tree::new(tree);
         let found = tree.view()?.checkpoint;
-        let replay_from = if found.outdated { Lsn::FIRST } else { found.lsn.next() };
         let log_options = LogOptions {
             segment_bytes: options.segment_bytes,
-            verify_from: replay_from,
+            verify_from: found.lsn.next(),
             role: options.role,
         };
         let (log, recovery) = Log::open(store, log_options, now_ms.saturating_mul(1_000_000))?;
@@ -65,22 +64,36 @@ impl<S: SegmentStore> Engine<S> {
             complete(&log, found.lsn)?;
             tree.clear()?;
         }
+        let (mut engine, checkpoint) = Self::new(log, tree, options)?;
+        let mut report = OpenReport {
+            recovery,
+            checkpoint,
+            replayed: 0,
+            gaps: 0,
+            missing: 0,
+            invalid: 0,
+            tree_made_anew: found.outdated,
+        };
+        engine.replay(&mut report)?;
+        engine.set_applied(engine.log.appended().max(checkpoint));
+        Ok((engine, report))
+    }
+
+    /// An engine that knows what the tree knows, and how far that is.
+    fn new(
+        log: Log<S>,
+        tree: Tree,
+        options: EngineOptions,
+    ) -> Result<(Self, Lsn), EngineOpenError> {
         let (view, live) = (tree.view()?, tree.live_bytes()?);
         let checkpoint = view.checkpoint;
         let active = Arc::new(Memtable::new());
-        let view = View { active: Arc::clone(&active), frozen: Vec::new(), tree: Arc::new(view) };
-        let shared = Shared {
-            view: Published::new(view),
-            applied: AtomicU64::new(checkpoint.lsn.0),
-            log: log.reader(),
-            counted: Published::new(Counted { lsn: Lsn::ZERO, keys: 0 }),
-        };
         let mut clock = HlcClock::default();
         clock.observe(checkpoint.hlc);
-        let mut engine = Self {
+        let engine = Self {
+            shared: shared(&log, view, &active),
             log,
             tree,
-            shared: Arc::new(shared),
             options,
             clock,
             encoder: Encoder::default(),
@@ -93,31 +106,36 @@ impl<S: SegmentStore> Engine<S> {
             job: Weak::new(),
             counters: Counters::default(),
         };
-        let mut report = OpenReport {
-            recovery,
-            checkpoint: checkpoint.lsn,
-            replayed: 0,
-            gaps: 0,
-            missing: 0,
-            invalid: 0,
-            tree_made_anew: found.outdated,
-        };
-        engine.replay(&mut report)?;
-        engine.set_applied(engine.log.appended().max(checkpoint.lsn));
-        Ok((engine, report))
+        Ok((engine, checkpoint.lsn))
     }
 }
 
-/// Proves that the log holds every record up to a checkpoint, so that the tree can be made anew.
+/// What readers see before the replay.
+fn shared<S: SegmentStore>(log: &Log<S>, tree: TreeView, active: &Arc<Memtable>) -> Arc<Shared<S>> {
+    let applied = tree.checkpoint.lsn;
+    let view = View { active: Arc::clone(active), frozen: Vec::new(), tree: Arc::new(tree) };
+    Arc::new(Shared {
+        view: Published::new(view),
+        applied: AtomicU64::new(applied.0),
+        log: log.reader(),
+        counted: Published::new(Counted { lsn: Lsn::ZERO, keys: 0 }),
+    })
+}
+
+/// Proves that the log holds every record up to a checkpoint, so that the tree can be made anew. A
+/// medium that fails proves nothing.
 fn complete<S: SegmentStore>(log: &Log<S>, checkpoint: Lsn) -> Result<(), EngineOpenError> {
-    let missing = |missing| EngineOpenError::TreeOutdated { checkpoint, missing };
+    let lacks = |missing, error| match error {
+        ReadError::Io(_) => EngineOpenError::Replay(error),
+        _ => EngineOpenError::TreeOutdated { checkpoint, missing },
+    };
     let cursor = log.reader().cursor(Lsn::FIRST, Bound::Appended);
-    let mut cursor = cursor.map_err(|_| missing(Lsn::FIRST))?;
+    let mut cursor = cursor.map_err(|error| lacks(Lsn::FIRST, error))?;
     let mut next = Lsn::FIRST;
     while next <= checkpoint {
-        match cursor.next() {
-            Ok(Some(record)) if record.lsn == next => next = next.next(),
-            _ => return Err(missing(next)),
+        match cursor.next().map_err(|error| lacks(next, error))? {
+            Some(record) if record.lsn == next => next = next.next(),
+            _ => return Err(EngineOpenError::TreeOutdated { checkpoint, missing: next }),
         }
     }
     Ok(())

@@ -1,12 +1,13 @@
 //! A tree from before rows: records of rows in the log, counted as not understood.
 
 use super::model::{Change, State, check_all};
-use crate::fixture::{self, Sim, commit, flush, options};
+use crate::fixture::{self, NOW_MS, Sim, commit, flush, options};
 use redb::{ReadableDatabase, ReadableTable, TableDefinition};
+use std::sync::Arc;
 use unison_base::{Lsn, SegmentId};
-use unison_engine::{Condition, EngineOpenError};
-use unison_ports::{SegmentKind, SegmentStore};
-use unison_sim::disk::{CrashDisk, Cut, Damage, File};
+use unison_engine::{Condition, Engine, EngineOpenError};
+use unison_ports::{IoError, SegmentKind, SegmentStore};
+use unison_sim::disk::{Calls, CrashDisk, Cut, Damage, Fault, File};
 
 const DATA: TableDefinition<'static, &'static [u8], &'static [u8]> = TableDefinition::new("data");
 const META: TableDefinition<'static, &'static str, &'static [u8]> = TableDefinition::new("meta");
@@ -128,6 +129,49 @@ fn a_tree_that_passed_over_nothing_is_taken_as_it_is() {
     assert_eq!((engine.stats().tree_keys, engine.stats().tree_rows), (1, 1));
     engine.close().unwrap();
     assert_eq!(version(&disk), 2);
+}
+
+/// Only a read that shows the log's bytes to be gone may say so.
+#[test]
+fn a_medium_that_cannot_be_read_says_nothing_of_the_log() {
+    let (disk, state) = old_disk(46);
+    let (error, mut seen) = (IoError::Device(5), Vec::new());
+    for nth in 1.. {
+        let attempt = disk.copy();
+        // redb reads the tree before.
+        let mut builder = redb::Database::builder();
+        let tree = builder.set_cache_size(1 << 20).create_with_backend(attempt.tree("ns")).unwrap();
+        attempt.inject(Fault::for_ever(Calls::Reads, nth, error));
+        let opened = Engine::open(Arc::new(attempt.store("ns")), tree, options(), NOW_MS);
+        attempt.heal();
+        match opened {
+            Err(error) => seen.push(error),
+            Ok((engine, _)) => {
+                check(&engine, &state);
+                break;
+            }
+        }
+        check(&fixture::open(&attempt, options()), &state);
+    }
+    assert!(seen.len() > 5, "{seen:?}");
+    let outdated = |error: &&EngineOpenError| matches!(error, EngineOpenError::TreeOutdated { .. });
+    assert_eq!(seen.iter().find(outdated), None);
+    assert!(seen.contains(&EngineOpenError::Replay(unison_walfs::ReadError::Io(error))));
+}
+
+/// The log lost its end: what the checkpoint says was durable is not given out a second time.
+#[test]
+fn without_the_log_s_end_it_is_refused_too() {
+    let (disk, _) = old_disk(46);
+    let store = disk.store("ns");
+    let mut last = SegmentId::default();
+    store.list(&mut |entry| last = last.max(entry.id)).unwrap();
+    store.remove(last, SegmentKind::Log).unwrap();
+    for _ in 0..2 {
+        let refused = fixture::try_open(&disk, options()).unwrap_err();
+        assert!(matches!(refused, EngineOpenError::TreeOutdated { checkpoint: Lsn(47), .. }));
+        assert_eq!(version(&disk), 1);
+    }
 }
 
 #[test]
