@@ -22,6 +22,12 @@ pub trait Board {
 
     /// How full the heap is.
     fn heap(&self) -> HeapFigures;
+
+    /// How many runs before this one ended in a panic, one after the other; 0 where nobody counts.
+    /// The node doubts what may make every run end so.
+    fn panics_in_a_row(&self) -> u64 {
+        0
+    }
 }
 
 /// When a node wants to be polled again.

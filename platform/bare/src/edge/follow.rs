@@ -54,6 +54,8 @@ pub(crate) struct Start {
     pub(crate) seed: u64,
     pub(crate) now_ms: u64,
     pub(crate) heap_bytes: usize,
+    /// Whether trees may be what made the runs before this one end.
+    pub(crate) doubts_trees: bool,
 }
 
 /// The hub and the namespaces that are followed.
@@ -79,7 +81,7 @@ impl<D: BlockDevice> Follow<D> {
         network: &mut Network<N>,
         start: Start,
     ) -> Option<Self> {
-        let Start { node, seed, now_ms, heap_bytes } = start;
+        let Start { node, seed, now_ms, heap_bytes, doubts_trees } = start;
         let run_bytes_max = run_bytes_max(heap_bytes);
         let link = FollowerConfig {
             node,
@@ -91,7 +93,8 @@ impl<D: BlockDevice> Follow<D> {
         };
         let tenant = |name| {
             let (namespace, volume) = (namespaces.get(name)?, medium.volume(name)?);
-            let replica = VolumeReplica::new(namespace, volume, volumes::engine_options(config));
+            let options = volumes::engine_options(config);
+            let replica = VolumeReplica::new(namespace, volume, options, doubts_trees);
             Some(Tenant::new(name.clone(), replica))
         };
         Some(Self {

@@ -21,6 +21,10 @@ use unison_link::NodeId;
 use unison_resp::cursors::Cursors;
 use unison_resp::refusal::too_many_callers;
 
+/// After so many panics in a row, and again after as many more, trees are doubted: redb panics at some
+/// damage, and would at every start. They hold nothing that a whole log does not.
+const PANICS_TO_DOUBT: u64 = 3;
+
 /// Leaves of a seed what a time in milliseconds has.
 const CURSOR_SEED_SHIFT: u32 = 22;
 
@@ -215,11 +219,12 @@ impl<D: BlockDevice, N: Device, P: Board> EdgeNode<D, N, P> {
 
     fn use_disk(&mut self, medium: &Medium<D>, now_ms: u64) {
         let heap_bytes = self.board.heap().budget;
+        let doubts_trees = doubts_trees(self.board.panics_in_a_row());
         let Held { config, node, namespaces, follow, .. } = &mut self.held;
         if let Some(follow) = follow {
             return follow.take_volumes(medium);
         }
-        let start = Start { node: node.clone(), seed: self.seed, now_ms, heap_bytes };
+        let start = Start { node: node.clone(), seed: self.seed, now_ms, heap_bytes, doubts_trees };
         *follow = Follow::new(config, medium, namespaces, &mut self.network, start);
     }
 
@@ -239,6 +244,10 @@ impl<D: BlockDevice, N: Device, P: Board> EdgeNode<D, N, P> {
         }
         wake
     }
+}
+
+const fn doubts_trees(panics: u64) -> bool {
+    panics > 0 && panics.is_multiple_of(PANICS_TO_DOUBT)
 }
 
 fn callers<C, const PLACES: usize>(server: Option<&Server<C, PLACES>>) -> Callers {

@@ -29,6 +29,8 @@ pub(crate) struct VolumeReplica<D: BlockDevice> {
     options: EngineOptions,
     engine: Option<Engine<Store<D>>>,
     log_id: LogId,
+    /// The tree may be what made earlier runs end: it is made anew before it is looked at.
+    doubts_tree: bool,
     /// The tree has no room: memory is kept and nothing is flushed.
     tree_full: bool,
     /// What the newest opening found.
@@ -41,6 +43,7 @@ impl<D: BlockDevice> VolumeReplica<D> {
         namespace: Arc<Namespace<Store<D>>>,
         volume: Volume<D>,
         options: EngineOptions,
+        doubts_tree: bool,
     ) -> Self {
         Self {
             namespace,
@@ -48,6 +51,7 @@ impl<D: BlockDevice> VolumeReplica<D> {
             options,
             engine: None,
             log_id: LogId::default(),
+            doubts_tree,
             tree_full: false,
             rungs: RungCounts::default(),
             news: Vec::new(),
@@ -95,10 +99,13 @@ impl<D: BlockDevice> VolumeReplica<D> {
     /// anew, as long as the log still has everything.
     pub(crate) fn open(&mut self, wall_ms: u64) -> Result<(), OpenFailure> {
         self.close();
+        if self.doubts_tree && self.is_complete()? {
+            self.make_tree_anew()?;
+        }
+        self.doubts_tree = false;
         let report = match self.open_engine(wall_ms) {
             Err(failure) if is_tree_damage(&failure) && self.is_complete()? => {
-                self.volume.discard_tree().map_err(OpenFailure::Io)?;
-                self.tell(|name| Event::TreeMadeAnew { name });
+                self.make_tree_anew()?;
                 self.open_engine(wall_ms)?
             }
             Err(failure) if self.is_out_of_tree(&failure) => {
@@ -112,6 +119,12 @@ impl<D: BlockDevice> VolumeReplica<D> {
         let (applied, replayed) = (engine.applied(), report.replayed);
         self.namespace.set_reader(Some(engine.reader()));
         self.tell(|name| Event::NamespaceOpened { name, applied, replayed });
+        Ok(())
+    }
+
+    fn make_tree_anew(&mut self) -> Result<(), OpenFailure> {
+        self.volume.discard_tree().map_err(OpenFailure::Io)?;
+        self.tell(|name| Event::TreeMadeAnew { name });
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use crate::reply::Reply;
 use crate::world::{DISK_BYTES, World, boot_line};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use unison_bare::block::BlockDevice as _;
 use unison_bare::edge::Event;
 use unison_ports::IoError;
@@ -187,6 +188,33 @@ fn a_damaged_tree_is_made_anew_from_the_log() {
     assert_eq!(world.status()["ready"], true);
 }
 
+/// redb panics at some damage, at every start: a board that counts its panics gets out of that.
+#[test]
+fn a_tree_that_every_run_panics_at_is_made_anew() {
+    let mut world = World::new();
+    for number in 0..3_000_u32 {
+        world.hub().put(&number.to_be_bytes(), &[1; 100]);
+    }
+    world.catch_up();
+    world.node = None;
+    let disk = world.disk.take().unwrap().copy();
+    spoil_pages(&disk);
+    for panics in 0..=3 {
+        world.disk = Some(std::sync::Arc::new(disk.copy()));
+        world.board.panics.set(panics);
+        world.events.clear();
+        let boot = || {
+            world.boot();
+            world.catch_up();
+        };
+        let ended = catch_unwind(AssertUnwindSafe(boot)).is_err();
+        assert_eq!(ended, panics < 3, "after {panics} panics");
+    }
+    assert!(world.has_told(|event| matches!(event, Event::TreeMadeAnew { .. })));
+    assert_eq!(world.ask("DBSIZE"), Reply::Integer(3_000));
+    assert_eq!(world.status()["ready"], true);
+}
+
 #[test]
 fn a_bit_that_flipped_in_the_log_is_told_and_fetched_again() {
     let unflushed = boot_line().replace("memtable=64KiB", "memtable=4MiB");
@@ -228,14 +256,23 @@ fn flip_in(disk: &CrashBlocks, text: &[u8]) {
 
 /// Overwrites what begins like a tree's file, wherever it is.
 fn spoil_tree(disk: &CrashBlocks) {
+    disk.write(tree_begins(disk), &[0xA5; 512]).unwrap();
+    disk.flush().unwrap();
+}
+
+/// Overwrites a tree's pages, but for the first, which says where the others are.
+fn spoil_pages(disk: &CrashBlocks) {
+    let first = tree_begins(disk) + 8;
+    disk.write(first, &vec![0xA5; 1 << 20]).unwrap();
+    disk.flush().unwrap();
+}
+
+/// The first sector of a tree's file.
+fn tree_begins(disk: &CrashBlocks) -> u64 {
     let mut sector = [0; 512];
-    for number in 0..disk.sectors() {
+    let begins = |&number: &u64| {
         disk.read(number, &mut sector).unwrap();
-        if sector.starts_with(b"redb") {
-            disk.write(number, &[0xA5; 512]).unwrap();
-            disk.flush().unwrap();
-            return;
-        }
-    }
-    panic!("no tree on the disk");
+        sector.starts_with(b"redb")
+    };
+    (0..disk.sectors()).find(begins).expect("a tree on the disk")
 }

@@ -27,6 +27,7 @@ pub(crate) struct TestBoard {
     now_ms: Rc<Cell<u64>>,
     seed: Rc<RefCell<Prng>>,
     pub(crate) heap: Rc<Cell<HeapFigures>>,
+    pub(crate) panics: Rc<Cell<u64>>,
 }
 
 impl Board for TestBoard {
@@ -40,6 +41,10 @@ impl Board for TestBoard {
 
     fn heap(&self) -> HeapFigures {
         self.heap.get()
+    }
+
+    fn panics_in_a_row(&self) -> u64 {
+        self.panics.get()
     }
 }
 
@@ -73,6 +78,7 @@ impl World {
             now_ms: Rc::new(Cell::new(0)),
             seed: Rc::new(RefCell::new(Prng::new(3))),
             heap: Rc::new(Cell::new(heap)),
+            panics: Rc::default(),
         };
         let mut world = Self {
             board,

@@ -1,7 +1,7 @@
 //! What the node asks of a board.
 
 use crate::firmware::virtio::{DeviceError, Entropy};
-use crate::firmware::{clock, heap};
+use crate::firmware::{clock, heap, retained};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use spin::Mutex;
@@ -33,5 +33,9 @@ impl Board for QemuVirt {
 
     fn heap(&self) -> HeapFigures {
         heap::figures()
+    }
+
+    fn panics_in_a_row(&self) -> u64 {
+        retained::read().map_or(0, |account| account.panics)
     }
 }

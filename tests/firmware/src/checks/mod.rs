@@ -6,6 +6,7 @@ mod follows;
 mod kills;
 mod panics;
 mod segments;
+mod tree;
 mod trouble;
 
 use crate::content::{self, Content};
@@ -32,7 +33,7 @@ pub(crate) struct Check {
     run: fn(&Setup, &Path) -> anyhow::Result<Figures>,
 }
 
-pub(crate) const ALL: [Check; 7] = [
+pub(crate) const ALL: [Check; 8] = [
     Check {
         name: "follows",
         what: "it follows a hub, answers as the hub does, and what that costs",
@@ -52,6 +53,11 @@ pub(crate) const ALL: [Check; 7] = [
         name: "flip",
         what: "a flipped bit on its disk is found, set aside and fetched again",
         run: flip::run,
+    },
+    Check {
+        name: "tree",
+        what: "a damaged tree is made anew, also when every start panics at it",
+        run: tree::run,
     },
     Check {
         name: "segments",
