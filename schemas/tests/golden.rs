@@ -37,113 +37,108 @@ fn key_value(key: &'static [u8], value: Option<&'static [u8]>) -> Entry {
     Entry::KeyValue { key, value, expires_at: 0 }
 }
 
+fn plain(
+    name: &'static str,
+    operation: OperationType,
+    entry: EntryType,
+    entries: Vec<Entry>,
+) -> Golden {
+    Golden { name, operation, state: TxnState::None, entry, txn: false, entries }
+}
+
+fn txn(
+    name: &'static str,
+    (operation, state): (OperationType, TxnState),
+    entry: EntryType,
+    entries: Vec<Entry>,
+) -> Golden {
+    Golden { name, operation, state, entry, txn: true, entries }
+}
+
 fn golden() -> Vec<Golden> {
-    let plain = |name, operation, entry, entries| Golden {
-        name,
-        operation,
-        state: TxnState::None,
-        entry,
-        txn: false,
-        entries,
-    };
-    let txn = |name, operation, state, entry, entries| Golden {
-        name,
-        operation,
-        state,
-        entry,
-        txn: true,
-        entries,
-    };
+    [key_values(), rows(), transactions(), large_objects(), others()]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+fn key_values() -> Vec<Golden> {
+    use {EntryType as E, OperationType as O};
+    let expiring =
+        Entry::KeyValue { key: b"\xFEk", value: Some(b"v"), expires_at: 1_800_000_000_000 };
+    let several = vec![
+        key_value(b"\xFEa", Some(b"1")),
+        key_value(b"\xFEb", Some(b"22")),
+        key_value(b"\xFEc", Some(b"333")),
+    ];
+    let deleted = vec![key_value(b"\xFEa", None), key_value(b"\xFEb", None)];
+    vec![
+        plain("kv_insert", O::Insert, E::KV, vec![key_value(b"\xFEkey", Some(b"value"))]),
+        plain("kv_insert_empty", O::Insert, E::KV, vec![key_value(b"\xFEkey", Some(b""))]),
+        plain("kv_insert_expiring", O::Insert, E::KV, vec![expiring]),
+        plain("kv_delete", O::Delete, E::KV, vec![key_value(b"\xFEkey", None)]),
+        plain("kv_insert_batch", O::Insert, E::KV, several),
+        plain("kv_delete_batch", O::Delete, E::KV, deleted),
+    ]
+}
+
+const ROW: &[u8] = b"\xFD\0\0\0\x05row-1";
+const OTHER_ROW: &[u8] = b"\xFD\0\0\0\x02r2";
+
+fn rows() -> Vec<Golden> {
+    use {EntryType as E, OperationType as O};
+    let row = |key, columns| Entry::Row { key, columns };
+    let whole = row(ROW, &[("name", b"Ada"), ("year", b"1815"), ("note", b"")]);
+    let several = vec![row(ROW, &[("name", b"Ada")]), row(OTHER_ROW, &[("name", b"Grace")])];
+    let columns = row(ROW, &[("name", b""), ("note", b"")]);
+    vec![
+        plain("row_insert", O::Insert, E::Row, vec![whole]),
+        plain("row_insert_batch", O::Insert, E::Row, several),
+        plain("row_delete_columns", O::Delete, E::Row, vec![columns]),
+        plain(
+            "row_delete_batch",
+            O::DeleteRowByKey,
+            E::Row,
+            vec![row(ROW, &[]), row(OTHER_ROW, &[])],
+        ),
+        plain("row_delete", O::DeleteRowByKey, E::Row, vec![row(ROW, &[])]),
+    ]
+}
+
+fn transactions() -> Vec<Golden> {
     use {EntryType as E, OperationType as O, TxnState as T};
-    let row = || Entry::Row {
-        key: b"\xFD\0\0\0\x05row-1",
-        columns: &[("name", b"Ada"), ("year", b"1815"), ("note", b"")],
-    };
+    let prepared = vec![key_value(b"\xFEkey", Some(b"v"))];
+    vec![
+        txn("txn_begin", (O::Insert, T::Begin), E::KV, vec![]),
+        txn("txn_prepare", (O::Insert, T::Prepare), E::KV, prepared),
+        txn("txn_commit", (O::Insert, T::Commit), E::KV, vec![key_value(b"", Some(b""))]),
+        txn("txn_abort", (O::TxnMarker, T::None), E::KV, vec![]),
+    ]
+}
+
+fn large_objects() -> Vec<Golden> {
+    use {EntryType as E, OperationType as O, TxnState as T};
+    let chunk = |bytes| vec![key_value(b"\xFF\0\0\0\x03lob\0\0\0\0", Some(bytes))];
+    vec![
+        txn("lob_chunk", (O::Insert, T::Prepare), E::Chunked, chunk(b"chunk bytes")),
+        txn("lob_commit", (O::Insert, T::Commit), E::Chunked, chunk(b"")),
+    ]
+}
+
+fn others() -> Vec<Golden> {
+    use {EntryType as E, OperationType as O};
     let event = Entry::Event {
         id: "e-1",
         kind: "door.opened",
         at: 1_700_000_000_000_000,
         payload: b"{\"door\":7}",
     };
-    let expiring =
-        Entry::KeyValue { key: b"\xFEk", value: Some(b"v"), expires_at: 1_800_000_000_000 };
+    let opaque = |bytes| vec![Entry::Opaque(bytes)];
     vec![
         plain("no_operation", O::NoOperation, E::KV, vec![]),
-        plain("kv_insert", O::Insert, E::KV, vec![key_value(b"\xFEkey", Some(b"value"))]),
-        plain("kv_insert_empty", O::Insert, E::KV, vec![key_value(b"\xFEkey", Some(b""))]),
-        plain("kv_insert_expiring", O::Insert, E::KV, vec![expiring]),
-        plain("kv_delete", O::Delete, E::KV, vec![key_value(b"\xFEkey", None)]),
-        plain(
-            "kv_insert_batch",
-            O::Insert,
-            E::KV,
-            vec![
-                key_value(b"\xFEa", Some(b"1")),
-                key_value(b"\xFEb", Some(b"22")),
-                key_value(b"\xFEc", Some(b"333")),
-            ],
-        ),
-        plain(
-            "kv_delete_batch",
-            O::Delete,
-            E::KV,
-            vec![key_value(b"\xFEa", None), key_value(b"\xFEb", None)],
-        ),
-        plain("row_insert", O::Insert, E::Row, vec![row()]),
-        plain(
-            "row_insert_batch",
-            O::Insert,
-            E::Row,
-            vec![
-                Entry::Row { key: b"\xFD\0\0\0\x05row-1", columns: &[("name", b"Ada")] },
-                Entry::Row { key: b"\xFD\0\0\0\x02r2", columns: &[("name", b"Grace")] },
-            ],
-        ),
-        plain(
-            "row_delete_columns",
-            O::Delete,
-            E::Row,
-            vec![Entry::Row {
-                key: b"\xFD\0\0\0\x05row-1",
-                columns: &[("name", b""), ("note", b"")],
-            }],
-        ),
-        plain(
-            "row_delete_batch",
-            O::DeleteRowByKey,
-            E::Row,
-            vec![
-                Entry::Row { key: b"\xFD\0\0\0\x05row-1", columns: &[] },
-                Entry::Row { key: b"\xFD\0\0\0\x02r2", columns: &[] },
-            ],
-        ),
-        plain(
-            "row_delete",
-            O::DeleteRowByKey,
-            E::Row,
-            vec![Entry::Row { key: b"\xFD\0\0\0\x05row-1", columns: &[] }],
-        ),
         plain("event", O::Insert, E::Event, vec![event]),
-        txn("txn_begin", O::Insert, T::Begin, E::KV, vec![]),
-        txn("txn_prepare", O::Insert, T::Prepare, E::KV, vec![key_value(b"\xFEkey", Some(b"v"))]),
-        txn("txn_commit", O::Insert, T::Commit, E::KV, vec![key_value(b"", Some(b""))]),
-        txn("txn_abort", O::TxnMarker, T::None, E::KV, vec![]),
-        txn(
-            "lob_chunk",
-            O::Insert,
-            T::Prepare,
-            E::Chunked,
-            vec![key_value(b"\xFF\0\0\0\x03lob\0\0\0\0", Some(b"chunk bytes"))],
-        ),
-        txn(
-            "lob_commit",
-            O::Insert,
-            T::Commit,
-            E::Chunked,
-            vec![key_value(b"\xFF\0\0\0\x03lob\0\0\0\0", Some(b""))],
-        ),
-        plain("raft_internal", O::RaftInternal, E::KV, vec![Entry::Opaque(b"not for us")]),
-        plain("operation_16", O(16), E::Event, vec![Entry::Opaque(b"from a newer version")]),
+        plain("raft_internal", O::RaftInternal, E::KV, opaque(b"not for us")),
+        plain("operation_16", O(16), E::Event, opaque(b"from a newer version")),
     ]
 }
 
