@@ -13,6 +13,9 @@ const LAST_WRITES_MS: u64 = 5_000;
 /// again after fifteen seconds at most; processes start within half a minute, disks are replaced
 /// within five seconds, and the whole log passes a line within ten.
 const CONVERGENCE_MS: u64 = 300_000;
+/// What the hub has for acknowledging a write: it starts within half a minute, and once more when a
+/// switch that was set before goes off; clients come within three seconds, a sync takes one.
+const WRITABLE_MS: u64 = 60_000;
 const STEP_MS: u64 = 500;
 
 impl World {
@@ -33,7 +36,21 @@ impl World {
             self.look_for_damage(number)?;
         }
         self.go_on_until(self.now_ms + LAST_WRITES_MS)?;
+        self.wait_for_writes()?;
         self.busy = false;
+        Ok(())
+    }
+
+    /// Clients go on until a write that was taken after the faults has been acknowledged.
+    fn wait_for_writes(&mut self) -> Result<(), Breach> {
+        let until_ms = self.now_ms + WRITABLE_MS;
+        while !self.writable {
+            if self.now_ms > until_ms {
+                let detail = format!("took {:?}, refused last: {:?}", self.owed, self.refusal);
+                return Err(self.breach(HUB, Promise::Writable, detail));
+            }
+            self.go_on_until(self.now_ms + STEP_MS)?;
+        }
         Ok(())
     }
 

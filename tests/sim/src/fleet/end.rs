@@ -4,7 +4,7 @@ use super::fault::Fault;
 use super::home::Home;
 use super::life::RESTART_MS;
 use super::link::{Direction, Parcel};
-use super::node::{Marks, NodeNumber, Process};
+use super::node::{HUB, Marks, NodeNumber, Process};
 use super::outcome::Breach;
 use super::plan::below;
 use super::replica::FleetReplica;
@@ -101,6 +101,10 @@ impl World {
     fn end(&mut self, number: NodeNumber, notice: Notice, how: &'static str) -> Option<Process> {
         if self.nodes[number].process.is_some() {
             self.note(number, Story::Ended(how));
+        }
+        if number == HUB {
+            // What was not acknowledged may go with the process.
+            self.owed = None;
         }
         let node = &mut self.nodes[number];
         let process = node.process.take();

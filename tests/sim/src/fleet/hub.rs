@@ -27,8 +27,13 @@ impl Hub {
         Self { engine, log_id, store, sync: None, flush: None }
     }
 
-    /// Stages a record and tells the model of it. False when it was refused.
-    pub(super) fn stage(&mut self, change: &Change, model: &mut Model, wall_ms: u64) -> bool {
+    /// Stages a record and tells the model of it, unless it was refused.
+    pub(super) fn stage(
+        &mut self,
+        change: &Change,
+        model: &mut Model,
+        wall_ms: u64,
+    ) -> Result<(), WriteError> {
         let before = self.engine.appended();
         let staged = match change {
             Change::Put(entries) => {
@@ -49,10 +54,8 @@ impl Hub {
         };
         // Where a segment is full, staging appends.
         self.note_append(before, staged.is_err(), model);
-        if let Ok(written) = &staged {
-            model.written(written.lsn, change.clone());
-        }
-        staged.is_ok()
+        model.written(staged?.lsn, change.clone());
+        Ok(())
     }
 
     fn note_append(&self, before: Lsn, failed: bool, model: &mut Model) {

@@ -29,6 +29,7 @@
 //! | A wrong value is never served; damage is said | rot anywhere in a follower's segments | rot inside the tree's pages: nothing looks at their checksums when they are read, so only the head of the file rots, which is noticed |
 //! | A follower that is behind or cut off says so | stop, slow or bend the line, and the leader | stop the follower itself: one that stands still says nothing |
 //! | The order of records is the order of LSNs, whatever the clocks show | set any wall clock anywhere, let clocks drift by 1 % | let monotonic time go back: the port promises that it does not |
+//! | Once faults end, a write is taken and acknowledged in bounded time | leave any state behind | |
 //! | Once faults end, all nodes come to the same state in bounded time | leave any state behind | keep a rotten disk: what a node has said to be damaged a person replaces, counted as `replaced disks` |
 //!
 //! Blocks rot under a process that runs and under one that is down; headers, whole segments and the
@@ -105,11 +106,13 @@ pub enum Plant {
     FlushBeforeSync,
     /// What the opening of a log has found is told to nobody.
     HideFindings,
+    /// A hub whose disk was full once never flushes again, so that it is busy for ever.
+    BusyForEver,
 }
 
 impl Plant {
     /// Every bug.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::AnswerBeforeSync,
         Self::CursorPlusOne,
         Self::CrcUnchecked,
@@ -117,6 +120,7 @@ impl Plant {
         Self::ApplyTwice,
         Self::FlushBeforeSync,
         Self::HideFindings,
+        Self::BusyForEver,
     ];
 }
 

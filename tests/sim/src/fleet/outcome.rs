@@ -22,6 +22,8 @@ pub enum Promise {
     Lag,
     /// Damage is found by whoever reads it, and only where there is some.
     Damage,
+    /// Without faults, the hub takes writes and acknowledges them in bounded time.
+    Writable,
     /// Without faults, all come to the same state in bounded time.
     Convergence,
     /// Nothing panics, and nothing hangs.
@@ -39,6 +41,7 @@ impl fmt::Display for Promise {
             Self::NotAhead => "nobody is ahead of whom it follows",
             Self::Lag => "who is behind or cut off says so",
             Self::Damage => "damage is found by whoever reads it, and only where there is some",
+            Self::Writable => "without faults, writes are acknowledged in bounded time",
             Self::Convergence => "without faults, all come to the same state in bounded time",
             Self::Alive => "nothing panics and nothing hangs",
         })

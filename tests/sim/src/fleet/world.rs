@@ -20,6 +20,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use unison_base::Lsn;
 use unison_base::prng::Prng;
+use unison_engine::WriteError;
 use unison_walfs::LogRole;
 
 /// Between two looks at everything.
@@ -50,6 +51,14 @@ pub(super) struct World {
     pub(super) busy: bool,
     /// Faults have ended.
     pub(super) calm: bool,
+    /// A write that was taken after the faults, until it is acknowledged.
+    pub(super) owed: Option<Lsn>,
+    /// A write that was taken after the faults has been acknowledged.
+    pub(super) writable: bool,
+    /// What the hub said when it refused a write last.
+    pub(super) refusal: Option<WriteError>,
+    /// The hub's disk was full once, which a planted bug never forgets.
+    pub(super) was_full: bool,
     pub(super) converged_ms: u64,
     pub(super) digests: (u64, u64),
     /// Bytes sent to followers.
@@ -82,6 +91,10 @@ impl World {
             looks: stream(6),
             busy: true,
             calm: false,
+            owed: None,
+            writable: false,
+            refusal: None,
+            was_full: false,
             converged_ms: 0,
             digests: (0, 0),
             sent_down_bytes: 0,

@@ -20,11 +20,14 @@ impl World {
         }
         let wall_ms = self.nodes[HUB].clock.wall_ms(self.now_ms);
         let Some(Process::Hub(hub)) = &mut self.nodes[HUB].process else { return Ok(()) };
+        let mut staged = false;
         for _ in 0..self.clients.between(1, self.plan.group_max) {
             let change = Change::draw(&self.plan.writing, &mut self.clients);
-            if !hub.stage(&change, &mut self.model, wall_ms) {
+            if let Err(error) = hub.stage(&change, &mut self.model, wall_ms) {
+                self.refusal = Some(error);
                 break;
             }
+            staged = true;
             if self.options.plant == Some(Plant::ApplyTwice) && self.clients.chance(2) {
                 hub.stage_again(&change, wall_ms);
             }
@@ -36,12 +39,18 @@ impl World {
         match appended {
             Ok(lsn) => {
                 self.note(HUB, Story::Wrote(lsn));
+                if self.calm && staged && self.owed.is_none() {
+                    self.owed = Some(lsn);
+                }
                 if self.options.plant == Some(Plant::AnswerBeforeSync) {
                     self.acknowledged = lsn;
                 }
             }
             Err(WriteError::Poisoned) => return self.fatal(HUB),
-            Err(error) => self.note(HUB, Story::Said(format!("cannot append: {error}"))),
+            Err(error) => {
+                self.note(HUB, Story::Said(format!("cannot append: {error}")));
+                self.refusal = Some(error);
+            }
         }
         self.begin_sync();
         self.begin_flush(HUB);
@@ -81,6 +90,7 @@ impl World {
         if self.truth.durable() > before {
             self.acknowledged = self.acknowledged.max(self.truth.durable());
             self.note(HUB, Story::Acknowledged(self.acknowledged));
+            self.writable |= self.owed.is_some_and(|owed| owed <= self.acknowledged);
             self.durable_moved(HUB)?;
         }
         Ok(())
@@ -88,7 +98,11 @@ impl World {
 
     pub(super) fn begin_flush(&mut self, number: NodeNumber) {
         let node = &mut self.nodes[number];
-        let has_room = node.home.borrow().has_room();
+        let mut has_room = node.home.borrow().has_room();
+        if number == HUB && self.options.plant == Some(Plant::BusyForEver) {
+            self.was_full |= !has_room;
+            has_room = !self.was_full;
+        }
         let begun = match &mut node.process {
             Some(Process::Hub(hub)) => hub.begin_flush(has_room),
             Some(Process::Follower(session)) => {

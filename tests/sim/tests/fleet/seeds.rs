@@ -56,6 +56,9 @@ fn run_all(next: &AtomicU64, until: u64, sum: &Mutex<Sum>) {
         sum.simulated_ms += outcome.simulated_ms;
         sum.converged_ms = sum.converged_ms.max(outcome.converged_ms);
         sum.records += outcome.records;
+        if outcome.records == 0 {
+            sum.broken.push(format!("seed {seed}: not a single record was durable"));
+        }
         if let Some(breach) = outcome.breach {
             let again = format!("cargo run -p unison-sim --bin sim -- --seed {seed} --trace");
             sum.broken.push(format!("seed {seed}: {breach}\n  again: {again}"));

@@ -50,6 +50,7 @@ pub(crate) enum Bug {
     ApplyTwice,
     FlushBeforeSync,
     HideFindings,
+    BusyForEver,
 }
 
 impl Bug {
@@ -62,6 +63,7 @@ impl Bug {
             Self::ApplyTwice => Plant::ApplyTwice,
             Self::FlushBeforeSync => Plant::FlushBeforeSync,
             Self::HideFindings => Plant::HideFindings,
+            Self::BusyForEver => Plant::BusyForEver,
         }
     }
 }
