@@ -8,7 +8,8 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use serde::{Serialize, Serializer};
 use unison_base::Lsn;
-use unison_engine::ColumnRange;
+use unison_engine::{Column, ColumnRange, Row};
+use unison_linux::FileStore;
 use unison_linux::store::{Reader, ValueRef};
 
 use super::condition::etag;
@@ -18,8 +19,6 @@ use super::list::{PAGE_BYTES, limit};
 use super::path::AtRow;
 use super::query::Query;
 
-/// Most bytes of names and values in an answer that has no pages.
-const ANSWER_BYTES_MAX: usize = 16 << 20;
 /// What a column costs in an answer beside its name and value, bytes.
 pub(super) const COLUMN_BYTES: usize = 16;
 
@@ -30,7 +29,7 @@ pub(super) struct ColumnMap(Vec<(String, String)>);
 impl ColumnMap {
     /// Adds a column. Returns what it costs.
     pub(super) fn push(&mut self, name: String, value: &ValueRef) -> Result<usize, ApiError> {
-        let bytes = name.len() + value.len() + COLUMN_BYTES;
+        let bytes = cost(&name, value);
         self.0.push((name, BASE64.encode(&*value.bytes()?)));
         Ok(bytes)
     }
@@ -38,6 +37,10 @@ impl ColumnMap {
     fn last(&self) -> Option<&str> {
         self.0.last().map(|(name, _)| name.as_str())
     }
+}
+
+fn cost(name: &str, value: &ValueRef) -> usize {
+    name.len() + value.len() + COLUMN_BYTES
 }
 
 impl Serialize for ColumnMap {
@@ -60,7 +63,21 @@ struct Found {
 enum Wanted {
     All,
     Named(Vec<String>),
-    Page { start: Bound<String>, end: Bound<String>, reverse: bool, limit: usize },
+    Page { range: Range, limit: usize },
+}
+
+struct Range {
+    start: Bound<String>,
+    end: Bound<String>,
+    reverse: bool,
+}
+
+impl Range {
+    fn borrowed(&self) -> ColumnRange<'_> {
+        let (start, end) = (self.start.as_ref(), self.end.as_ref());
+        let (start, end) = (start.map(String::as_str), end.map(String::as_str));
+        ColumnRange { start, end, reverse: self.reverse }
+    }
 }
 
 /// A missing row is an answer too: 200, `found` false, version 0.
@@ -74,41 +91,59 @@ pub(super) async fn get(at: AtRow, uri: Uri) -> Result<Response, ApiError> {
 fn find(reader: &Reader, key: &[u8], wanted: &Wanted) -> Result<Found, ApiError> {
     let absent = Found { columns: ColumnMap::default(), found: false, lsn: 0, cursor: None };
     let Some(row) = reader.snapshot().row(key)? else { return Ok(absent) };
-    let mut found = Found { found: true, lsn: row.lsn().0, ..absent };
-    let mut bytes = 0;
+    let mut answer = Answer::default();
+    let mut cursor = None;
     match wanted {
         Wanted::All => {
             for column in row.columns(ColumnRange::default())? {
-                let column = column?;
-                bytes += found.columns.push(column.name, &column.value)?;
-                bounded(bytes)?;
+                answer.push(column?)?;
             }
         }
         Wanted::Named(names) => {
             for name in names {
-                let Some(value) = row.column(name)? else { continue };
-                bytes += found.columns.push(name.clone(), &value)?;
-                bounded(bytes)?;
+                if let Some(value) = row.column(name)? {
+                    answer.push(Column { name: name.clone(), value })?;
+                }
             }
         }
-        Wanted::Page { start, end, reverse, limit } => {
-            let (start, end) =
-                (start.as_ref().map(String::as_str), end.as_ref().map(String::as_str));
-            let mut columns = row.columns(ColumnRange { start, end, reverse: *reverse })?;
-            while found.columns.0.len() < *limit && bytes < PAGE_BYTES {
-                let Some(column) = columns.next().transpose()? else { return Ok(found) };
-                bytes += found.columns.push(column.name, &column.value)?;
-            }
-            let more = columns.next().transpose()?.is_some();
-            found.cursor = found.columns.last().filter(|_| more).map(str::to_owned);
-        }
+        Wanted::Page { range, limit } => cursor = page(&row, range, *limit, &mut answer)?,
     }
-    Ok(found)
+    Ok(Found { columns: answer.columns, found: true, lsn: row.lsn().0, cursor })
 }
 
-fn bounded(bytes: usize) -> Result<(), ApiError> {
-    let limit = ANSWER_BYTES_MAX;
-    if bytes > limit { Err(ApiError::RowTooLarge { limit }) } else { Ok(()) }
+/// Fills a page. Returns the name behind which the next one begins.
+fn page(
+    row: &Row<FileStore>,
+    range: &Range,
+    limit: usize,
+    answer: &mut Answer,
+) -> Result<Option<String>, ApiError> {
+    let mut columns = row.columns(range.borrowed())?;
+    while answer.columns.0.len() < limit && answer.bytes < PAGE_BYTES {
+        let Some(column) = columns.next().transpose()? else { return Ok(None) };
+        answer.bytes += answer.columns.push(column.name, &column.value)?;
+    }
+    let more = columns.next().transpose()?.is_some();
+    Ok(answer.columns.last().filter(|_| more).map(str::to_owned))
+}
+
+/// An answer without pages: no larger than a page, or than its only column.
+#[derive(Default)]
+struct Answer {
+    columns: ColumnMap,
+    bytes: usize,
+}
+
+impl Answer {
+    /// Adds a column, unless the answer gets too large: then its value is not read.
+    fn push(&mut self, column: Column<FileStore>) -> Result<(), ApiError> {
+        let bytes = self.bytes + cost(&column.name, &column.value);
+        if self.bytes > 0 && bytes > PAGE_BYTES {
+            return Err(ApiError::RowTooLarge { limit: PAGE_BYTES });
+        }
+        self.bytes += self.columns.push(column.name, &column.value)?;
+        Ok(())
+    }
 }
 
 impl Wanted {
@@ -138,7 +173,7 @@ impl Wanted {
             let behind = Bound::Excluded(cursor);
             if reverse { end = behind } else { start = behind }
         }
-        Ok(Self::Page { start, end, reverse, limit: limit(query)? })
+        Ok(Self::Page { range: Range { start, end, reverse }, limit: limit(query)? })
     }
 }
 

@@ -5,7 +5,7 @@ use super::running::{Running, Setting};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use unison_base::limits::{COLUMN_NAME_MAX, KEY_MAX, ROW_COLUMNS_MAX};
+use unison_base::limits::{COLUMN_NAME_MAX, KEY_MAX, ROW_COLUMNS_MAX, VALUE_MAX};
 use unison_engine::EngineOptions;
 
 const ROW: &str = "/api/v1/default/row";
@@ -183,6 +183,12 @@ fn limits_of_a_row_are_named() {
     assert_eq!(put(&running, "r", &many(ROW_COLUMNS_MAX), &[]).status, 200);
     let refused = put(&running, "r", &many(ROW_COLUMNS_MAX + 1), &[]);
     assert_eq!((refused.status, refused.error().contains("1 to 4096 columns")), (413, true));
+    let zeros = "%00".repeat(KEY_MAX);
+    let refused = put(&running, &zeros, &many(700), &[]);
+    assert_eq!(
+        (refused.status, refused.error().contains("5242880 bytes in the index")),
+        (413, true)
+    );
     let refused = put(&running, "r", &json!({ "a": "%" }), &[]);
     assert_eq!((refused.status, refused.error().contains("value of `a`")), (400, true));
     for body in ["", "{}", "{\"columns\": []}", "{\"columns\": {\"a\": 1}}"] {
@@ -202,8 +208,19 @@ fn lists_page_through_all_rows_and_through_rows_wider_than_a_page() {
         assert_eq!(put(&running, "wide", &json!({ name: large }), &[]).status, 200);
     }
     let too_large = get(&running, &format!("{ROW}/wide"));
-    assert_eq!((too_large.status, too_large.error().contains("16777216")), (413, true));
+    assert_eq!((too_large.status, too_large.error().contains("4194304")), (413, true));
+    assert_eq!(get(&running, &format!("{ROW}/wide?columns=a,b,l")).status, 413);
     assert_eq!(get(&running, &format!("{ROW}/wide?columns=a,l")).status, 200);
+    // One column is an answer however large it is.
+    let largest = STANDARD.encode(vec![7; VALUE_MAX]);
+    assert_eq!(put(&running, "single", &json!({ "a": largest }), &[]).status, 200);
+    let single = get(&running, &format!("{ROW}/single")).json();
+    assert!(single["columns"]["a"] == largest.as_str());
+    assert_eq!(put(&running, "single", &json!({ "b": "" }), &[]).status, 200);
+    assert_eq!(get(&running, &format!("{ROW}/single")).status, 413);
+    assert_eq!(get(&running, &format!("{ROW}/single?limit=10")).status, 200);
+    let deleted = request(&running, &format!("DELETE {ROW}/single"), &[], "");
+    assert_eq!(deleted.status, 200);
     for limit in [1, 5, 100] {
         for reverse in [false, true] {
             let listed = listed(&running, &format!("limit={limit}&reverse={reverse}"));
