@@ -118,7 +118,7 @@ impl World {
         let Some(engine) = self.nodes[number].engine() else { return Ok(false) };
         let appended = engine.appended();
         let marks = &mut self.nodes[number].marks;
-        marks.compared = Lsn::ZERO;
+        (marks.compared, marks.unread) = (Lsn::ZERO, None);
         let (damaged, durable) = (marks.damaged, marks.durable);
         if !damaged && appended < durable {
             let detail = format!("up to {appended} is left of {durable}");
@@ -134,7 +134,23 @@ impl World {
         }
         self.look_at_follower(number)?;
         self.state_check(number)?;
+        self.forget_damage(number, report);
         Ok(true)
+    }
+
+    /// A start that finds nothing, on a log whose every byte from the first record on is right: what
+    /// had rotted is mended, and the next loss has no excuse.
+    fn forget_damage(&mut self, number: NodeNumber, report: &OpenReport) {
+        let Some(engine) = self.nodes[number].engine() else { return };
+        let whole = engine.log().first() == Lsn::FIRST && engine.applied() == engine.appended();
+        let reader = engine.reader();
+        let disk = self.nodes[number].home.borrow().disk.clone();
+        let state = disk.unwatched(|| self.check_state(&reader, &mut Digest::default()));
+        let quiet = report.recovery.events.is_empty() && report.missing + report.invalid == 0;
+        let marks = &mut self.nodes[number].marks;
+        if whole && quiet && marks.unread.is_none() && state == Ok(None) {
+            marks.damaged = false;
+        }
     }
 
     /// A follower's log and what it says of itself, after a step.
@@ -153,29 +169,42 @@ impl World {
         marks.note_progress(now_ms, durable);
         if compared < appended {
             self.note(number, Story::Holds { appended, durable, applied });
-            self.compare(number, &log, compared.next(), appended)?;
+            let unread = self.compare(number, &log, compared.next(), appended)?;
+            let marks = &mut self.nodes[number].marks;
+            marks.unread = marks.unread.or(unread);
         }
         if before != durable { self.spot_check(number) } else { Ok(()) }
     }
 
+    /// Compares some records. The oldest that cannot be read, where rot excuses that.
     fn compare(
-        &mut self,
+        &self,
         number: NodeNumber,
         log: &LogReader<Store>,
         from: Lsn,
         to: Lsn,
-    ) -> Result<(), Breach> {
+    ) -> Result<Option<Lsn>, Breach> {
         let node = &self.nodes[number];
         let disk = node.home.borrow().disk.clone();
-        let same =
-            disk.unwatched(|| self.truth.compare(log, from.max(log.first()), to, &mut |_, _| ()));
-        match same {
-            Err(Difference::Unreadable(..) | Difference::Misplaced(..)) if node.marks.damaged => {
-                Ok(())
+        let from = from.max(log.first());
+        match disk.unwatched(|| self.truth.compare(log, from, to, &mut |_, _| ())) {
+            Err(Difference::Unreadable(lsn, _) | Difference::Misplaced(_, _, lsn))
+                if node.marks.damaged =>
+            {
+                Ok(Some(lsn))
             }
             Err(difference) => Err(self.differs(number, Promise::Prefix, difference)),
-            Ok(()) => Ok(()),
+            Ok(()) => Ok(None),
         }
+    }
+
+    /// Compares what could not be read before: it may have been fetched again since.
+    fn compare_unread(&mut self, number: NodeNumber) -> Result<(), Breach> {
+        let (node, marks) = (&self.nodes[number], &self.nodes[number].marks);
+        let (Some(unread), Some(engine)) = (marks.unread, node.engine()) else { return Ok(()) };
+        let (log, compared) = (engine.log(), marks.compared.min(engine.appended()));
+        self.nodes[number].marks.unread = self.compare(number, &log, unread, compared)?;
+        Ok(())
     }
 
     fn differs(&self, number: NodeNumber, promise: Promise, difference: Difference) -> Breach {
@@ -291,6 +320,7 @@ impl World {
             }
             if number != HUB {
                 self.look_at_lag(number)?;
+                self.compare_unread(number)?;
             }
             if self.looks.chance(10) {
                 self.state_check(number)?;

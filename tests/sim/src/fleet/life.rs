@@ -49,15 +49,19 @@ impl World {
                 self.started(number, &report, made_anew)
             }
             Err(StartError::Medium(error)) => self.start_failed(number, &error),
-            Err(StartError::Damaged(error))
-                if self.nodes[number].marks.damaged && number != HUB =>
-            {
+            Err(StartError::Damaged(error)) if number != HUB && self.may_be_damaged(number) => {
                 self.note(number, Story::Said(format!("cannot be served: {error}")));
                 self.replace_disk(number);
                 Ok(())
             }
             Err(StartError::Damaged(error)) => Err(self.breach(number, Promise::Damage, error)),
         }
+    }
+
+    /// Frames have rotted, or there is no log yet: then nothing proves what a damaged tree had held.
+    fn may_be_damaged(&self, number: NodeNumber) -> bool {
+        let node = &self.nodes[number];
+        node.marks.damaged || node.home.borrow().segments().is_empty()
     }
 
     fn open_hub(&mut self, wall_ms: u64) -> Result<(OpenReport, bool), StartError> {

@@ -61,8 +61,10 @@ pub(super) struct Node {
 /// What the checkers remember of a node.
 #[derive(Debug, Default)]
 pub(super) struct Marks {
-    /// The log equals the hub's up to here.
+    /// All records up to here have been compared with the hub's; those from `unread` on again.
     pub(super) compared: Lsn,
+    /// The oldest record that could not be read when it was compared.
+    pub(super) unread: Option<Lsn>,
     /// The newest record that was ever durable here since the disk was damaged or begun anew.
     pub(super) durable: Lsn,
     /// When records had become durable here, the newest last.
@@ -71,7 +73,7 @@ pub(super) struct Marks {
     pub(super) heard_ms: u64,
     /// The newest time at which the node could not look at its clock.
     pub(super) absent_ms: u64,
-    /// The medium has changed by itself since the disk was new.
+    /// Frames have changed by themselves, and the log has not been seen whole and right since.
     pub(super) damaged: bool,
     /// Frames have changed since the last start.
     pub(super) rotted: bool,
