@@ -24,6 +24,7 @@ pub mod link;
 pub mod listen;
 mod metrics;
 pub mod node;
+mod panics;
 pub mod process;
 mod report;
 pub mod resp;

@@ -15,6 +15,7 @@ use crate::config::{ConfigError, PortsFileError};
 use crate::link::FollowError;
 use crate::listen::ListenError;
 use crate::node::Node;
+use crate::panics::Panics;
 use crate::serve::stop;
 use crate::shutdown::{Shutdown, StopSignals};
 
@@ -119,6 +120,7 @@ fn runtime_builder() -> tokio::runtime::Builder {
 }
 
 /// Opens the data directory of a node that is `hub` or `edge`, and sees to it that namespace `default` exists.
+/// Belongs into the runtime of [`run`].
 ///
 /// # Errors
 /// The data cannot be served.
@@ -131,7 +133,11 @@ pub fn open_store(
 ) -> Result<Arc<Store>, ProcessError> {
     check_role(&data_dir, role)?;
     let role_file = data_dir.join(ROLE_FILE);
-    let store = Store::open(StoreOptions { data_dir, durability, engine, tree_cache_bytes })?;
+    let panics = Panics::watch(&data_dir);
+    let doubt_trees = panics.doubt_trees();
+    let options = StoreOptions { data_dir, durability, engine, tree_cache_bytes, doubt_trees };
+    let store = Store::open(options)?;
+    tokio::spawn(panics.forget_later());
     std::fs::write(role_file, role).map_err(ProcessError::system("keeping the node's role"))?;
     store.list().iter().for_each(|namespace| tell_opened(namespace));
     if let Ok(default) = NamespaceName::new(crate::DEFAULT_NAMESPACE) {

@@ -39,6 +39,7 @@ impl Bench {
             durability,
             engine: EngineOptions::default(),
             tree_cache_bytes: TREE_CACHE_BYTES,
+            doubt_trees: false,
         })?;
         let namespace = store.create(&NamespaceName::new("bench")?)?;
         Ok(Self { store, namespace, dir })

@@ -102,6 +102,8 @@ pub struct StoreOptions {
     pub engine: EngineOptions,
     /// Bytes of page cache that each tree may keep on top of the operating system's.
     pub tree_cache_bytes: usize,
+    /// Whether trees are made anew where the log alone suffices: they may have rotted.
+    pub doubt_trees: bool,
 }
 
 /// The open store. Dropping it without [`close`](Self::close) is a crash that loses nothing

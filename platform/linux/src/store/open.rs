@@ -97,17 +97,23 @@ impl Store {
         dir: &Path,
         segments: &Arc<FileStore>,
     ) -> Result<(Engine<FileStore>, OpenReport), StoreError> {
+        let io = |source| at(dir, source);
+        let complete = || {
+            is_complete(segments)
+                .map_err(|source| StoreError::Medium { name: name.clone(), source })
+        };
+        if self.options.doubt_trees && tree_file::path(dir).exists() && complete()? {
+            tree_file::doubt(dir).map_err(io)?;
+        }
         if tree_file::doubted(dir).is_none() {
             let error = match self.try_open_engine(name, dir, segments) {
                 Err(error) if error.is_tree_damage() => error,
                 result => return result,
             };
-            let complete = is_complete(segments)
-                .map_err(|source| StoreError::Medium { name: name.clone(), source })?;
-            if !complete {
+            if !complete()? {
                 return Err(error);
             }
-            tree_file::doubt(dir).map_err(|source| at(dir, source))?;
+            tree_file::doubt(dir).map_err(io)?;
             tracing::error!(namespace = %name, %error, "the tree is damaged");
         }
         self.remake_tree(name, dir, segments)

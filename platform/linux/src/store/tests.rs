@@ -23,6 +23,7 @@ fn try_open(data_dir: &Path) -> Result<Arc<Store>, StoreError> {
         durability: Durability::Always,
         engine,
         tree_cache_bytes: 1 << 20,
+        doubt_trees: false,
     };
     Store::open(options)
 }

@@ -345,6 +345,7 @@ fn what_was_acknowledged_is_there_after_a_restart() {
         durability: Durability::Always,
         engine,
         tree_cache_bytes: 1 << 20,
+        doubt_trees: false,
     })
     .unwrap();
     let namespace = store.namespace("default").unwrap();

@@ -60,6 +60,7 @@ impl Running {
             durability: setting.durability,
             engine: setting.engine,
             tree_cache_bytes: 1 << 20,
+            doubt_trees: false,
         })
         .unwrap();
         store.create(&NamespaceName::new(DEFAULT_NAMESPACE).unwrap()).unwrap();

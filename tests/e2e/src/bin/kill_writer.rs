@@ -30,6 +30,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         durability: Durability::Always,
         engine,
         tree_cache_bytes: 1 << 20,
+        doubt_trees: false,
     })?;
     let namespace = store.create(&NamespaceName::new("default")?)?;
     let found =

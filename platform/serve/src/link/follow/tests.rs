@@ -18,6 +18,7 @@ fn driver(root: &std::path::Path, hub: &str) -> Driver {
         durability: Durability::Always,
         engine,
         tree_cache_bytes: 1 << 20,
+        doubt_trees: false,
     };
     let (store, shutdown) = (Store::open(options).unwrap(), Shutdown::default());
     let node = NodeId::try_from("edge").unwrap();

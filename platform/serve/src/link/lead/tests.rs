@@ -28,6 +28,7 @@ fn store_of(root: &std::path::Path, values: usize) -> Arc<Store> {
         durability: Durability::Always,
         engine: EngineOptions::default(),
         tree_cache_bytes: 1 << 20,
+        doubt_trees: false,
     };
     let store = Store::open(options).unwrap();
     let namespace = store.create(&NamespaceName::new("default").unwrap()).unwrap();

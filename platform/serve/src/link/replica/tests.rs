@@ -15,6 +15,7 @@ fn store(root: &std::path::Path) -> Arc<Store> {
         durability: Durability::Always,
         engine,
         tree_cache_bytes: 1 << 20,
+        doubt_trees: false,
     })
     .unwrap()
 }
