@@ -15,6 +15,8 @@ pub(super) struct Hub {
     store: Arc<Store>,
     sync: Option<SyncTicket<Store>>,
     flush: Option<FlushJob<Store>>,
+    /// No sync has been taken in hand since an append failed.
+    append_failed: bool,
 }
 
 /// The process cannot go on: its next start recovers.
@@ -24,7 +26,7 @@ pub(super) struct Fatal;
 impl Hub {
     pub(super) fn new(opened: Opened) -> Self {
         let Opened { store, engine, log_id, .. } = opened;
-        Self { engine, log_id, store, sync: None, flush: None }
+        Self { engine, log_id, store, sync: None, flush: None, append_failed: false }
     }
 
     /// Stages a record and tells the model of it, unless it was refused.
@@ -82,6 +84,7 @@ impl Hub {
     pub(super) fn append(&mut self, model: &mut Model, wall_ms: u64) -> Result<Lsn, WriteError> {
         let before = self.engine.appended();
         let appended = self.engine.append(wall_ms);
+        self.append_failed |= appended.is_err();
         self.note_append(before, appended.is_err(), model);
         self.prepare();
         appended
@@ -93,9 +96,11 @@ impl Hub {
         }
     }
 
-    /// Takes a sync in hand, when one is due and none is under way.
+    /// Takes a sync in hand, when one is due and none is under way. Behind an append that failed one
+    /// is due too, as in every round of the platform's: it says whether the log takes writes at all.
     pub(super) fn begin_sync(&mut self) -> bool {
-        let due = self.sync.is_none() && self.engine.durable() < self.engine.appended();
+        let dirty = self.engine.durable() < self.engine.appended();
+        let due = self.sync.is_none() && (dirty || std::mem::take(&mut self.append_failed));
         if due {
             self.sync = Some(self.engine.sync_ticket());
         }
