@@ -139,27 +139,51 @@ impl Home {
     pub(super) fn open(&mut self, fresh_id: LogId, wall_ms: u64) -> Result<Opened, StartError> {
         let store = Arc::new(PlantedStore::new(&self.disk, &self.log_directory(), self.bug()));
         let log_id = identity(&store, fresh_id).map_err(|error| medium(&error))?;
-        let mut made_anew = self.tree_is_doubtful.load(Ordering::Relaxed);
-        if made_anew {
-            self.new_tree();
-        }
-        let opened = match self.engine(&store, wall_ms) {
-            Err(Failure::Tree(error)) if is_complete(&store).map_err(|e| medium(&e))? => {
-                self.new_tree();
-                made_anew = true;
-                self.engine(&store, wall_ms).map_err(|failure| match failure {
-                    Failure::Tree(_) => StartError::Damaged(error),
-                    failure => failure.into(),
-                })
-            }
-            opened => opened.map_err(StartError::from),
-        };
-        let (engine, mut report) = opened?;
+        let (engine, mut report, made_anew) = self.open_engine(&store, wall_ms)?;
         if self.plant == Some(Plant::HideFindings) {
             report.recovery.rungs = RungCounts::default();
             report.recovery.events.clear();
         }
         Ok(Opened { store, engine, log_id, report, tree_made_anew: made_anew })
+    }
+
+    /// As `platform/linux` does: a tree that is damaged, or that was doubted before, is made anew,
+    /// as long as the log still has everything.
+    fn open_engine(
+        &mut self,
+        store: &Arc<Store>,
+        wall_ms: u64,
+    ) -> Result<(Engine<Store>, OpenReport, bool), StartError> {
+        if !self.tree_is_doubtful.load(Ordering::Relaxed) {
+            match self.engine(store, wall_ms) {
+                Ok((engine, report)) => return Ok((engine, report, false)),
+                Err(Failure::Tree(_)) if is_complete(store).map_err(|e| medium(&e))? => {}
+                Err(failure) => return Err(failure.into()),
+            }
+        }
+        self.remake_tree(store, wall_ms)
+    }
+
+    /// The tree stays doubted until a new one is known to lack nothing, so that a start that is cut
+    /// off here begins again.
+    fn remake_tree(
+        &mut self,
+        store: &Arc<Store>,
+        wall_ms: u64,
+    ) -> Result<(Engine<Store>, OpenReport, bool), StartError> {
+        self.new_tree();
+        self.tree_is_doubtful.store(true, Ordering::Relaxed);
+        let (engine, report) = self.engine(store, wall_ms)?;
+        let missing = report.missing.saturating_add(report.invalid);
+        if missing > 0 {
+            return Err(StartError::Damaged(format!(
+                "no tree, and the log lacks {missing} records"
+            )));
+        }
+        if !self.disk.is_off() {
+            self.tree_is_doubtful.store(false, Ordering::Relaxed);
+        }
+        Ok((engine, report, true))
     }
 
     fn engine(
