@@ -206,6 +206,13 @@ impl<D: BlockDevice> VolumeReplica<D> {
         }
     }
 
+    /// Runs one due flush; says whether it made room.
+    fn has_flushed(&mut self) -> bool {
+        let flushes = |replica: &Self| replica.engine.as_ref().map(|it| it.stats().flushes);
+        let before = flushes(self);
+        self.flush_if_due() && flushes(self) > before
+    }
+
     /// A tree that failed in the middle serves nothing before it is opened again.
     fn flush_failed(&mut self, error: FlushError) {
         if self.volume.tree_failure() == Some(IoError::NoSpace) {
@@ -263,11 +270,13 @@ impl<D: BlockDevice> Replica for VolumeReplica<D> {
             return Err(ReplicaError::Io(IoError::NoSpace));
         }
         let header = run_header(&run);
-        match self.opened()?.apply_run(header, frames, wall_ms) {
-            Err(ApplyError::Busy(_)) if self.flush_if_due() => {}
-            taken => return Ok(taken.map(drop)?),
+        // A run of very wide rows is taken in parts, with a flush between them.
+        loop {
+            match self.opened()?.apply_run(header, frames, wall_ms) {
+                Err(ApplyError::Busy(_)) if self.has_flushed() => {}
+                taken => return Ok(taken.map(drop)?),
+            }
         }
-        Ok(self.opened()?.apply_run(header, frames, wall_ms).map(drop)?)
     }
 
     fn seal(&mut self, seal: SealRange, wall_ms: u64) -> Result<(), ReplicaError> {
