@@ -48,8 +48,10 @@ impl World {
         let cuts = [Fault::CutLost, Fault::CutTorn, Fault::CutReordered];
         let fault = cuts[below(&mut self.chance, cuts.len())];
         let fresh = self.now_ms < self.nodes[number].started_ms + FRESH_MS;
+        let paired = std::mem::take(&mut self.nodes[number].cut_soon) && !self.calm;
         let strikes = self.chance.below(1_000) < if fresh { 100 } else { 5 };
-        if strikes && self.is_on(fault) && self.nodes[number].process.is_some() {
+        let strikes = if paired { self.chance.chance(70) } else { strikes && self.is_on(fault) };
+        if strikes && self.nodes[number].process.is_some() {
             let cut = self.cut_of(fault);
             self.cut_power(number, cut);
             let pause_ms = self.downtime_ms();

@@ -74,6 +74,12 @@ impl World {
     pub(super) fn fatal(&mut self, number: NodeNumber) -> Result<(), Breach> {
         self.tally.recoveries.fatal += 1;
         self.end(number, Notice::Reset, "cannot go on");
+        if self.is_on(Fault::RepairFails) && self.chance.chance(60) {
+            // What a failed sync has left in doubt is written again, which fails too.
+            self.tally.fault(Fault::RepairFails);
+            self.fail_repair(number);
+            self.nodes[number].cut_soon = true;
+        }
         self.start_later(number, RESTART_MS);
         Ok(())
     }
@@ -154,10 +160,11 @@ impl World {
         disk.set_switch(Switch { nth, directory });
     }
 
-    /// The first writes of the next start fail.
+    /// One of the first writes of the next start fails.
     pub(super) fn fail_repair(&mut self, number: NodeNumber) {
         let effect = Effect::Error(IoError::Device(5));
-        let fault = DiskFault { calls: Calls::Writes, when: When::Nth(1), effect };
+        let when = When::Nth(if self.chance.chance(60) { 1 } else { self.chance.between(2, 4) });
+        let fault = DiskFault { calls: Calls::Writes, when, effect };
         self.nodes[number].home.borrow().disk.inject(fault);
     }
 }

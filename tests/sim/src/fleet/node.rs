@@ -53,6 +53,8 @@ pub(super) struct Node {
     pub(super) paused_until_ms: u64,
     pub(super) sync_ms: u64,
     pub(super) flush_due: bool,
+    /// A sync failed and so does the repair: a power cut is next.
+    pub(super) cut_soon: bool,
     /// When the process came up.
     pub(super) started_ms: u64,
     pub(super) marks: Marks,

@@ -253,6 +253,7 @@ fn node(options: &Options, plan: &Plan, number: NodeNumber, prng: &mut Prng) -> 
         paused_until_ms: 0,
         sync_ms: plan.sync_ms,
         flush_due: false,
+        cut_soon: false,
         started_ms: 0,
         marks: Marks::default(),
     }

@@ -5,7 +5,7 @@
 
 use unison_sim::fleet::{self, Options};
 
-const FOUND: [(u64, &str); 5] = [
+const FOUND: [(u64, &str); 7] = [
     (
         98,
         "a disk failed one write while a follower set its suffix aside: readers went on to see \
@@ -22,6 +22,16 @@ const FOUND: [(u64, &str); 5] = [
     (
         1802,
         "a misdirected block that looks like the beginning of a log: the checker did not know it",
+    ),
+    (
+        4719,
+        "a sync failed, the write that was to mend it failed too, and the log was opened all the \
+         same: it called records durable that a power cut then took (walfs: tests of failed calls)",
+    ),
+    (
+        79,
+        "a hub whose append failed in its sync refused all writes from then on: the driver here did \
+         not sync behind a failed append, as the platform's does",
     ),
     (2067, "a failed append that a power cut brings back: the model did not know it"),
 ];
