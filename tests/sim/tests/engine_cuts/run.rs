@@ -5,7 +5,9 @@ use std::sync::Arc;
 use unison_base::Lsn;
 use unison_base::limits::SEGMENT_BYTES_MIN;
 use unison_base::prng::Prng;
-use unison_engine::{Engine, EngineOpenError, EngineOptions, OpenReport, Operation, Write};
+use unison_engine::{
+    ColumnNames, ColumnValues, Engine, EngineOpenError, EngineOptions, OpenReport, Operation, Write,
+};
 use unison_sim::disk::{CrashDisk, Moment};
 use unison_sim::planted::{Bug, PlantedStore, PlantedTree};
 
@@ -216,6 +218,18 @@ pub(crate) fn stage(engine: &mut Engine<PlantedStore>, change: &Change) -> Lsn {
             };
             engine.stage(&Write::new(operation), NOW_MS)
         }
+        Change::PutColumns(row, columns) => {
+            let columns: Vec<_> =
+                columns.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
+            let rows = [ColumnValues { row, columns: &columns }];
+            engine.stage(&Write::new(Operation::PutColumns(&rows)), NOW_MS)
+        }
+        Change::DeleteColumns(row, columns) => {
+            let columns: Vec<_> = columns.iter().map(String::as_str).collect();
+            let rows = [ColumnNames { row, columns: &columns }];
+            engine.stage(&Write::new(Operation::DeleteColumns(&rows)), NOW_MS)
+        }
+        Change::DeleteRow(row) => engine.stage(&Write::new(Operation::DeleteRows(&[row])), NOW_MS),
     };
     written.expect("a write").lsn
 }

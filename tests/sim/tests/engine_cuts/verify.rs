@@ -4,7 +4,7 @@ use crate::model::{Content, History, change};
 use crate::run::{Expected, open, stage};
 use unison_base::Lsn;
 use unison_base::prng::Prng;
-use unison_engine::{Engine, ScanRequest};
+use unison_engine::{Engine, RowScanRequest, ScanRequest};
 use unison_sim::disk::{CrashDisk, Cut};
 use unison_sim::planted::{Bug, PlantedStore};
 
@@ -28,12 +28,12 @@ pub(crate) fn verify(disk: &CrashDisk, expected: Expected<'_>, prng: &mut Prng) 
     recovered
 }
 
-/// Every key by scan and by get, and no other.
+/// Every key by scan and by get, and no other; and the same of rows.
 fn compare(engine: &Engine<PlantedStore>, content: &Content) {
     let reader = engine.reader();
     let snapshot = reader.snapshot();
     let mut scan = snapshot.scan(ScanRequest::default()).expect("a scan");
-    for (key, value) in content {
+    for (key, value) in &content.keys {
         let item = scan.next().expect("a key is missing").expect("a key");
         assert_eq!(&item.key, key);
         assert_eq!(item.value.bytes().expect("a value")[..], value[..]);
@@ -41,7 +41,26 @@ fn compare(engine: &Engine<PlantedStore>, content: &Content) {
         assert_eq!(got.bytes().expect("a value")[..], value[..]);
     }
     assert!(scan.next().is_none(), "a key is there that nobody wrote or somebody deleted");
-    assert_eq!(reader.count().expect("a count"), content.len() as u64);
+    compare_rows(engine, content);
+    assert_eq!(reader.count().expect("a count"), content.keys.len() as u64);
+}
+
+/// Every column by scan and by row, and no other.
+fn compare_rows(engine: &Engine<PlantedStore>, content: &Content) {
+    let reader = engine.reader();
+    let snapshot = reader.snapshot();
+    let mut scan = snapshot.rows(RowScanRequest::default()).expect("a scan of rows");
+    for (key, columns) in &content.rows {
+        let row = snapshot.row(key).expect("a look at a row").expect("a row is missing");
+        for (name, value) in columns {
+            let cell = scan.next().expect("a column is missing").expect("a column");
+            assert_eq!((&cell.row.key, &cell.column.name), (key, name));
+            assert_eq!(cell.column.value.bytes().expect("a value")[..], value[..]);
+            let got = row.column(name).expect("a look at a column").expect("a column is missing");
+            assert_eq!(got.bytes().expect("a value")[..], value[..]);
+        }
+    }
+    assert!(scan.next().is_none(), "a column is there that nobody wrote or somebody deleted");
 }
 
 /// Some more records, synced, every second time flushed, and a cut that loses everything else.
