@@ -34,7 +34,8 @@ pub struct Return {
 pub fn long_absence(seed: u64, log_bytes: u64, resets: u64) -> Result<Return, Breach> {
     let options = Options { edges: 1, relays: 0, ..Options::new(seed) };
     let mut world = World::new(&options);
-    world.plan.writing = Writing { keys: 500, batches: 0, deletes: 0, value_bytes: Some(3_000) };
+    world.plan.writing =
+        Writing { keys: 500, batches: 0, rows: 0, deletes: 0, value_bytes: Some(3_000) };
     world.plan.group_max = 8;
     world.plan.faults.clear();
     world.queue.push(0, Event::Starts(HUB, 0));

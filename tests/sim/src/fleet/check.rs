@@ -3,7 +3,6 @@
 use super::Store;
 use super::lag::PROGRESS_MS;
 use super::link::ConnectionId;
-use super::model::key;
 use super::node::{HUB, Marks, NodeNumber};
 use super::outcome::{Breach, Promise};
 use super::story::Story;
@@ -11,7 +10,7 @@ use super::trace::Digest;
 use super::truth::{Difference, Truth};
 use super::world::World;
 use unison_base::{LogId, Lsn};
-use unison_engine::{OpenReport, ReadError, Reader, ScanRequest};
+use unison_engine::OpenReport;
 use unison_walfs::LogReader;
 
 impl World {
@@ -118,7 +117,7 @@ impl World {
         let Some(engine) = self.nodes[number].engine() else { return Ok(false) };
         let appended = engine.appended();
         let marks = &mut self.nodes[number].marks;
-        (marks.compared, marks.unread) = (Lsn::ZERO, None);
+        (marks.compared, marks.unread, marks.had) = (Lsn::ZERO, None, Lsn::ZERO);
         let (damaged, durable) = (marks.damaged, marks.durable);
         if !damaged && appended < durable {
             let detail = format!("up to {appended} is left of {durable}");
@@ -211,85 +210,6 @@ impl World {
         self.breach(number, promise, format!("{difference:?}"))
     }
 
-    /// One key.
-    fn spot_check(&mut self, number: NodeNumber) -> Result<(), Breach> {
-        let key = key(self.looks.below(self.plan.writing.keys));
-        let Some(engine) = self.nodes[number].engine() else { return Ok(()) };
-        let reader = engine.reader();
-        let disk = self.nodes[number].home.borrow().disk.clone();
-        let read = disk.unwatched(|| self.check_key(&reader, &key));
-        self.judge(number, read)
-    }
-
-    fn check_key(&self, reader: &Reader<Store>, key: &[u8]) -> Result<Option<String>, ReadError> {
-        let applied = reader.applied();
-        let held = reader.get(key)?;
-        let held = match held {
-            Some(value) => Some((value.lsn(), value.bytes()?)),
-            None => None,
-        };
-        let due = self.model.value_at(key, applied);
-        let same = match (&held, due) {
-            (None, None) => true,
-            (Some((lsn, bytes)), Some((due_lsn, due_bytes))) => {
-                *lsn == due_lsn && bytes[..] == due_bytes[..]
-            }
-            _ => false,
-        };
-        let name = || String::from_utf8_lossy(key).into_owned();
-        let seen = held.as_ref().map(|(lsn, _)| *lsn);
-        let due = due.map(|(lsn, _)| lsn);
-        Ok((!same).then(|| format!("{} at {applied}: {seen:?} instead of {due:?}", name())))
-    }
-
-    fn judge(
-        &self,
-        number: NodeNumber,
-        read: Result<Option<String>, ReadError>,
-    ) -> Result<(), Breach> {
-        match read {
-            Ok(None) => Ok(()),
-            Ok(Some(detail)) => Err(self.breach(number, Promise::State, detail)),
-            Err(_) if self.nodes[number].marks.damaged => Ok(()),
-            Err(error) => Err(self.breach(number, Promise::Damage, error.to_string())),
-        }
-    }
-
-    /// Every key, and no other.
-    pub(super) fn state_check(&mut self, number: NodeNumber) -> Result<(), Breach> {
-        let Some(engine) = self.nodes[number].engine() else { return Ok(()) };
-        let reader = engine.reader();
-        let disk = self.nodes[number].home.borrow().disk.clone();
-        let read = disk.unwatched(|| self.check_state(&reader, &mut Digest::default()));
-        self.judge(number, read)
-    }
-
-    fn check_state(
-        &self,
-        reader: &Reader<Store>,
-        digest: &mut Digest,
-    ) -> Result<Option<String>, ReadError> {
-        let snapshot = reader.snapshot();
-        let lsn = snapshot.lsn();
-        let mut due = self.model.content(lsn);
-        for item in snapshot.scan(ScanRequest::default())? {
-            let item = item?;
-            let bytes = item.value.bytes()?;
-            digest.take(&item.key);
-            digest.take(&bytes);
-            let same = due.next().is_some_and(|(key, due_lsn, value)| {
-                *key == item.key && due_lsn == item.value.lsn() && bytes[..] == value[..]
-            });
-            if !same {
-                let key = String::from_utf8_lossy(&item.key).into_owned();
-                return Ok(Some(format!("{key} of {} at {lsn} is not due", item.value.lsn())));
-            }
-        }
-        Ok(due.next().map(|(key, at, _)| {
-            format!("{} of {at} is missing at {lsn}", String::from_utf8_lossy(key))
-        }))
-    }
-
     /// What a follower has acknowledged its leader has durable, and had.
     pub(super) fn look_at_acknowledged(
         &self,
@@ -299,6 +219,7 @@ impl World {
         log: Option<&(LogId, LogReader<Store>)>,
     ) -> Result<(), Breach> {
         let durable_here = log.map(|(_, log)| log.durable()).unwrap_or_default();
+        let durable_here = durable_here.max(self.nodes[number].marks.had);
         for &(durable, applied) in acknowledged {
             if durable > durable_here || durable > self.truth.durable() {
                 let detail = format!("#{id} acknowledges {durable} of {durable_here}");

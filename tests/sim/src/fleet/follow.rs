@@ -128,6 +128,7 @@ impl World {
         let open = session.step(local_ms, wall_ms, &mut |stepped| told.push(stepped));
         let cuts = session.replicas_mut().iter_mut().any(|at| std::mem::take(&mut at.cuts));
         if cuts {
+            node.marks.had = node.marks.had.max(node.marks.durable);
             node.marks.durable = Lsn::ZERO;
         }
         if node.is_off() {

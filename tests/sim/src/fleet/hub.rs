@@ -2,10 +2,12 @@
 
 use super::Store;
 use super::home::Opened;
-use super::model::{Change, Model};
+use super::model::{Change, Column, Key, Model, Value};
 use std::sync::Arc;
 use unison_base::{LogId, Lsn};
-use unison_engine::{Engine, FlushError, FlushJob, Operation, Write, WriteError};
+use unison_engine::{
+    ColumnNames, ColumnValues, Engine, FlushError, FlushJob, Operation, Write, WriteError, Written,
+};
 use unison_walfs::SyncTicket;
 
 /// A leader's engine and the work that is under way.
@@ -53,11 +55,43 @@ impl Hub {
                     _ => self.engine.stage(&Write::new(Operation::DeleteBatch(&keys)), wall_ms),
                 }
             }
+            Change::PutColumns(rows) => self.put_columns(rows, wall_ms),
+            Change::DeleteColumns(rows) => self.delete_columns(rows, wall_ms),
+            Change::DeleteRows(rows) => {
+                let rows: Vec<_> = rows.iter().map(Vec::as_slice).collect();
+                self.engine.stage(&Write::new(Operation::DeleteRows(&rows)), wall_ms)
+            }
         };
         // Where a segment is full, staging appends.
         self.note_append(before, staged.is_err(), model);
         model.written(staged?.lsn, change.clone());
         Ok(())
+    }
+
+    fn put_columns(
+        &mut self,
+        rows: &[(Key, Vec<(Column, Value)>)],
+        wall_ms: u64,
+    ) -> Result<Written<Store>, WriteError> {
+        let columns: Vec<Vec<(&str, &[u8])>> = rows
+            .iter()
+            .map(|(_, columns)| columns.iter().map(|(name, value)| (&**name, &**value)).collect())
+            .collect();
+        let rows = rows.iter().zip(&columns);
+        let rows: Vec<_> = rows.map(|((row, _), columns)| ColumnValues { row, columns }).collect();
+        self.engine.stage(&Write::new(Operation::PutColumns(&rows)), wall_ms)
+    }
+
+    fn delete_columns(
+        &mut self,
+        rows: &[(Key, Vec<Column>)],
+        wall_ms: u64,
+    ) -> Result<Written<Store>, WriteError> {
+        let columns: Vec<Vec<&str>> =
+            rows.iter().map(|(_, columns)| columns.iter().map(|name| &**name).collect()).collect();
+        let rows = rows.iter().zip(&columns);
+        let rows: Vec<_> = rows.map(|((row, _), columns)| ColumnNames { row, columns }).collect();
+        self.engine.stage(&Write::new(Operation::DeleteColumns(&rows)), wall_ms)
     }
 
     fn note_append(&self, before: Lsn, failed: bool, model: &mut Model) {

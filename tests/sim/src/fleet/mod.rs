@@ -72,6 +72,7 @@ mod outcome;
 mod plan;
 mod queue;
 mod replica;
+mod state;
 mod story;
 mod trace;
 mod traffic;

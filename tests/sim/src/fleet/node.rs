@@ -69,6 +69,9 @@ pub(super) struct Marks {
     pub(super) unread: Option<Lsn>,
     /// The newest record that was ever durable here since the disk was damaged or begun anew.
     pub(super) durable: Lsn,
+    /// The newest record that was durable before a suffix was set aside: those who were served it
+    /// may still be acknowledging it.
+    pub(super) had: Lsn,
     /// When records had become durable here, the newest last.
     pub(super) progress: VecDeque<(u64, Lsn)>,
     /// When bytes of the leader came last.

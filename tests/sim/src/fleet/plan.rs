@@ -35,6 +35,7 @@ impl Plan {
         let writing = Writing {
             keys: [8, 40, 200][below(prng, 3)],
             batches: [0, 10, 40][below(prng, 3)],
+            rows: [0, 20, 60][below(prng, 3)],
             deletes: [0, 10, 30][below(prng, 3)],
             value_bytes: uniform,
         };
