@@ -288,7 +288,10 @@ impl CommitQueue {
         let now_ms = self.now_ms();
         let result = state.engine()?.stage(write, now_ms);
         match &result {
-            Err(error) if undoes_staged(error) => self.fail_unappended(state, *error),
+            Err(error) if undoes_staged(error) => {
+                self.fail_unappended(state, *error);
+                self.tell_if_poisoned(state, *error);
+            }
             Err(WriteError::Busy(_)) => self.housekeep(state),
             _ => {}
         }
@@ -307,7 +310,19 @@ impl CommitQueue {
         let kept = engine.appended();
         engine.publish(kept);
         self.housekeep(&mut state);
+        if let Err(error) = result {
+            self.tell_if_poisoned(&mut state, error);
+        }
         result.map(|_| ()).map_err(|error| Unacknowledged { error, kept })
+    }
+
+    /// A log that takes nothing more before it is opened again is told of, once. Where no round
+    /// follows a write, nobody else would find out.
+    fn tell_if_poisoned(&self, state: &mut State, error: WriteError) {
+        if error == WriteError::Poisoned && !state.sync_failed {
+            state.sync_failed = true;
+            self.shared.failures.each(|told| told(Failure::Sync(error)));
+        }
     }
 
     /// Runs `act` on the engine, then whatever has become due.
