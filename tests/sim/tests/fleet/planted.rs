@@ -14,7 +14,7 @@ const fn broken_by(plant: Plant) -> &'static [Promise] {
         Plant::CrcUnchecked => &[Promise::Prefix],
         Plant::StaleFrames => &[Promise::Written, Promise::State, Promise::Acknowledged],
         Plant::ApplyTwice => &[Promise::Written, Promise::State],
-        Plant::FlushBeforeSync => &[Promise::Acknowledged],
+        Plant::FlushBeforeSync => &[Promise::Acknowledged, Promise::Damage, Promise::State],
         Plant::HideFindings => &[Promise::Damage],
         Plant::BusyForEver => &[Promise::Writable],
     }
