@@ -143,6 +143,12 @@ impl SegmentHeader {
         self.flags & FLAG_SEALED != 0
     }
 
+    /// Whether the segment was set aside, or was about to be, as no part of the log's history.
+    #[must_use]
+    pub const fn is_discarded(&self) -> bool {
+        self.flags & FLAG_DISCARDED != 0
+    }
+
     /// LSN of the last record that the header counts; `Lsn::ZERO` when it counts none.
     #[must_use]
     pub const fn last_lsn(&self) -> Lsn {

@@ -1,8 +1,6 @@
 //! What one segment holds: the prefix that is proved, and what lies behind it.
 
-use crate::layout::{
-    FIRST_FRAME, FLAG_DISCARDED, FRAME_BYTES_MIN, HEADER_BYTES, HeaderError, SegmentHeader,
-};
+use crate::layout::{FIRST_FRAME, FRAME_BYTES_MIN, HEADER_BYTES, HeaderError, SegmentHeader};
 use crate::scan::{Facts, ScanError, SegmentScan, Stop};
 use unison_base::Lsn;
 use unison_ports::SegmentFile;
@@ -123,8 +121,7 @@ impl Survey {
     /// behind a sync.
     #[must_use]
     pub fn vouches(&self, offset: u64) -> bool {
-        self.header
-            .is_ok_and(|header| header.write_offset > offset && header.flags & FLAG_DISCARDED == 0)
+        self.header.is_ok_and(|header| header.write_offset > offset && !header.is_discarded())
     }
 
     /// The highest LSN of a sound frame.

@@ -1,6 +1,6 @@
 //! What is known of each segment before it is judged.
 
-use crate::layout::{FIRST_FRAME, FLAG_DISCARDED, SegmentHeader};
+use crate::layout::{FIRST_FRAME, SegmentHeader};
 use crate::survey::Survey;
 use unison_base::{Lsn, Position, SegmentId};
 use unison_ports::{SegmentEntry, SegmentKind};
@@ -57,7 +57,7 @@ impl Evidence {
     }
 
     fn is_history(&self) -> bool {
-        let discarded = |header: SegmentHeader| header.flags & FLAG_DISCARDED != 0;
+        let discarded = |header: SegmentHeader| header.is_discarded();
         self.has_records() && !self.survey.header.is_ok_and(discarded)
     }
 }

@@ -119,8 +119,9 @@ pub(crate) fn leftover(
         return Leftover::Absent;
     }
     let large_enough = evidence.entry.size >= segment_bytes;
+    let fresh = |header: &SegmentHeader| !header.is_sealed() && !header.is_discarded();
     match survey.header.ok().filter(|header| header.entry_count == 0) {
-        Some(header) if behind && usable && large_enough && !header.is_sealed() => {
+        Some(header) if behind && usable && large_enough && fresh(&header) => {
             Leftover::Next(header)
         }
         Some(_) if survey.later.dirty_to <= FIRST_FRAME => Leftover::Unused,
@@ -177,6 +178,8 @@ impl Fit {
             && found.write_offset <= wanted.write_offset
             && found.is_plausible(size);
         match (right, behind) {
+            // A power cut came between the mark and the setting aside.
+            _ if found.is_discarded() => Self::Wrong,
             (true, _) => Self::Right,
             (false, true) => Self::Behind,
             (false, false) => Self::Wrong,

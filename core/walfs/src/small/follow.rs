@@ -2,10 +2,10 @@
 
 use super::SmallLog;
 use crate::error::{CutError, RunError};
-use crate::layout::{FIRST_FRAME, FLAG_DISCARDED};
+use crate::layout::{FIRST_FRAME, FLAG_DISCARDED, HEADER_BYTES, SegmentHeader};
 use crate::run::{Fresh, RunHeader};
 use unison_base::{Lsn, SegmentId};
-use unison_ports::{SegmentFile, SegmentKind, SegmentStore};
+use unison_ports::{IoError, SegmentFile, SegmentKind, SegmentStore};
 
 impl<S: SegmentStore, const N: usize> SmallLog<'_, S, N> {
     /// Appends a leader's frames at the same place, byte for byte. Frames that are here already are
@@ -69,21 +69,42 @@ impl<S: SegmentStore, const N: usize> SmallLog<'_, S, N> {
             RunError::Poisoned => CutError::Poisoned,
             _ => CutError::Staged,
         })?;
-        if let Some(active) = &self.active {
-            self.store.set_kind(active.stretch.id, SegmentKind::Log, SegmentKind::Aside)?;
-            // So that no later opening takes it for history. Its number says so too.
-            let _ = active.file.write_at(0, &active.header(now_ns, FLAG_DISCARDED).encode());
-            self.active = None;
+        while let Some(id) = self.newest_of_medium()? {
+            self.mark_discarded(id, now_ns)?;
+            self.store.set_kind(id, SegmentKind::Log, SegmentKind::Aside)?;
+            self.active = self.active.take().filter(|active| active.stretch.id != id);
+            self.sealed.retain(|stretch| stretch.id != id);
         }
-        while let Some(stretch) = self.sealed.last().copied() {
-            if stretch.kind == SegmentKind::Log {
-                self.store.set_kind(stretch.id, SegmentKind::Log, SegmentKind::Aside)?;
-            }
-            self.sealed.pop();
-        }
+        (self.active, self.sealed) = (None, heapless::Vec::new());
         (self.appended, self.durable, self.newest) = (Lsn::ZERO, Lsn::ZERO, None);
         self.last_id = SegmentId::default();
         Ok(())
+    }
+
+    /// The newest segment that is part of the log, or that an opening would take for one.
+    fn newest_of_medium(&self) -> Result<Option<SegmentId>, IoError> {
+        let mut newest = None;
+        self.store.list(&mut |entry| {
+            if entry.kind == SegmentKind::Log {
+                newest = newest.max(Some(entry.id));
+            }
+        })?;
+        Ok(newest)
+    }
+
+    /// Says so in its header, durably, before the segment is set aside: the number and the LSNs alone
+    /// may fit before another history.
+    fn mark_discarded(&self, id: SegmentId, now_ns: u64) -> Result<(), IoError> {
+        let file = self.store.open(id, SegmentKind::Log)?;
+        if file.size() < FIRST_FRAME {
+            return Ok(());
+        }
+        let mut bytes = [0; HEADER_BYTES];
+        file.read_at(0, &mut bytes)?;
+        let found = SegmentHeader::decode(&bytes).unwrap_or(SegmentHeader::empty(now_ns));
+        let header = SegmentHeader { flags: FLAG_DISCARDED, modified_ns: now_ns, ..found };
+        file.write_at(0, &header.encode())?;
+        file.sync()
     }
 
     fn ready(&self) -> Result<(), RunError> {

@@ -44,7 +44,7 @@ use segments::{Active, Stretch};
 use unison_base::{Lsn, Position, SegmentId};
 use unison_ports::SegmentStore;
 
-/// A log of at most `N` segments, for its one writer and reader.
+/// A log of at most `N` segments, two or more, for its one writer and reader.
 pub struct SmallLog<'m, S: SegmentStore, const N: usize> {
     store: &'m S,
     options: LogOptions,
@@ -61,6 +61,9 @@ pub struct SmallLog<'m, S: SegmentStore, const N: usize> {
 }
 
 impl<'m, S: SegmentStore, const N: usize> SmallLog<'m, S, N> {
+    /// The next segment is made before an earlier one may go.
+    const ROTATES: () = assert!(N >= 2, "a log needs two segments to go from one to the next");
+
     /// Opens the segments of `store` and repairs what can be repaired, as the table in
     /// [`recovery`](crate::recovery) says. Every frame is verified, whatever `options.verify_from` is.
     ///
@@ -74,6 +77,7 @@ impl<'m, S: SegmentStore, const N: usize> SmallLog<'m, S, N> {
         buffer: &'m mut [u8],
         now_ns: u64,
     ) -> Result<(Self, SmallReport), SmallOpenError> {
+        let () = Self::ROTATES;
         options.check().map_err(SmallOpenError::from)?;
         open::open(store, options, buffer, now_ns)
     }

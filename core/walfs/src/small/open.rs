@@ -158,10 +158,7 @@ impl<'m, S: SegmentStore, const N: usize> Builder<'m, S, N> {
                 Ok(())
             }
             Leftover::Next(header) => self.take_up(evidence, &header),
-            Leftover::Unused => match self.log.store.remove(id, SegmentKind::Log) {
-                Ok(()) | Err(IoError::NotFound) => Ok(()),
-                Err(cause) => Err(io(id)(cause)),
-            },
+            Leftover::Unused => self.remove_unused(id),
             Leftover::Stray => self.discard(evidence),
             Leftover::Rot => {
                 self.report.note(Rung::RotSegment, evidence.at(0));
@@ -188,6 +185,14 @@ impl<'m, S: SegmentStore, const N: usize> Builder<'m, S, N> {
         let file = self.file(evidence)?;
         self.repair(&file, &header, evidence.at(0));
         self.set_aside(evidence.entry.id)
+    }
+
+    /// A segment that never held a record.
+    fn remove_unused(&self, id: SegmentId) -> Result<(), OpenError> {
+        match self.log.store.remove(id, SegmentKind::Log) {
+            Ok(()) | Err(IoError::NotFound) => Ok(()),
+            Err(cause) => Err(io(id)(cause)),
+        }
     }
 
     fn set_aside(&self, id: SegmentId) -> Result<(), OpenError> {
@@ -263,7 +268,7 @@ impl<'m, S: SegmentStore, const N: usize> Builder<'m, S, N> {
         let id = leftover.stretch.id;
         if self.log.active.is_some() {
             drop(leftover);
-            return self.log.store.remove(id, SegmentKind::Log).map_err(io(id));
+            return self.remove_unused(id);
         }
         leftover.stretch.first = self.log.appended.next();
         self.log.last_id = id;

@@ -1,6 +1,7 @@
 //! The log on the caller's buffers, on a disk in memory. Needs no allocation in the crate under test:
 //! `cargo test --no-default-features` runs it too, but for the comparison with the other log.
 
+mod another;
 #[cfg(feature = "alloc")]
 mod beside;
 mod crash;
