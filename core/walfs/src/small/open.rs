@@ -224,7 +224,8 @@ impl<'m, S: SegmentStore, const N: usize> Builder<'m, S, N> {
     }
 
     /// Records that none behind them calls durable are written once more, as they are, before they
-    /// are synced: after a failed sync a later one proves nothing about what was read (A3).
+    /// are synced: after a failed sync a later one proves nothing about what was read (A3). Where that
+    /// fails nobody can say what is durable, and the log is not opened.
     fn make_durable(
         &mut self,
         file: &S::File,
@@ -235,11 +236,7 @@ impl<'m, S: SegmentStore, const N: usize> Builder<'m, S, N> {
         let known = mend::known_durable(&evidence.survey, self.log.options.role);
         let buffer = self.log.group.memory();
         let start = offset_of(file, known.min(evidence.survey.prefix.count), buffer);
-        if mend::write_again(file, start, end, buffer).is_err() {
-            self.log.poisoned = true;
-            self.report.note(Rung::RepairFailed, evidence.at(start));
-        }
-        file.sync().map_err(io(id))
+        mend::write_again(file, start, end, buffer).and_then(|()| file.sync()).map_err(io(id))
     }
 
     /// A damaged segment is set aside only when the log has a later one, from whose number the next
