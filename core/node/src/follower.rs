@@ -65,6 +65,9 @@ pub struct FollowerSession<R> {
     replicas: Vec<R>,
     /// Namespaces with records that are applied and not yet committed.
     dirty: BTreeSet<u32>,
+    /// Namespaces whose replica could not say where its log ends: what the link knows of it may be
+    /// wrong.
+    unplaced: BTreeSet<u32>,
     leader_clock: Option<Hlc>,
 }
 
@@ -74,7 +77,8 @@ impl<R: Replica> FollowerSession<R> {
     #[must_use]
     pub fn new(config: FollowerConfig, seed: u64, now_ms: u64) -> Option<Self> {
         let link = HeapFollower::new(config, vec![0; RECEIVE_BYTES], Vec::new(), seed, now_ms)?;
-        Some(Self { link, replicas: Vec::new(), dirty: BTreeSet::new(), leader_clock: None })
+        let (dirty, unplaced) = (BTreeSet::new(), BTreeSet::new());
+        Some(Self { link, replicas: Vec::new(), dirty, unplaced, leader_clock: None })
     }
 
     /// Follows one more namespace. Returns its number.
@@ -146,7 +150,8 @@ impl<R: Replica> FollowerSession<R> {
                 }
                 FollowerEvent::Welcome { namespace, served } => {
                     tell(Stepped::Serving { namespace });
-                    (namespace, with(&mut self.replicas, namespace, |r| r.adopt(served.log)))
+                    let adopted = with(&mut self.replicas, namespace, |r| r.adopt(served.log));
+                    (namespace, adopted.and_then(|()| self.place(namespace, now_ms)))
                 }
                 FollowerEvent::Run { namespace, range, frames } => {
                     self.dirty.insert(namespace);
@@ -202,6 +207,18 @@ impl<R: Replica> FollowerSession<R> {
         Ok(())
     }
 
+    /// Asks from where the log ends once its replica can tell again: a trouble in the middle of
+    /// setting it aside may have left it shorter than the link knows, and a log that is empty takes
+    /// records from anywhere.
+    fn place(&mut self, namespace: u32, now_ms: u64) -> Result<(), ReplicaError> {
+        if self.unplaced.contains(&namespace) {
+            let end = with(&mut self.replicas, namespace, |replica| replica.end())?;
+            self.unplaced.remove(&namespace);
+            self.link.restart(namespace, end, now_ms);
+        }
+        Ok(())
+    }
+
     /// Asks again from where the replica's log really ends. Records that are refused may come
     /// right the next time on the same connection; a replica in trouble gets a pause.
     fn failed(
@@ -213,6 +230,7 @@ impl<R: Replica> FollowerSession<R> {
     ) -> bool {
         tell(Stepped::Replica { namespace, error });
         let Ok(end) = with(&mut self.replicas, namespace, |replica| replica.end()) else {
+            self.unplaced.insert(namespace);
             self.link.unusable(namespace, now_ms);
             return false;
         };

@@ -190,6 +190,26 @@ fn what_cannot_be_set_aside_at_once_is_set_aside_later() {
 }
 
 #[test]
+fn a_log_that_is_empty_after_a_trouble_is_fetched_from_its_start() {
+    let mut prng = Prng::new(7);
+    let mut model = Model::new();
+    let mut hub = Hub::open(CrashDisk::new(), LOG);
+    write(&mut hub, &mut model, &mut prng, 5);
+    let mut edge = Edge::open(CrashDisk::new(), 7);
+    let mut line = Line::connect(&mut edge, 0, usize::MAX);
+    assert!(line.exchange(&hub, &mut edge, 0));
+    let replica = &mut edge.session.replicas_mut()[0];
+    (replica.tree_differs, replica.empties) = (true, true);
+    (replica.failures, replica.loses_its_end) = (1, true);
+    write(&mut hub, &mut model, &mut prng, 1);
+    assert!(!line.exchange(&hub, &mut edge, 0));
+    edge.session.link().disconnected(0);
+    assert_eq!(reconnect(&hub, &mut edge).1, 0);
+    assert_state(&edge, &model);
+    assert_same_bytes(&hub, &edge);
+}
+
+#[test]
 fn a_tree_made_from_other_records_is_set_aside() {
     let mut prng = Prng::new(5);
     let mut model = Model::new();

@@ -16,6 +16,8 @@ pub(crate) struct Troubled {
     /// After such a failure it cannot say where its log ends, until the next attempt.
     pub(crate) loses_its_end: bool,
     lost: bool,
+    /// Such a failure comes when everything is set aside already.
+    pub(crate) empties: bool,
     /// The next run does not fit the tree.
     pub(crate) tree_differs: bool,
 }
@@ -25,7 +27,14 @@ impl Troubled {
     pub(super) fn open(disk: &CrashDisk) -> Self {
         let (store, engine) = open(disk, LogRole::Follower);
         let replica = EngineReplica::new(store, engine).unwrap();
-        Self { replica, failures: 0, loses_its_end: false, lost: false, tree_differs: false }
+        Self {
+            replica,
+            failures: 0,
+            loses_its_end: false,
+            lost: false,
+            empties: false,
+            tree_differs: false,
+        }
     }
 
     pub(crate) fn engine(&self) -> &Engine<SimStore> {
@@ -39,6 +48,7 @@ impl Replica for Troubled {
     }
 
     fn adopt(&mut self, log: LogId) -> Result<(), ReplicaError> {
+        self.lost &= !self.empties;
         self.replica.adopt(log)
     }
 
@@ -61,6 +71,9 @@ impl Replica for Troubled {
         self.lost = self.failures > 0 && self.loses_its_end;
         if self.failures > 0 {
             self.failures -= 1;
+            if self.empties {
+                self.replica.set_aside(why, wall_ms)?;
+            }
             return Err(ReplicaError::Io(IoError::NoSpace));
         }
         self.replica.set_aside(why, wall_ms)

@@ -5,7 +5,7 @@
 
 use unison_sim::fleet::{self, Options};
 
-const FOUND: [(u64, &str); 7] = [
+const FOUND: [(u64, &str); 8] = [
     (
         98,
         "a disk failed one write while a follower set its suffix aside: readers went on to see \
@@ -32,6 +32,12 @@ const FOUND: [(u64, &str); 7] = [
         79,
         "a hub whose append failed in its sync refused all writes from then on: the driver here did \
          not sync behind a failed append, as the platform's does",
+    ),
+    (
+        1653,
+        "setting a log aside failed on a full disk when the log was empty already: its records were \
+         asked for from where it had ended before (node: \
+         `a_log_that_is_empty_after_a_trouble_is_fetched_from_its_start`)",
     ),
     (2067, "a failed append that a power cut brings back: the model did not know it"),
 ];
