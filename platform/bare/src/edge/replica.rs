@@ -99,12 +99,12 @@ impl<D: BlockDevice> VolumeReplica<D> {
     /// anew, as long as the log still has everything.
     pub(crate) fn open(&mut self, wall_ms: u64) -> Result<(), OpenFailure> {
         self.close();
-        if self.doubts_tree && self.is_complete()? {
+        if self.doubts_tree && self.log_suffices()? {
             self.make_tree_anew()?;
         }
         self.doubts_tree = false;
         let report = match self.open_engine(wall_ms) {
-            Err(failure) if is_tree_damage(&failure) && self.is_complete()? => {
+            Err(failure) if is_tree_damage(&failure) && self.log_suffices()? => {
                 self.make_tree_anew()?;
                 self.open_engine(wall_ms)?
             }
@@ -157,13 +157,15 @@ impl<D: BlockDevice> VolumeReplica<D> {
         EngineOptions { memtable_bytes, checkpoint_log_bytes: u64::MAX, ..self.options }
     }
 
-    /// Whether the log begins with its first segment: nothing of it has left.
-    fn is_complete(&self) -> Result<bool, OpenFailure> {
-        let mut complete = false;
+    /// Whether the log alone can make the tree: it begins with its first segment, so that nothing of
+    /// it has left, or it is empty and the hub has all of it.
+    fn log_suffices(&self) -> Result<bool, OpenFailure> {
+        let (mut begins, mut empty) = (false, true);
         let listed = self.volume.segments().list(&mut |entry| {
-            complete |= entry.id == SegmentId::FIRST && entry.kind == SegmentKind::Log;
+            empty &= entry.kind == SegmentKind::Aside;
+            begins |= entry.id == SegmentId::FIRST && entry.kind == SegmentKind::Log;
         });
-        listed.map(|()| complete).map_err(OpenFailure::Io)
+        listed.map(|()| begins || empty).map_err(OpenFailure::Io)
     }
 
     fn is_out_of_tree(&self, failure: &OpenFailure) -> bool {

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, RwLock};
 use unison_base::{LogId, NamespaceName, SegmentId};
 use unison_engine::{Engine, OpenReport};
 use unison_ports::{Entropy as _, IoError, SegmentKind, SegmentStore as _};
+use unison_walfs::LogRole;
 
 /// Threads that sync for callers that do not wait; more would only queue at the device.
 const SYNC_THREADS: usize = 2;
@@ -99,7 +100,7 @@ impl Store {
     ) -> Result<(Engine<FileStore>, OpenReport), StoreError> {
         let io = |source| at(dir, source);
         let complete = || {
-            is_complete(segments)
+            log_suffices(segments, self.options.engine.role)
                 .map_err(|source| StoreError::Medium { name: name.clone(), source })
         };
         if self.options.doubt_trees && tree_file::path(dir).exists() && complete()? {
@@ -155,13 +156,15 @@ impl Store {
     }
 }
 
-/// Whether the log begins with its first segment: nothing of it has left by retention.
-fn is_complete(segments: &FileStore) -> Result<bool, IoError> {
-    let mut complete = false;
+/// Whether the log alone can make the tree: it begins with its first segment, so that nothing of it
+/// has left by retention, or it is empty and its leader has all of it.
+fn log_suffices(segments: &FileStore, role: LogRole) -> Result<bool, IoError> {
+    let (mut begins, mut empty) = (false, true);
     segments.list(&mut |entry| {
-        complete |= entry.id == SegmentId::FIRST && entry.kind == SegmentKind::Log;
+        empty &= entry.kind == SegmentKind::Aside;
+        begins |= entry.id == SegmentId::FIRST && entry.kind == SegmentKind::Log;
     })?;
-    Ok(complete)
+    Ok(begins || (empty && role == LogRole::Follower))
 }
 
 fn workers(name: &str, count: usize) -> Result<Arc<Workers>, StoreError> {

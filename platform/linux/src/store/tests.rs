@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use unison_base::NamespaceName;
 use unison_engine::{EngineOptions, Write};
+use unison_walfs::LogRole;
 
 const KEYS: u32 = 300;
 
@@ -16,7 +17,11 @@ fn open(data_dir: &Path) -> Arc<Store> {
 }
 
 fn try_open(data_dir: &Path) -> Result<Arc<Store>, StoreError> {
-    let engine = EngineOptions { memtable_bytes: 8 << 10, ..EngineOptions::default() };
+    open_as(LogRole::Leader, data_dir)
+}
+
+fn open_as(role: LogRole, data_dir: &Path) -> Result<Arc<Store>, StoreError> {
+    let engine = EngineOptions { memtable_bytes: 8 << 10, role, ..EngineOptions::default() };
     let data_dir = data_dir.to_owned();
     let options = StoreOptions {
         data_dir,
@@ -111,6 +116,17 @@ fn a_doubted_tree_is_not_replaced_by_one_that_lacks_something() {
     fs::remove_file(&kept).unwrap();
     let store = open(dir.path());
     assert_eq!(store.namespace("default").unwrap().open_report().missing, 1);
+}
+
+/// A hub whose log is gone must not begin a new history; an edge fetches everything.
+#[test]
+fn a_damaged_tree_over_an_empty_log_stops_a_hub_and_no_edge() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir_all(dir.path().join("default/wal")).unwrap();
+    fs::write(dir.path().join("default/tree.redb"), vec![0xA5; 64 << 10]).unwrap();
+    assert!(matches!(try_open(dir.path()), Err(StoreError::Tree { .. })));
+    assert!(open_as(LogRole::Follower, dir.path()).is_ok());
+    assert!(dir.path().join("default/tree.redb.damaged").exists());
 }
 
 #[test]

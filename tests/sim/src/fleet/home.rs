@@ -157,7 +157,8 @@ impl Home {
         if !self.tree_is_doubtful.load(Ordering::Relaxed) {
             match self.engine(store, wall_ms) {
                 Ok((engine, report)) => return Ok((engine, report, false)),
-                Err(Failure::Tree(_)) if is_complete(store).map_err(|e| medium(&e))? => {}
+                Err(Failure::Tree(_))
+                    if log_suffices(store, self.options().role).map_err(|e| medium(&e))? => {}
                 Err(failure) => return Err(failure.into()),
             }
         }
@@ -277,13 +278,15 @@ fn identity(store: &Store, fresh: LogId) -> Result<LogId, IoError> {
     Ok(fresh)
 }
 
-/// Whether the log begins with its first segment.
-fn is_complete(store: &Store) -> Result<bool, IoError> {
-    let mut complete = false;
+/// Whether the log alone can make the tree: it begins with its first segment, or it is a follower's
+/// and empty.
+fn log_suffices(store: &Store, role: LogRole) -> Result<bool, IoError> {
+    let (mut begins, mut empty) = (false, true);
     store.list(&mut |entry| {
-        complete |= entry.id == SegmentId::FIRST && entry.kind == SegmentKind::Log;
+        empty &= entry.kind == SegmentKind::Aside;
+        begins |= entry.id == SegmentId::FIRST && entry.kind == SegmentKind::Log;
     })?;
-    Ok(complete)
+    Ok(begins || (empty && role == LogRole::Follower))
 }
 
 /// Whether a tree did not open because of what its file holds.
