@@ -194,7 +194,7 @@ pub(crate) fn rungs_taken(status: &NamespaceStatus) -> u64 {
     rungs(&status.recovery).into_iter().map(|(_, count)| count).sum()
 }
 
-fn rungs(counts: &RungCounts) -> [(&'static str, u64); 10] {
+fn rungs(counts: &RungCounts) -> [(&'static str, u64); 11] {
     [
         ("tornTails", counts.torn_tails),
         ("lostTails", counts.lost_tails),
@@ -206,6 +206,7 @@ fn rungs(counts: &RungCounts) -> [(&'static str, u64); 10] {
         ("emptySegments", counts.empty_segments),
         ("sealedNewest", counts.sealed_newest),
         ("repairsFailed", counts.repairs_failed),
+        ("unprovedHoles", counts.unproved_holes),
     ]
 }
 

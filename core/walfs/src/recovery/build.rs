@@ -124,7 +124,7 @@ impl<S: SegmentStore> Builder<S> {
         let evidence = finding.evidence;
         let (prefix, own) = (evidence.survey.prefix, evidence.entry.kind == SegmentKind::Log);
         let course = Course::of(&evidence, newest, self.log.appended());
-        if let Some(rung) = course.torn {
+        if let Some(rung) = course.torn.filter(|_| !self.report.rungs.is_end_told()) {
             self.report.note(rung, evidence.at(prefix.end));
         }
         if course.unproved {
@@ -221,7 +221,8 @@ impl<S: SegmentStore> Builder<S> {
     /// Segments without records: rung H, one made ahead, or what is left of a write.
     fn empty(&mut self, finding: &Finding<S>, behind: bool) -> Result<(), OpenError> {
         let (id, survey) = (finding.evidence.entry.id, &finding.evidence.survey);
-        if survey.later.dirty_to > FIRST_FRAME && behind && !survey.blank {
+        let torn = survey.later.dirty_to > FIRST_FRAME && behind && !survey.blank;
+        if torn && !self.report.rungs.is_end_told() {
             self.report.note(Rung::TornTail, finding.evidence.at(FIRST_FRAME));
         }
         let usable = self.log.options.role == LogRole::Leader && self.log.next.size().is_none();

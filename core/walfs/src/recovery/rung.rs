@@ -25,6 +25,8 @@ pub enum Rung {
     SealedNewest,
     /// J: a repair could not be written; the next opening tries again.
     RepairFailed,
+    /// K: a follower's log was cut at a hole, and nothing tells whether a power cut or rot made it.
+    UnprovedHole,
 }
 
 /// How often each rung was taken.
@@ -50,6 +52,8 @@ pub struct RungCounts {
     pub sealed_newest: u64,
     /// Rung J.
     pub repairs_failed: u64,
+    /// Rung K.
+    pub unproved_holes: u64,
 }
 
 impl RungCounts {
@@ -65,8 +69,14 @@ impl RungCounts {
             Rung::EmptySegment => &mut self.empty_segments,
             Rung::SealedNewest => &mut self.sealed_newest,
             Rung::RepairFailed => &mut self.repairs_failed,
+            Rung::UnprovedHole => &mut self.unproved_holes,
         };
         *count += 1;
+    }
+
+    /// Whether the cut at the log's end is told of: rung K stands in for rung A.
+    pub(crate) const fn is_end_told(&self) -> bool {
+        self.unproved_holes > 0
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::evidence::Evidence;
 use super::rung::Rung;
+use crate::layout::FIRST_FRAME;
 use crate::options::LogRole;
 use crate::survey::Claims;
 use unison_base::{Lsn, Position};
@@ -24,10 +25,12 @@ pub(crate) enum Fate {
 type Note<'n> = &'n mut dyn FnMut(Rung, Position);
 
 /// What a fault between two sound records is.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Fault {
     /// The records behind it had never been durable.
     Torn,
+    /// A follower's: either.
+    Unproved,
     Rot,
 }
 
@@ -80,7 +83,7 @@ impl<'a, E: AsRef<Evidence>> Judge<'a, E> {
     fn one(&mut self, finding: &'a Evidence, note: Note<'_>) {
         if !finding.has_records() {
             self.fates.push(Fate::Empty);
-            self.begin_behind(finding);
+            self.begin_behind(finding, note);
             return;
         }
         let repeats = |expected| finding.survey.highest() < expected || finding.first() < expected;
@@ -99,20 +102,42 @@ impl<'a, E: AsRef<Evidence>> Judge<'a, E> {
         }
     }
 
-    /// A log that begins with a segment whose records are all gone: where its first record was
-    /// follows from what the records behind it say. If they say that it had been durable, it is not
-    /// known, and the log begins with them.
-    fn begin_behind(&mut self, finding: &Evidence) {
+    /// A log that begins with a segment whose records are all gone.
+    fn begin_behind(&mut self, finding: &Evidence, note: Note<'_>) {
         let own = finding.entry.kind == SegmentKind::Log && !finding.survey.blank;
         if self.expected.is_some() || !own {
             return;
         }
+        match self.role {
+            LogRole::Leader => self.find_first(),
+            LogRole::Follower => self.first_is_gone(finding, note),
+        }
+    }
+
+    /// Where its first record was follows from what the records behind it say. If they say that it
+    /// had been durable, it is not known, and the log begins with them.
+    fn find_first(&mut self) {
         let rest = self.rest(self.fates.judged);
         let claims = claims_of(rest.clone(), Claims::default());
         let first = rest.map(Evidence::first).find(|&first| first > Lsn::ZERO);
         if first.is_some_and(|first| claims.never_durable(first.prev())) {
             self.expected = Some(claims.durable.next());
         }
+    }
+
+    /// A follower makes a segment for records that it has, so some were there.
+    fn first_is_gone(&mut self, finding: &Evidence, note: Note<'_>) {
+        let behind = self.fates.judged;
+        if !self.rest(behind).any(Evidence::has_records) {
+            return;
+        }
+        let vouched = finding.survey.vouches(FIRST_FRAME);
+        let rung = match self.fault(Lsn::FIRST, vouched, Claims::default(), behind) {
+            Fault::Rot => Rung::RotSegment,
+            Fault::Torn | Fault::Unproved => Rung::UnprovedHole,
+        };
+        note(rung, finding.at(FIRST_FRAME));
+        self.discard_rest(note);
     }
 
     fn keep(&mut self, finding: &'a Evidence, fate: Fate, last: Lsn) {
@@ -132,23 +157,39 @@ impl<'a, E: AsRef<Evidence>> Judge<'a, E> {
         }
     }
 
-    /// Whether the first record follows the one before; rungs C, D and E otherwise.
+    /// Whether the first record follows the one before; rungs C, D, E and K otherwise.
     fn follows(&mut self, finding: &'a Evidence, note: Note<'_>) -> bool {
         let Some(expected) = self.expected.filter(|&expected| finding.first() > expected) else {
             return true;
         };
-        let vouched =
-            |(_, previous): (usize, &Evidence)| previous.survey.vouches(previous.survey.prefix.end);
-        let vouched = self.previous.is_some_and(vouched);
+        let vouched = self.previous.is_some_and(|(at, previous)| {
+            let between = self.rest(at + 1).take(self.fates.judged - at - 1);
+            previous.survey.vouches(previous.survey.prefix.end)
+                || between.into_iter().any(Evidence::was_synced)
+        });
         let fault = self.fault(expected, vouched, Claims::default(), self.fates.judged);
-        if fault == Fault::Rot {
-            self.missing(finding, note);
+        match fault {
+            Fault::Torn => {}
+            Fault::Unproved => self.hole_before(finding, note),
+            Fault::Rot => self.missing(finding, note),
         }
         let goes_on = fault == Fault::Rot && self.role == LogRole::Leader;
         if !goes_on {
             self.discard_rest(note);
         }
         goes_on
+    }
+
+    /// Rung K, or E where a segment is not there at all: making one is durable before it is written to.
+    fn hole_before(&self, finding: &Evidence, note: Note<'_>) {
+        let start = finding.at(finding.survey.prefix.start);
+        let Some((at, previous)) = self.previous else { return note(Rung::UnprovedHole, start) };
+        let numbers = finding.entry.id.0.saturating_sub(previous.entry.id.0);
+        if usize::try_from(numbers) == Ok(self.fates.judged - at) {
+            note(Rung::UnprovedHole, previous.at(previous.survey.prefix.end));
+        } else {
+            note(Rung::Gap, start);
+        }
     }
 
     /// The end of the segment before is damaged, or there was one in between that is missing.
@@ -176,7 +217,7 @@ impl<'a, E: AsRef<Evidence>> Judge<'a, E> {
         }
     }
 
-    /// A segment with sound records behind bytes that are none: rungs A with C, or D.
+    /// A segment with sound records behind bytes that are none: rungs A with C, D or K.
     fn broken(&mut self, finding: &'a Evidence, note: Note<'_>) {
         let survey = &finding.survey;
         let bad = survey.prefix.end;
@@ -187,7 +228,11 @@ impl<'a, E: AsRef<Evidence>> Judge<'a, E> {
         let untrue = survey.later.exhausted || finding.entry.kind != SegmentKind::Log;
         let vouched = untrue || survey.vouches(bad);
         let behind = self.fates.judged + 1;
-        if self.fault(first_bad, vouched, survey.later.claims, behind) == Fault::Torn {
+        let fault = self.fault(first_bad, vouched, survey.later.claims, behind);
+        if fault == Fault::Unproved {
+            note(Rung::UnprovedHole, finding.at(bad));
+        }
+        if fault != Fault::Rot {
             if survey.prefix.count == 0 {
                 self.fates.push(Fate::Empty);
             } else {
@@ -212,8 +257,12 @@ impl<'a, E: AsRef<Evidence>> Judge<'a, E> {
     fn fault(&self, missing: Lsn, vouched: bool, claims: Claims, behind: usize) -> Fault {
         let claims = claims_of(self.rest(behind), claims);
         let synced = self.rest(behind).any(Evidence::was_synced);
-        let unsynced = self.role == LogRole::Follower || claims.never_durable(missing);
-        if !vouched && !synced && unsynced { Fault::Torn } else { Fault::Rot }
+        match self.role {
+            _ if vouched || synced => Fault::Rot,
+            LogRole::Follower => Fault::Unproved,
+            LogRole::Leader if claims.never_durable(missing) => Fault::Torn,
+            LogRole::Leader => Fault::Rot,
+        }
     }
 
     fn discard_rest(&mut self, note: Note<'_>) {

@@ -90,7 +90,7 @@ impl<'m, S: SegmentStore, const N: usize> Builder<'m, S, N> {
         let evidence = &finding.evidence;
         let (prefix, own) = (evidence.survey.prefix, evidence.entry.kind == SegmentKind::Log);
         let course = Course::of(evidence, newest, self.log.appended);
-        if let Some(rung) = course.torn {
+        if let Some(rung) = course.torn.filter(|_| !self.report.rungs.is_end_told()) {
             self.report.note(rung, evidence.at(prefix.end));
         }
         let file = self.file(evidence)?;
@@ -147,7 +147,8 @@ impl<'m, S: SegmentStore, const N: usize> Builder<'m, S, N> {
     /// Segments without records: rung H, one made ahead, or what is left of a write.
     fn empty(&mut self, evidence: &Evidence, behind: bool) -> Result<(), OpenError> {
         let (id, survey) = (evidence.entry.id, &evidence.survey);
-        if survey.later.dirty_to > FIRST_FRAME && behind && !survey.blank {
+        let torn = survey.later.dirty_to > FIRST_FRAME && behind && !survey.blank;
+        if torn && !self.report.rungs.is_end_told() {
             self.report.note(Rung::TornTail, evidence.at(FIRST_FRAME));
         }
         let options = self.log.options;

@@ -145,6 +145,13 @@ pub enum Event {
         /// Stretches of records that are missing.
         gaps: u64,
     },
+    /// Opening a namespace cut its log at a hole that a power cut leaves, or rot: nothing tells which.
+    /// What lay behind it is kept, and fetched again.
+    HoleFound {
+        /// Which.
+        #[cfg_attr(feature = "defmt", defmt(Display2Format))]
+        name: NamespaceName,
+    },
     /// A damaged tree was forgotten and made anew from the log.
     TreeMadeAnew {
         /// Of which namespace.
@@ -291,7 +298,8 @@ impl Event {
             | Self::HubAway { .. }
             | Self::Waiting { .. }
             | Self::RunRefused { .. }
-            | Self::CallersRefused { .. } => Severity::Warning,
+            | Self::CallersRefused { .. }
+            | Self::HoleFound { .. } => Severity::Warning,
             Self::DiskMissing
             | Self::DiskFailed { .. }
             | Self::DiskRefused { .. }
@@ -325,6 +333,11 @@ impl fmt::Display for Event {
                 f,
                 "namespace {name}: the log was damaged: {segments} damaged segments, {lost_tails} \
                  lost tails, {gaps} gaps; what they held is kept aside and fetched again"
+            ),
+            Self::HoleFound { name } => write!(
+                f,
+                "namespace {name}: the log was cut at a hole, as a power cut leaves it, or rot; what \
+                 lay behind is kept aside and fetched again"
             ),
             Self::TreeMadeAnew { name } => {
                 write!(f, "namespace {name}: the tree was damaged, made anew from the log")

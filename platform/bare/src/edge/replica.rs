@@ -135,6 +135,9 @@ impl<D: BlockDevice> VolumeReplica<D> {
         if segments > 0 || lost_tails > 0 || gaps > 0 {
             self.tell(|name| Event::DamageFound { name, segments, lost_tails, gaps });
         }
+        if rungs.unproved_holes > 0 {
+            self.tell(|name| Event::HoleFound { name });
+        }
     }
 
     fn open_engine(&mut self, wall_ms: u64) -> Result<OpenReport, OpenFailure> {

@@ -265,6 +265,7 @@ fn recovery(counts: &RungCounts) -> BTreeMap<&'static str, u64> {
         ("emptySegments", counts.empty_segments),
         ("sealedNewest", counts.sealed_newest),
         ("repairsFailed", counts.repairs_failed),
+        ("unprovedHoles", counts.unproved_holes),
     ];
     all.into_iter().filter(|(_, count)| *count > 0).collect()
 }

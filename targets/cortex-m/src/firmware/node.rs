@@ -67,7 +67,7 @@ pub(crate) fn run(memory: Memory) -> Result<(), NodeError> {
 
 fn report(log: &str, found: &SmallReport) {
     let rungs = &found.rungs;
-    let torn = rungs.torn_tails + rungs.lost_tails;
+    let torn = rungs.torn_tails + rungs.lost_tails + rungs.unproved_holes;
     say!(
         "boot {log} first={} last={} torn={torn} rot={}",
         found.first,

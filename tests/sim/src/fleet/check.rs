@@ -92,7 +92,8 @@ impl World {
             + rungs.discarded_segments
             + rungs.rot_segments
             + rungs.gaps
-            + rungs.stale_segments;
+            + rungs.stale_segments
+            + rungs.unproved_holes;
         if found + report.missing + report.invalid > 0 {
             return Ok(());
         }

@@ -178,6 +178,7 @@ impl Tally {
         sum.empty_segments += rungs.empty_segments;
         sum.sealed_newest += rungs.sealed_newest;
         sum.repairs_failed += rungs.repairs_failed;
+        sum.unproved_holes += rungs.unproved_holes;
     }
 
     /// Adds what another run saw.
@@ -203,7 +204,7 @@ impl Tally {
 
     /// Each rung of a log's recovery and how often it was taken.
     #[must_use]
-    pub const fn rungs(&self) -> [(&'static str, u64); 10] {
+    pub const fn rungs(&self) -> [(&'static str, u64); 11] {
         let rungs = &self.rungs;
         [
             ("A TornTail", rungs.torn_tails),
@@ -216,6 +217,7 @@ impl Tally {
             ("H EmptySegment", rungs.empty_segments),
             ("I SealedNewest", rungs.sealed_newest),
             ("J RepairFailed", rungs.repairs_failed),
+            ("K UnprovedHole", rungs.unproved_holes),
         ]
     }
 

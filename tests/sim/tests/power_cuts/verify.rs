@@ -24,7 +24,7 @@ pub(crate) enum Violation {
     /// A record cannot be read.
     Hole { lsn: Lsn, error: Option<ReadError> },
     /// A power cut was taken for damage.
-    TakenForRot(RungCounts),
+    TakenForRot(Box<RungCounts>),
     /// A second opening finds something else.
     Differs { first: Lsn, second: Lsn },
     /// The log does not take records any more.
@@ -52,7 +52,7 @@ pub(crate) fn verify(
     }
     let rungs = report.rungs;
     if rungs.rot_segments + rungs.gaps + rungs.stale_segments + rungs.lost_tails > 0 {
-        return Err(Violation::TakenForRot(rungs));
+        return Err(Violation::TakenForRot(Box::new(rungs)));
     }
     let records = matching(&log, expected)?;
     drop(log);

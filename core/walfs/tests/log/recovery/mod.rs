@@ -1,5 +1,6 @@
 //! The table of `unison_walfs::recovery`, row by row.
 
+mod holes;
 mod rot;
 mod segments;
 mod tails;
@@ -12,7 +13,8 @@ use unison_ports::{SegmentFile, SegmentKind, SegmentStore};
 use unison_sim::disk::{CrashDisk, Damage, File, SimSegment, SimStore};
 use unison_walfs::layout::{FIRST_FRAME, FLAG_ACTIVE, SegmentHeader};
 use unison_walfs::{
-    Bound, Log, LogOptions, LogRole, OpenError, ReadError, RecoveryReport, Rung, RungCounts,
+    Bound, Log, LogOptions, LogRole, OpenError, ReadError, RecoveryEvent, RecoveryReport,
+    RunHeader, Rung, RungCounts, Step,
 };
 
 const MOST: u64 = 700;
@@ -75,6 +77,7 @@ fn rungs(report: &RecoveryReport) -> RungCounts {
             + c.empty_segments
             + c.sealed_newest
             + c.repairs_failed
+            + c.unproved_holes
     });
     report.rungs
 }

@@ -77,18 +77,6 @@ fn d_a_follower_sets_everything_from_the_damage_on_aside() {
     assert!(log.reader().bytes(segment, offset as u32, 16).is_ok(), "still readable");
 }
 
-/// Its leader's records say nothing of what was durable here, and what is cut is fetched again.
-#[test]
-fn c_a_follower_keeps_what_lies_before_a_hole_in_its_newest_segment() {
-    let disk = written(300);
-    let (segment, offset) = offset_of(&disk, 290);
-    flip(&disk, segment, offset + 30);
-    let (log, report) = follower(&disk);
-    assert_eq!((rungs(&report).rot_segments, rungs(&report).torn_tails), (0, 1));
-    assert_eq!(log.appended(), Lsn(289));
-    assert_eq!(read_all(&log.reader()).records.len(), 289);
-}
-
 #[test]
 fn d_damage_at_the_very_end_of_a_sealed_segment_is_rot_too() {
     for role in [LogRole::Leader, LogRole::Follower] {
