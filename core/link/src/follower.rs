@@ -208,8 +208,9 @@ impl<M: Memory, T: Table> Follower<M, T> {
         self.closing = Closing::default();
         self.ask_again_at_ms = None;
         self.hello_due = false;
+        let word_ms = self.pulse.word_ms();
         for slot in self.slots.as_mut() {
-            slot.forget_connection();
+            slot.forget_connection(word_ms);
         }
     }
 
@@ -262,9 +263,9 @@ impl<M: Memory, T: Table> Follower<M, T> {
     /// The driver's log holds records up to `durable` safely and shows them up to `applied`.
     pub fn appended(&mut self, namespace: u32, durable: Lsn, applied: Lsn, now_ms: u64) {
         self.clock(now_ms);
-        let now_ms = self.now_ms;
+        let word_ms = self.pulse.word_ms();
         let Some(slot) = self.slot_mut(namespace) else { return };
-        if !slot.appended(durable, applied, now_ms) {
+        if !slot.appended(durable, applied, word_ms) {
             return;
         }
         self.good_run(namespace);

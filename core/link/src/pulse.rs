@@ -7,8 +7,10 @@ use unison_base::Hlc;
 const INTERVAL_MS_MAX: u32 = 60_000;
 /// Intervals of silence after which a peer is dead.
 const SILENT_INTERVALS_MAX: u64 = 3;
-/// Weight of one round trip in the smoothed value.
-const SMOOTHING: u64 = 8;
+/// One part in so many of the way to a longer round trip is gone at each sample.
+const SLOWER_PARTS: u64 = 8;
+/// The same for a shorter one: after a stall, beats are few, and a long silence is not noticed.
+const FASTER_PARTS: u64 = 2;
 
 /// Times of a link, milliseconds unless named otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +59,7 @@ pub(crate) struct Pulse {
     peer_interval_ms: u32,
     peer_time: Option<(u64, u64)>,
     rtt_ms: Option<u32>,
+    word_ms: u64,
     message_since_ms: Option<(u64, usize)>,
 }
 
@@ -71,6 +74,7 @@ impl Pulse {
             peer_interval_ms: timing.beat_ms,
             peer_time: None,
             rtt_ms: None,
+            word_ms: now_ms,
             message_since_ms: None,
         }
     }
@@ -78,6 +82,18 @@ impl Pulse {
     /// Smoothed round trip; `None` before the first beat came back.
     pub(crate) const fn rtt_ms(&self) -> Option<u32> {
         self.rtt_ms
+    }
+
+    /// The peer's newest beat, or else its first message, was sent no earlier than then: what it
+    /// answers was sent then, however long it was on the way itself.
+    pub(crate) const fn word_ms(&self) -> u64 {
+        self.word_ms
+    }
+
+    /// Age at which a peer's word no longer says how it is now. Unlike the patience it does not grow
+    /// with the round trip, since silence may not pass for good news.
+    pub(crate) fn word_holds_ms(&self) -> u64 {
+        SILENT_INTERVALS_MAX * u64::from(self.timing.beat_ms.max(1))
     }
 
     /// Milliseconds between own beats.
@@ -114,10 +130,10 @@ impl Pulse {
         self.peer_time = Some((beat.time_ms, now_ms));
         self.peer_interval_ms = beat.interval_ms.min(INTERVAL_MS_MAX);
         let Some(echo) = beat.echo else { return };
-        let sample = now_ms.saturating_sub(echo.time_ms).saturating_sub(u64::from(echo.held_ms));
-        let sample = sample.min(u64::from(INTERVAL_MS_MAX));
-        let smooth = |old: u32| (u64::from(old) * (SMOOTHING - 1) + sample) / SMOOTHING;
-        let smoothed = self.rtt_ms.map_or(sample, smooth);
+        let sent_ms = echo.time_ms.saturating_add(u64::from(echo.held_ms)).min(now_ms);
+        self.word_ms = self.word_ms.max(sent_ms);
+        let sample = (now_ms - sent_ms).min(u64::from(INTERVAL_MS_MAX));
+        let smoothed = self.rtt_ms.map_or(sample, |old| smooth(u64::from(old), sample));
         self.rtt_ms = u32::try_from(smoothed).ok();
     }
 
@@ -177,6 +193,11 @@ impl Pulse {
         let dead = self.dead_at_ms().min(self.stalled_at_ms().unwrap_or(u64::MAX));
         if self.greeted { dead.min(self.beat_at_ms) } else { dead }
     }
+}
+
+const fn smooth(old: u64, sample: u64) -> u64 {
+    let parts = if sample < old { FASTER_PARTS } else { SLOWER_PARTS };
+    (old * (parts - 1) + sample) / parts
 }
 
 #[cfg(test)]

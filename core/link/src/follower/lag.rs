@@ -36,8 +36,9 @@ pub struct Lag {
     pub applied: Lsn,
     /// Records the leader has and this node does not hold safely.
     pub records_behind: u64,
-    /// Milliseconds since this node last held all that the leader had; 0 while it does, `None`
-    /// when it never did.
+    /// Milliseconds since this node last held all that the leader had, as far as that is known: what
+    /// the leader says is as old as the line is slow. 0 while it does and its leader's word is no
+    /// older than three beats; `None` when it never did.
     pub since_in_sync_ms: Option<u64>,
 }
 
@@ -107,8 +108,10 @@ impl<M: Memory, T: Table> Follower<M, T> {
     pub fn lag(&self, namespace: u32, now_ms: u64) -> Option<Lag> {
         let slot = self.slot(namespace)?;
         let records_behind = slot.leader_durable().since(slot.durable());
-        let in_sync = self.phase == Phase::Live && slot.is_following() && records_behind == 0;
-        let since = slot.in_sync_at_ms().map(|at_ms| now_ms.saturating_sub(at_ms));
+        let in_sync = self.phase == Phase::Live && slot.is_in_sync();
+        let word_ms = slot.is_in_sync().then_some(self.pulse.word_ms());
+        let since_ms = slot.in_sync_at_ms().max(word_ms).map(|at_ms| now_ms.saturating_sub(at_ms));
+        let holds_ms = self.pulse.word_holds_ms();
         Some(Lag {
             standing: slot.standing(),
             leader_durable: slot.leader_durable(),
@@ -116,7 +119,8 @@ impl<M: Memory, T: Table> Follower<M, T> {
             durable: slot.durable(),
             applied: slot.applied(),
             records_behind,
-            since_in_sync_ms: if in_sync { Some(0) } else { since },
+            since_in_sync_ms: since_ms
+                .map(|since_ms| if in_sync && since_ms <= holds_ms { 0 } else { since_ms }),
         })
     }
 }

@@ -159,7 +159,7 @@ impl<M: Memory, T: Table> Follower<M, T> {
     }
 
     fn answered(&mut self, item: &AnswerItem) -> Step {
-        let (namespace, now_ms) = (item.namespace, self.now_ms);
+        let (namespace, word_ms) = (item.namespace, self.pulse.word_ms());
         let Some(slot) = self.slot_mut(namespace).filter(|slot| slot.expects(item.ask)) else {
             return Step::Quiet;
         };
@@ -168,7 +168,7 @@ impl<M: Memory, T: Table> Follower<M, T> {
                 self.not_served(namespace, Refusal::Diverged(Divergence::Log))
             }
             Outcome::Serve(served) => {
-                slot.served(&served, now_ms);
+                slot.served(&served, word_ms);
                 self.ask_again.reset();
                 self.say(namespace);
                 Step::Event(FollowerEvent::Welcome { namespace, served })
@@ -214,6 +214,8 @@ impl<M: Memory, T: Table> Follower<M, T> {
         let now_ms = self.now_ms;
         let mut reader = Reader::open(self.inbox.pending().get(..bytes).unwrap_or_default())?;
         let beat: Beat = reader.take()?;
+        self.pulse.beat_heard(&beat, now_ms);
+        let word_ms = self.pulse.word_ms();
         while !reader.is_empty() {
             let item: BeatItem = reader.take()?;
             let slot = usize::try_from(item.namespace)
@@ -221,11 +223,10 @@ impl<M: Memory, T: Table> Follower<M, T> {
                 .and_then(|at| self.slots.as_mut().get_mut(at))
                 .filter(|slot| slot.is_following());
             if let Some(slot) = slot {
-                slot.leader_durable_is(item.durable, now_ms);
+                slot.leader_durable_is(item.durable, word_ms);
             }
         }
         self.inbox.consume(bytes);
-        self.pulse.beat_heard(&beat, now_ms);
         self.went_well();
         Ok(Step::Event(FollowerEvent::Beat { hlc: beat.hlc }))
     }
@@ -272,10 +273,10 @@ impl<M: Memory, T: Table> Follower<M, T> {
     }
 
     pub(super) fn take_run(&mut self, run: &Run, bytes: usize, checked: &run::Checked) -> Step {
-        let (namespace, now_ms) = (run.namespace, self.now_ms);
+        let (namespace, word_ms) = (run.namespace, self.pulse.word_ms());
         self.counters.duplicate_records += u64::from(checked.skipped);
         let Some(slot) = self.slot_mut(namespace) else { return Step::Quiet };
-        slot.leader_durable_is(run.durable, now_ms);
+        slot.leader_durable_is(run.durable, word_ms);
         let Some((range, end)) = checked.fresh else {
             slot.repeated(bytes as u64);
             self.good_run(namespace);

@@ -52,6 +52,7 @@ pub struct Slot {
     durable: Lsn,
     applied: Lsn,
     leader_durable: Lsn,
+    /// The newest time at which all that the leader had is known to be durable here.
     in_sync_at_ms: Option<u64>,
     ask: u32,
     window_bytes: u32,
@@ -135,10 +136,17 @@ impl Slot {
         self.standing == Standing::Following
     }
 
+    /// True while all is durable here that the leader had when it said so last.
+    pub(super) fn is_in_sync(&self) -> bool {
+        self.is_following() && self.durable >= self.leader_durable
+    }
+
     /// Nothing of a connection outlives it, but why the namespace waits stays visible until the
     /// leader says something else. A divergence that could not be resolved is asked about again:
-    /// the leader repeats its verdict, and with it the driver is asked to act again.
-    pub(super) fn forget_connection(&mut self) {
+    /// the leader repeats its verdict, and with it the driver is asked to act again. `word_ms` is the
+    /// time of the leader's last word.
+    pub(super) fn forget_connection(&mut self, word_ms: u64) {
+        self.note_sync(word_ms);
         self.queued = false;
         self.next = None;
         self.ask_due = false;
@@ -178,7 +186,7 @@ impl Slot {
     }
 
     /// The leader learns at once what is durable here: the cursor may be ahead of it.
-    pub(super) fn served(&mut self, served: &Served, now_ms: u64) {
+    pub(super) fn served(&mut self, served: &Served, word_ms: u64) {
         self.standing = Standing::Following;
         self.end.cursor.log = served.log;
         self.leader_durable = served.durable;
@@ -187,7 +195,7 @@ impl Slot {
         self.mark = None;
         self.beat_due = true;
         self.ack_due = true;
-        self.note_sync(now_ms);
+        self.note_sync(word_ms);
     }
 
     pub(super) fn not_served(&mut self, refusal: Refusal) {
@@ -204,9 +212,9 @@ impl Slot {
         self.applied = end.cursor.lsn;
     }
 
-    pub(super) fn leader_durable_is(&mut self, durable: Lsn, now_ms: u64) {
+    pub(super) fn leader_durable_is(&mut self, durable: Lsn, word_ms: u64) {
         self.leader_durable = self.leader_durable.max(durable);
-        self.note_sync(now_ms);
+        self.note_sync(word_ms);
     }
 
     /// A run was handed to the driver, and the log ends at `end` with it.
@@ -230,7 +238,7 @@ impl Slot {
     }
 
     /// Takes the driver's word; true when it got on.
-    pub(super) fn appended(&mut self, durable: Lsn, applied: Lsn, now_ms: u64) -> bool {
+    pub(super) fn appended(&mut self, durable: Lsn, applied: Lsn, word_ms: u64) -> bool {
         let durable = durable.min(self.end.cursor.lsn);
         let applied = applied.min(self.end.cursor.lsn);
         let moved = durable > self.durable || applied > self.applied;
@@ -238,7 +246,7 @@ impl Slot {
         self.applied = self.applied.max(applied);
         self.beat_due |= moved;
         self.settle();
-        self.note_sync(now_ms);
+        self.note_sync(word_ms);
         self.ack_due |= moved && self.is_following();
         moved
     }
@@ -256,9 +264,10 @@ impl Slot {
         }
     }
 
-    fn note_sync(&mut self, now_ms: u64) {
-        if self.is_following() && self.durable >= self.leader_durable {
-            self.in_sync_at_ms = Some(now_ms);
+    /// The leader's word is as old as `word_ms`, however late it came.
+    fn note_sync(&mut self, word_ms: u64) {
+        if self.is_in_sync() {
+            self.in_sync_at_ms = self.in_sync_at_ms.max(Some(word_ms));
         }
     }
 }

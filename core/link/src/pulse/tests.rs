@@ -48,6 +48,35 @@ fn the_round_trip_leaves_out_what_the_peer_held_and_stretches_the_interval() {
 }
 
 #[test]
+fn a_word_is_as_old_as_what_it_answers() {
+    let mut pulse = greeted();
+    let echo = Echo { time_ms: 10_000, held_ms: 500 };
+    pulse.beat_heard(&beat(1, Some(echo), 5_000), 42_500);
+    assert_eq!(pulse.word_ms(), 10_500);
+    pulse.beat_heard(&beat(2, Some(Echo { time_ms: 9_000, held_ms: 0 }), 5_000), 43_000);
+    pulse.beat_heard(&beat(3, None, 5_000), 44_000);
+    assert_eq!(pulse.word_ms(), 10_500);
+    let hostile = Echo { time_ms: u64::MAX, held_ms: u32::MAX };
+    pulse.beat_heard(&beat(4, Some(hostile), 60_000), 45_000);
+    assert_eq!((pulse.word_ms(), pulse.word_holds_ms()), (45_000, 15_000));
+}
+
+#[test]
+fn a_stall_is_forgotten_within_a_few_beats() {
+    let mut pulse = greeted();
+    for late_ms in [60_000; 12] {
+        let echo = Echo { time_ms: 100_000 - late_ms, held_ms: 0 };
+        pulse.beat_heard(&beat(1, Some(echo), 5_000), 100_000);
+    }
+    assert!(pulse.interval_ms() > 50_000);
+    for _ in 0..4 {
+        let echo = Echo { time_ms: 100_000, held_ms: 0 };
+        pulse.beat_heard(&beat(1, Some(echo), 5_000), 100_010);
+    }
+    assert!(pulse.interval_ms() < 7_000, "{}", pulse.interval_ms());
+}
+
+#[test]
 fn a_message_that_never_ends_is_noticed() {
     let mut pulse = greeted();
     pulse.message_open(500, 1_000);

@@ -117,6 +117,47 @@ fn lag_in_time_counts_from_the_last_moment_in_sync() {
 }
 
 #[test]
+fn silence_is_no_good_news_however_long_the_round_trip_was() {
+    let mut world = following(Timing::default(), 5);
+    for delay_ms in [4_000, 8_000, 16_000, 24_000] {
+        world.delay_ms = delay_ms;
+        world.run_for(300_000);
+    }
+    for _ in 0..240 {
+        world.run_for(500);
+        let lag = world.follower.lag(0, world.now_ms).unwrap();
+        assert!(lag.since_in_sync_ms > Some(24_000), "the newest word is older: {lag:?}");
+    }
+    let connection = world.connection.as_mut().unwrap();
+    (connection.up.dead, connection.down.dead) = (true, true);
+    world.append("default", 1, 100);
+    let cut_ms = world.now_ms;
+    while world.seen.closes.is_empty() {
+        world.run_for(500);
+        let lag = world.follower.lag(0, world.now_ms).unwrap();
+        // What was on the way still comes, and is as old as the line is long.
+        let most_ms = world.now_ms - cut_ms + u64::from(2 * BEAT_MS) + 120_000;
+        assert!((24_000..=most_ms).contains(&lag.since_in_sync_ms.unwrap()), "{lag:?}");
+    }
+    assert!(world.now_ms > cut_ms + 60_000, "the line was given up before");
+}
+
+#[test]
+fn up_to_date_are_only_those_who_were_told_so_lately() {
+    let mut world = following(Timing::default(), 20);
+    world.run_for(100_000);
+    assert_eq!(world.follower.lag(0, world.now_ms).unwrap().since_in_sync_ms, Some(0));
+    world.connection.as_mut().unwrap().down.dead = true;
+    let cut_ms = world.now_ms;
+    while world.seen.closes.is_empty() {
+        let since_ms = world.follower.lag(0, world.now_ms).unwrap().since_in_sync_ms.unwrap();
+        assert!(since_ms == 0 || since_ms > 15_000, "{since_ms}");
+        assert_eq!(since_ms == 0, world.now_ms < cut_ms + 10_100, "{since_ms}");
+        world.run_for(100);
+    }
+}
+
+#[test]
 fn a_round_trip_of_two_seconds_works_even_with_short_beats() {
     for beat_ms in [200, 1_000, 5_000] {
         let timing = Timing { beat_ms, ..Timing::default() };
