@@ -204,7 +204,6 @@ impl World {
             let until_ms = self.now_ms + self.chance.between(500, 40_000);
             let node = &mut self.nodes[number];
             node.paused_until_ms = node.paused_until_ms.max(until_ms);
-            node.marks.absent_ms = node.paused_until_ms;
             return Ok(Some(format!("until {until_ms}")));
         }
         let cut = match fault {

@@ -17,6 +17,7 @@ impl World {
     /// What the hub has durable now is compared for good with everything before.
     pub(super) fn look_at_hub(&mut self) -> Result<(), Breach> {
         let Some((_, log)) = self.nodes[HUB].log() else { return Ok(()) };
+        self.nodes[HUB].marks.note_progress(self.now_ms, log.durable());
         let disk = self.nodes[HUB].home.borrow().disk.clone();
         let extended = disk.unwatched(|| self.truth.extend(&log));
         extended.map_err(|difference| self.differs(HUB, Promise::Acknowledged, difference))?;

@@ -6,13 +6,12 @@ use super::replica::FleetReplica;
 use super::world::World;
 use unison_base::Lsn;
 
-/// What a window takes on the slowest line, with what is lost coming again, and a handshake.
-const WINDOW_MS: u64 = 45_000;
-/// A beat is sent after so long, or after twice the round trip, up to the most.
-const BEAT_MS: u64 = 5_000;
-const BEAT_MS_MAX: u64 = 60_000;
+/// A leader's word holds for three beats.
+const WORD_HOLDS_MS: u64 = 3 * 5_000;
+/// Clocks drift by 1 %, a leader's also while it holds what it answers: three minutes at most.
+const DRIFT_MS: u64 = PROGRESS_MS / 100 + 1_800;
 /// For so long it is known how far a log was.
-pub(super) const PROGRESS_MS: u64 = WINDOW_MS + 4 * BEAT_MS_MAX;
+pub(super) const PROGRESS_MS: u64 = 90_000;
 
 impl World {
     pub(super) fn look_at_lag(&mut self, number: NodeNumber) -> Result<(), Breach> {
@@ -22,7 +21,7 @@ impl World {
             return Ok(());
         };
         let local_ms = node.local_ms(now_ms);
-        let (absent_ms, heard_ms) = (node.marks.absent_ms, node.marks.heard_ms);
+        let heard_ms = node.marks.heard_ms;
         let Some(session) = node.follower() else { return Ok(()) };
         let Some(lag) = session.lag(0, local_ms) else { return Ok(()) };
         let engine = session.replicas().first().and_then(FleetReplica::engine);
@@ -34,30 +33,27 @@ impl World {
             let detail = format!("says {} and {}, holds {held:?}", lag.durable, lag.applied);
             return Err(self.breach(number, Promise::Lag, detail));
         }
-        let unaware_ms = self.unaware_ms(number);
-        let aware = absent_ms.max(self.nodes[leader].marks.absent_ms) + unaware_ms;
-        if lag.since_in_sync_ms != Some(0) || now_ms < aware {
+        let Some(since_ms) = lag.since_in_sync_ms else { return Ok(()) };
+        let past_ms = now_ms.saturating_sub(since_ms.max(WORD_HOLDS_MS) + DRIFT_MS);
+        if past_ms + PROGRESS_MS < now_ms {
             return Ok(());
         }
-        let past = self.durable_since(leader, now_ms - unaware_ms);
-        if held.0 < past || heard_ms + unaware_ms < now_ms {
+        let had = self.durable_at_most(number).max(held.0);
+        let owed = self.durable_since(leader, past_ms);
+        if had < owed || heard_ms < past_ms && since_ms == 0 {
             let detail = format!(
-                "takes itself for up to date at {}, its leader was at {past}; heard at {heard_ms}",
-                held.0
+                "was up to date {since_ms} ms ago with {had}, its leader had {owed} at {past_ms}; \
+                 heard at {heard_ms}"
             );
             return Err(self.breach(number, Promise::Lag, detail));
         }
         Ok(())
     }
 
-    /// Longest time for which a follower may take itself for up to date while it is not: three
-    /// intervals of silence, which scale with the round trip that either side has measured.
-    fn unaware_ms(&mut self, number: NodeNumber) -> u64 {
-        let id = self.nodes[number].connection;
-        let session = id.and_then(|id| self.connections.get_mut(&id)?.session.as_mut());
-        let leader_ms = session.and_then(|session| session.link().rtt_ms()).map_or(0, u64::from);
-        let round_trip_ms = self.nodes[number].round_trip_ms().max(leader_ms);
-        WINDOW_MS + 3 * (2 * round_trip_ms).clamp(BEAT_MS, BEAT_MS_MAX)
+    /// How far a node's log was durable at any time of the last minutes.
+    fn durable_at_most(&self, number: NodeNumber) -> Lsn {
+        let progress = &self.nodes[number].marks.progress;
+        progress.iter().map(|&(_, lsn)| lsn).max().unwrap_or_default()
     }
 
     /// How far a node's log has been durable ever since a time: a relay may lose some of it.

@@ -118,7 +118,6 @@ impl World {
         }
         self.nodes[number].connecting = false;
         self.nodes[number].started_ms = self.now_ms;
-        self.nodes[number].marks.absent_ms = self.now_ms;
         self.nodes[number].marks.heard_ms = self.now_ms;
         if number == HUB {
             self.hub_recovered()?;

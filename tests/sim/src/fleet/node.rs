@@ -76,8 +76,6 @@ pub(super) struct Marks {
     pub(super) progress: VecDeque<(u64, Lsn)>,
     /// When bytes of the leader came last.
     pub(super) heard_ms: u64,
-    /// The newest time at which the node could not look at its clock.
-    pub(super) absent_ms: u64,
     /// Frames have changed by themselves, and the log has not been seen whole and right since.
     pub(super) damaged: bool,
     /// Frames have changed since the last start.
@@ -98,12 +96,6 @@ impl Node {
     pub(super) fn true_ms(&self, local_ms: u64, now_ms: u64) -> u64 {
         let local_ms = local_ms.saturating_add(self.began_local_ms);
         self.clock.true_ms(local_ms, now_ms).max(now_ms + 1)
-    }
-
-    /// The round trip that a follower has measured, milliseconds; 0 before it has.
-    pub(super) fn round_trip_ms(&mut self) -> u64 {
-        let measured = self.follower().and_then(|session| session.link().rtt_ms());
-        measured.map_or(0, u64::from)
     }
 
     pub(super) fn engine(&self) -> Option<&Engine<Store>> {
