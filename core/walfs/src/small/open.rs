@@ -135,7 +135,8 @@ impl<'m, S: SegmentStore, const N: usize> Builder<'m, S, N> {
             let file = self.file(evidence)?;
             self.make_durable(&file, evidence, evidence.survey.later.dirty_to)?;
         }
-        let stretch = Stretch { damaged: true, ..self.stretch(evidence) };
+        let damaged = evidence.reached() > Lsn::ZERO;
+        let stretch = Stretch { damaged, ..self.stretch(evidence) };
         if own {
             let full = |id| io(id)(IoError::NoSpace);
             self.damaged.push(stretch.id).map_err(full)?;

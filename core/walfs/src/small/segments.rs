@@ -19,7 +19,7 @@ pub(super) struct Stretch {
     pub(super) count: u64,
     /// Behind the last frame.
     pub(super) end: u64,
-    /// It held more records than these.
+    /// It held records behind damage, of which the newest LSN is known.
     pub(super) damaged: bool,
 }
 
@@ -71,7 +71,8 @@ impl<S: SegmentStore, const N: usize> SmallLog<'_, S, N> {
     ///
     /// # Errors
     /// The medium fails, or it or the table has no room: the active segment stays the one it is.
-    /// [`IoError::NoSpace`] goes away when [`retire_first`](Self::retire_first) made room.
+    /// [`IoError::NoSpace`] goes away when [`retire_first`](Self::retire_first) made room, or
+    /// [`remove_aside`](Self::remove_aside) where nothing can be retired.
     pub fn rotate(&mut self, now_ns: u64) -> Result<(), AppendError> {
         self.writable()?;
         if !self.group.is_empty() {
@@ -178,19 +179,20 @@ impl<S: SegmentStore, const N: usize> SmallLog<'_, S, N> {
         Ok(Some(self.first()))
     }
 
-    /// Removes segments that were set aside, for the room they take, with the records that were still
-    /// served of them, and returns how many they were. A leader keeps those from which the next LSN
-    /// may follow. A follower does so by itself when there is no room for the next segment.
+    /// Removes segments that were set aside, for the room they take, and returns how many they were.
+    /// The records that were still served of them read as a gap then. A leader keeps those from which
+    /// the next LSN may follow. A follower does so by itself when there is no room for the next segment.
     ///
     /// # Errors
-    /// The medium fails; some may be gone.
+    /// The medium fails. Some may be gone; of the one at hand nothing is served until the next opening,
+    /// which may find it again.
     pub fn remove_aside(&mut self) -> Result<u32, IoError> {
         if self.options.role == LogRole::Follower {
             return self.remove_aside_below(None);
         }
-        let proof = |stretch: &&Stretch| {
-            stretch.kind == SegmentKind::Log && stretch.count > 0 && stretch.first <= self.durable
-        };
+        // What an opening found to be damaged was made durable there.
+        let durable = |it: &Stretch| it.damaged || (it.count > 0 && it.first <= self.durable);
+        let proof = |it: &&Stretch| it.kind == SegmentKind::Log && durable(it);
         let newest = self.stretches().filter(proof).last().map(|stretch| stretch.id);
         newest.map_or(Ok(0), |newest| self.remove_aside_below(Some(newest)))
     }
@@ -205,8 +207,9 @@ impl<S: SegmentStore, const N: usize> SmallLog<'_, S, N> {
                 }
             })?;
             let Some(id) = found else { return Ok(removed) };
-            self.store.remove(id, SegmentKind::Aside)?;
+            // First, since a removal that is said to have failed may have happened.
             self.sealed.retain(|stretch| stretch.id != id || stretch.kind != SegmentKind::Aside);
+            self.store.remove(id, SegmentKind::Aside)?;
             removed = removed.saturating_add(1);
         }
     }

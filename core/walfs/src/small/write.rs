@@ -52,8 +52,7 @@ impl<S: SegmentStore, const N: usize> SmallLog<'_, S, N> {
     /// # Errors
     /// The medium fails. Nothing staged remains and no LSN is taken; the log may be tried again.
     /// [`NoSpace`](unison_ports::IoError::NoSpace) when a segment has to be begun and the medium has
-    /// no room for it: [`retire_first`](Self::retire_first) makes room, then the records are staged
-    /// again.
+    /// no room for it: room is made as for [`rotate`](Self::rotate), then the records are staged again.
     pub fn append_staged(&mut self, now_ns: u64) -> Result<Lsn, AppendError> {
         let result = if self.group.is_empty() { Ok(()) } else { self.append(now_ns) };
         self.group.clear();

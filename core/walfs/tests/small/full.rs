@@ -4,7 +4,7 @@ use crate::support::*;
 use unison_base::prng::Prng;
 use unison_base::{Lsn, SegmentId};
 use unison_ports::{IoError, SegmentFile, SegmentKind, SegmentStore};
-use unison_sim::disk::{Calls, CrashDisk, Cut, Fault, SimStore};
+use unison_sim::disk::{Calls, CrashDisk, Cut, Effect, Fault, SimStore, When};
 use unison_walfs::{AppendError, LogRole, StageError};
 
 /// A leader's log that takes the whole table, its segments sealed but for the newest.
@@ -186,4 +186,91 @@ fn what_is_set_aside_stays_while_the_next_lsn_follows_from_it() {
             assert_eq!((log.first(), log.appended()), (last.next(), last.next()));
         });
     }
+}
+
+/// Makes room as a node does that prefers new records to old ones. False when there is none to make.
+fn make_room(log: &mut Log<'_>) -> bool {
+    log.retire_first().unwrap().is_some() || log.remove_aside().unwrap() > 0
+}
+
+/// As [`put`], on a medium that has fewer places than the table.
+fn put_where_there_is_room(log: &mut Log<'_>) -> Lsn {
+    let full = AppendError::Io(IoError::NoSpace);
+    let bytes = record(log.next_lsn(), log.durable());
+    for _ in 0..3 * SEGMENTS {
+        match log.stage(&bytes) {
+            Ok(_) => match log.append_staged(NOW_NS) {
+                Ok(_) => return log.sync().unwrap(),
+                Err(error) => assert!(error == full && make_room(log), "{error}"),
+            },
+            Err(StageError::SegmentFull) => {
+                if let Err(error) = log.rotate(NOW_NS) {
+                    assert!(error == full && make_room(log), "{error}");
+                }
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    panic!("a record finds no room however often some is made");
+}
+
+/// Segments that were set aside, with records that are served of them and without, take up a whole
+/// medium, again and again; the log goes on, and no LSN is given out twice.
+#[test]
+fn segments_set_aside_never_keep_a_log_from_being_written() {
+    let mut full = 0;
+    for places in [2, 3, 4] {
+        for offsets in [[64, 64, 64], [3_000, 3_000, 3_000], [64, 3_000, 64], [3_000, 64, 64]] {
+            let disk = disk();
+            disk.set_free_bytes(Some(places * SEGMENT_BYTES));
+            let store = disk.store("wal");
+            let mut last = Lsn::ZERO;
+            for round in 0..24 {
+                let newest = with_log(&store, LogRole::Leader, |log, report| {
+                    assert!(log.appended() >= last, "{last} was given out: {report:?}");
+                    full += u64::from(disk.free_bytes() == Some(0));
+                    let records = if round % 5 == 4 { 150 } else { 12 };
+                    (0..records).for_each(|_| last = put_where_there_is_room(log));
+                    log.tail().segment
+                });
+                let file = store.open(newest, SegmentKind::Log).unwrap();
+                file.write_at(offsets[round % 3], &[0x5A; 8]).unwrap();
+                file.sync().unwrap();
+            }
+            assert!(kinds(&store, SegmentKind::Aside) < places as usize);
+        }
+    }
+    assert!(full > 100, "{full} openings on a full medium");
+}
+
+/// What is served of a segment is not served any more once it may be gone.
+#[test]
+fn nothing_is_read_from_a_segment_whose_removal_failed() {
+    let mut failed = 0;
+    for late in [false, true] {
+        for call in 1..12 {
+            let disk = full();
+            let store = disk.store("wal");
+            for id in [1, 2] {
+                let file = store.open(SegmentId(id), SegmentKind::Log).unwrap();
+                file.write_at(30_000, &[0x5A; 8]).unwrap();
+            }
+            with_log(&store, LogRole::Leader, |log, report| {
+                assert_eq!(report.rungs.rot_segments, 2);
+                let before = read_all(log).0.len();
+                let error = IoError::Device(5);
+                let effect = if late { Effect::Late(error) } else { Effect::Error(error) };
+                disk.inject(Fault { calls: Calls::Directory, when: When::Nth(call), effect });
+                failed += u64::from(log.remove_aside().is_err());
+                disk.heal();
+                let (records, _) = read_all(log);
+                check_bodies(&records);
+                assert!(records.len() <= before);
+                log.remove_aside().unwrap();
+                assert_eq!(kinds(&store, SegmentKind::Aside), 0);
+                check_whole(log);
+            });
+        }
+    }
+    assert!(failed > 4, "{failed} removals failed");
 }
