@@ -1,5 +1,6 @@
 //! A follower: runs of a leader's frames, verified before they touch the log.
 
+use super::Taken;
 use crate::engine::Engine;
 use crate::errors::{ApplyError, CutError};
 use crate::memtable::Memtable;
@@ -24,24 +25,32 @@ struct Part {
     is_last: bool,
 }
 
+impl Part {
+    const fn first(bytes: usize, count: u32) -> Self {
+        Self { bytes, count, is_last: false }
+    }
+}
+
 impl<S: SegmentStore> Engine<S> {
     /// Takes a run of a leader's frames: verifies every record of it, appends the very bytes at the
     /// very place, and puts the versions into the memtable. Records that are here already are
     /// passed over. Nothing is durable or visible yet.
     ///
     /// # Errors
-    /// Nothing of the run was taken. Of one whose keys fill megabytes of the index a first part may
-    /// have been: the same run, or one that begins behind [`appended`](Self::appended), goes on
-    /// there.
+    /// Nothing of the run was taken. Of one whose keys fill megabytes of the index, or the
+    /// [room](Self::set_index_room) there is, a first part may have been: the same run, or one that
+    /// begins behind [`appended`](Self::appended), goes on there.
     pub fn apply_run(
         &mut self,
         run: RunHeader,
         frames: &[u8],
         _now_ms: u64,
     ) -> Result<Lsn, ApplyError> {
-        let (mut run, mut frames) = (run, frames);
+        let (mut run, mut frames, mut room) = (run, frames, self.index_room);
         loop {
-            let part = self.apply_part(&run, frames).inspect_err(|_| self.incoming.clear())?;
+            let part =
+                self.apply_part(&run, frames, room).inspect_err(|_| self.incoming.clear())?;
+            room = room.saturating_sub(self.incoming.index_bytes());
             self.incoming.apply(&self.active, &mut self.clock);
             self.freeze_if_due();
             if part.is_last {
@@ -52,12 +61,23 @@ impl<S: SegmentStore> Engine<S> {
         }
     }
 
+    /// From now on a run is taken as far as its versions take so many bytes in the index: an owner
+    /// that counts its memory says before each run how much there is.
+    pub fn set_index_room(&mut self, bytes: usize) {
+        self.index_room = bytes;
+    }
+
     /// Verifies and appends as much of a run as goes into the memtable at a time.
-    fn apply_part(&mut self, run: &RunHeader, frames: &[u8]) -> Result<Part, ApplyError> {
+    fn apply_part(
+        &mut self,
+        run: &RunHeader,
+        frames: &[u8],
+        room: usize,
+    ) -> Result<Part, ApplyError> {
         if let full @ Pressure::Full { .. } = self.pressure() {
             return Err(ApplyError::Busy(full));
         }
-        let part = self.verify_part(run, frames)?;
+        let part = self.verify_part(run, frames, room)?;
         if part.is_last {
             self.log.append_run(*run, frames)?;
         } else {
@@ -67,23 +87,37 @@ impl<S: SegmentStore> Engine<S> {
         Ok(part)
     }
 
-    fn verify_part(&mut self, run: &RunHeader, frames: &[u8]) -> Result<Part, ApplyError> {
+    fn verify_part(
+        &mut self,
+        run: &RunHeader,
+        frames: &[u8],
+        room: usize,
+    ) -> Result<Part, ApplyError> {
         let checkpoint = self.shared.view.with(|view| view.tree.checkpoint);
         let appended = self.log.appended();
         let mut walked = Frames::new(frames);
-        let mut count = 0_u32;
+        let (mut count, mut taken_bytes) = (0_u32, 0);
         while let Some((position, frame)) = next_frame(&mut walked, run)? {
             if frame.lsn == checkpoint.lsn && frame.crc != checkpoint.crc {
                 return Err(ApplyError::Diverged { lsn: frame.lsn });
             }
             if frame.lsn > appended {
-                let taken = self.incoming.take(frame.payload, position, checkpoint.lsn);
-                taken.map_err(|cause| ApplyError::Record { lsn: frame.lsn, cause })?;
+                let lsn = frame.lsn;
+                let taken = self.incoming.take(frame.payload, position, checkpoint.lsn, room);
+                match taken.map_err(|cause| ApplyError::Record { lsn, cause })? {
+                    Taken::Whole => {}
+                    Taken::NoRoom { .. } if count > 0 => {
+                        return Ok(Part::first(taken_bytes, count));
+                    }
+                    Taken::NoRoom { index_bytes: bytes } => {
+                        return Err(ApplyError::Memory { lsn, bytes, room });
+                    }
+                }
             }
             count = count.saturating_add(1);
-            let bytes = walked.consumed();
-            if self.incoming.index_bytes() >= PART_INDEX_BYTES && bytes < frames.len() {
-                return Ok(Part { bytes, count, is_last: false });
+            taken_bytes = walked.consumed();
+            if self.incoming.index_bytes() >= PART_INDEX_BYTES && taken_bytes < frames.len() {
+                return Ok(Part::first(taken_bytes, count));
             }
         }
         Ok(Part { bytes: frames.len(), count, is_last: true })

@@ -39,6 +39,15 @@ struct Version {
     entry: Entry,
 }
 
+/// What became of a record.
+pub(crate) enum Taken {
+    Whole,
+    /// Nothing of it was taken: it needs so many bytes of the index.
+    NoRoom {
+        index_bytes: usize,
+    },
+}
+
 impl Incoming {
     pub(crate) fn clear(&mut self) {
         self.versions.clear();
@@ -49,25 +58,32 @@ impl Incoming {
     }
 
     /// Verifies the record of a frame at `position` and takes its versions when it is above
-    /// `checkpoint`, the newest record that the tree knows already.
+    /// `checkpoint`, the newest record that the tree knows already, and all that is taken stays
+    /// within `room` bytes of the index.
     pub(crate) fn take(
         &mut self,
         payload: &[u8],
         position: Position,
         checkpoint: Lsn,
-    ) -> Result<(), RecordError> {
+        room: usize,
+    ) -> Result<Taken, RecordError> {
         let record = decode(payload)?;
-        self.newest = self.newest.max(record.hlc());
         if record.lsn() <= checkpoint {
-            return Ok(());
+            self.newest = self.newest.max(record.hlc());
+            return Ok(Taken::Whole);
         }
+        let index_bytes = record_index_bytes(&record);
+        let passed_over = index_bytes > INDEX_BYTES_MAX;
+        if !passed_over && self.index_bytes.saturating_add(index_bytes) > room {
+            return Ok(Taken::NoRoom { index_bytes });
+        }
+        self.newest = self.newest.max(record.hlc());
         let frame = unison_base::frame::frame_bytes(payload.len()).unwrap_or(payload.len());
         self.frame_bytes = self.frame_bytes.saturating_add(u64::try_from(frame).unwrap_or(0));
-        let index_bytes = record_index_bytes(&record);
-        if index_bytes > INDEX_BYTES_MAX {
+        if passed_over {
             // No writer of ours makes such a record.
             self.skipped = self.skipped.saturating_add(1);
-            return Ok(());
+            return Ok(Taken::Whole);
         }
         self.index_bytes = self.index_bytes.saturating_add(index_bytes);
         match record.kind {
@@ -78,7 +94,7 @@ impl Incoming {
             Kind::Foreign => self.skipped = self.skipped.saturating_add(1),
             Kind::Nothing => {}
         }
-        Ok(())
+        Ok(Taken::Whole)
     }
 
     /// Keys of a KV record that are not in a KV key's form mean something to others only.

@@ -40,7 +40,8 @@ impl<S: SegmentStore> Engine<S> {
         let mut cursor = self.log.reader().cursor(from, Bound::Appended).map_err(Stop::from)?;
         while let Some(record) = cursor.next().map_err(Stop::from)? {
             report.replayed += 1;
-            let taken = self.incoming.take(&record.payload, record.position, report.checkpoint);
+            let (payload, place) = (&record.payload, record.position);
+            let taken = self.incoming.take(payload, place, report.checkpoint, usize::MAX);
             report.invalid += u64::from(taken.is_err());
             self.incoming.apply(&self.active, &mut self.clock);
             self.flush_while_full(record.lsn).map_err(Stop::Failed)?;

@@ -64,6 +64,8 @@ pub struct Engine<S: SegmentStore> {
     pub(crate) clock: HlcClock,
     pub(crate) encoder: Encoder,
     pub(crate) incoming: Incoming,
+    /// What the versions of one run may take of the index, bytes.
+    pub(crate) index_room: usize,
     /// The memtable of the newest view that is written.
     pub(crate) active: Arc<Memtable>,
     /// Memtables of the newest view that wait for a flush.

@@ -98,6 +98,7 @@ impl<S: SegmentStore> Engine<S> {
             clock,
             encoder: Encoder::default(),
             incoming: Incoming::default(),
+            index_room: usize::MAX,
             active,
             frozen_memtables: 0,
             live,

@@ -180,6 +180,17 @@ pub enum ApplyError {
     /// Memory is full of what the tree has not taken yet; try the same run again later.
     #[error("busy: {0}")]
     Busy(Pressure),
+    /// The record's versions take more of the index than the owner has memory for; a flush may make
+    /// room.
+    #[error("record {lsn} takes {bytes} bytes of memory, and there is room for {room}")]
+    Memory {
+        /// The record.
+        lsn: Lsn,
+        /// What it takes, bytes.
+        bytes: usize,
+        /// What is left of the room, bytes.
+        room: usize,
+    },
 }
 
 /// Why a log was not cut.

@@ -155,3 +155,35 @@ fn a_run_of_wide_rows_is_taken_in_parts_that_memory_can_hold() {
     assert_eq!((follower.appended(), columns(&follower)), (Lsn(40), 300));
     assert_eq!(follower.stats().skipped_records, 0);
 }
+
+#[test]
+fn a_run_goes_as_far_as_there_is_room_and_a_record_beyond_it_is_refused() {
+    let (_disk, mut leader) = fixture::new(EngineOptions { memtable_bytes: 1 << 30, ..wide() });
+    for columns in [10, 20, 30, 400] {
+        put(&mut leader, columns).unwrap();
+    }
+    commit(&mut leader);
+    let log = leader.log();
+    let step = log.cursor(Lsn(1), Bound::Durable).unwrap().next_run(1 << 20).unwrap().unwrap();
+    let Step::Run { segment, offset, first, count, segment_bytes, frames } = step else {
+        panic!("a run comes first")
+    };
+    let run = RunHeader { segment, offset, first, count, segment_bytes };
+    let role = LogRole::Follower;
+    let (_disk, mut follower) = fixture::new(EngineOptions { role, ..wide() });
+    follower.set_index_room(index_bytes(10) + index_bytes(20));
+    let room = 0;
+    let refused = ApplyError::Memory { lsn: Lsn(3), bytes: index_bytes(30), room };
+    assert_eq!(follower.apply_run(run, &frames, NOW_MS), Err(refused));
+    assert_eq!(follower.appended(), Lsn(2), "the first part is there");
+    let memory = follower.stats().memtable_bytes;
+    follower.set_index_room(index_bytes(30) - 1);
+    let refused =
+        ApplyError::Memory { lsn: Lsn(3), bytes: index_bytes(30), room: index_bytes(30) - 1 };
+    assert_eq!(follower.apply_run(run, &frames, NOW_MS), Err(refused));
+    assert_eq!((follower.appended(), follower.stats().memtable_bytes), (Lsn(2), memory));
+    follower.set_index_room(usize::MAX);
+    assert_eq!(follower.apply_run(run, &frames, NOW_MS), Ok(Lsn(4)));
+    follower.publish(Lsn(4));
+    assert_eq!((columns(&follower), follower.stats().skipped_records), (400, 0));
+}
