@@ -136,6 +136,11 @@ impl Machine {
         }
     }
 
+    /// Where it answers RESP, on this computer.
+    pub(crate) fn resp_address(&self) -> (&'static str, u16) {
+        ("127.0.0.1", self.resp)
+    }
+
     /// A RESP connection, as soon as it takes one.
     pub(crate) fn resp(&self) -> anyhow::Result<Client> {
         let deadline = Instant::now() + PATIENCE;

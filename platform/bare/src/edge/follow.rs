@@ -13,6 +13,7 @@ mod volumes;
 use super::config::EdgeConfig;
 use super::event::{AwayReason, Event};
 use super::line::{Line, Phase};
+use super::memory::Heap;
 use super::namespaces::Namespaces;
 use super::replica::VolumeReplica;
 use super::tenant::Tenant;
@@ -48,12 +49,11 @@ type Session<D> = FollowerSession<VolumeReplica<D>>;
 type Tell<'t> = &'t mut dyn FnMut(Event);
 
 /// What following begins with.
-#[derive(Clone, Debug)]
 pub(crate) struct Start {
     pub(crate) node: NodeId,
     pub(crate) seed: u64,
     pub(crate) now_ms: u64,
-    pub(crate) heap_bytes: usize,
+    pub(crate) heap: Heap,
     /// Whether trees may be what made the runs before this one end.
     pub(crate) doubts_trees: bool,
 }
@@ -81,8 +81,8 @@ impl<D: BlockDevice> Follow<D> {
         network: &mut Network<N>,
         start: Start,
     ) -> Option<Self> {
-        let Start { node, seed, now_ms, heap_bytes, doubts_trees } = start;
-        let run_bytes_max = run_bytes_max(heap_bytes);
+        let Start { node, seed, now_ms, heap, doubts_trees } = start;
+        let run_bytes_max = run_bytes_max(heap.figures().budget);
         let link = FollowerConfig {
             node,
             token: Token::default(),
@@ -93,8 +93,8 @@ impl<D: BlockDevice> Follow<D> {
         };
         let tenant = |name| {
             let (namespace, volume) = (namespaces.get(name)?, medium.volume(name)?);
-            let options = volumes::engine_options(config);
-            let replica = VolumeReplica::new(namespace, volume, options, doubts_trees);
+            let options = volumes::engine_options(config, &heap);
+            let replica = VolumeReplica::new(namespace, volume, options, doubts_trees, &heap);
             Some(Tenant::new(name.clone(), replica))
         };
         Some(Self {

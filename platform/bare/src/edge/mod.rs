@@ -17,6 +17,7 @@ mod event;
 mod follow;
 mod http;
 mod line;
+mod memory;
 mod namespaces;
 mod node;
 mod replica;

@@ -5,14 +5,16 @@ use super::disk::{Disk, Tended};
 use super::event::{Event, ServerKind};
 use super::follow::{Follow, Start};
 use super::http::{self, HttpServer};
+use super::memory::Heap;
 use super::namespaces::Namespaces;
 use super::resp::{self, RespServer};
 use super::status;
 use super::view::{Callers, View};
 use crate::block::BlockDevice;
-use crate::board::{Board, HeapFigures, Wake};
+use crate::board::{Board, Wake};
 use crate::medium::{BlockStore, Medium};
 use crate::net::{Address, AddressChange, Network, Server};
+use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::sync::Arc;
 use core::fmt::Write as _;
@@ -62,7 +64,8 @@ const CURSOR_SEED_SHIFT: u32 = 22;
 /// ```
 pub struct EdgeNode<D: BlockDevice, N, P> {
     held: Held<D>,
-    board: P,
+    board: Rc<P>,
+    heap: Heap,
     network: Network<N>,
     /// Whether the address was looked at, and told about.
     has_looked: bool,
@@ -86,7 +89,7 @@ struct Held<D: BlockDevice> {
 /// What a moment is made of beside that.
 struct Around {
     address: Option<Address>,
-    heap: HeapFigures,
+    heap: Heap,
     resp: Callers,
     http: Callers,
     now_ms: u64,
@@ -118,7 +121,7 @@ struct Crowded {
     http: bool,
 }
 
-impl<D: BlockDevice, N: Device, P: Board> EdgeNode<D, N, P> {
+impl<D: BlockDevice, N: Device, P: Board + 'static> EdgeNode<D, N, P> {
     /// A node that has done nothing yet: the first polls open the disk. Without a disk, or with one
     /// that it must not touch, it says so in `/status` and follows nobody.
     pub fn new(
@@ -129,6 +132,8 @@ impl<D: BlockDevice, N: Device, P: Board> EdgeNode<D, N, P> {
         board: P,
     ) -> Self {
         let (seed, now_ms) = (seed(&board), board.monotonic_ms());
+        let board = Rc::new(board);
+        let heap = Heap::new(Rc::clone(&board) as Rc<dyn Board>);
         let mut network = Network::new(net, hardware_address, config.addressing, seed, now_ms);
         let resp = config.resp.map(|port| {
             let refusal = too_many_callers(RespServer::CALLERS_MAX);
@@ -150,6 +155,7 @@ impl<D: BlockDevice, N: Device, P: Board> EdgeNode<D, N, P> {
                 started_ms: now_ms,
             },
             board,
+            heap,
             network,
             has_looked: false,
             resp,
@@ -170,7 +176,7 @@ impl<D: BlockDevice, N: Device, P: Board> EdgeNode<D, N, P> {
     fn around(&self, now_ms: u64) -> Around {
         Around {
             address: self.network.address(),
-            heap: self.board.heap(),
+            heap: self.heap.clone(),
             resp: callers(self.resp.as_ref()),
             http: callers(self.http.as_ref()),
             now_ms,
@@ -218,13 +224,13 @@ impl<D: BlockDevice, N: Device, P: Board> EdgeNode<D, N, P> {
     }
 
     fn use_disk(&mut self, medium: &Medium<D>, now_ms: u64) {
-        let heap_bytes = self.board.heap().budget;
+        let heap = self.heap.clone();
         let doubts_trees = doubts_trees(self.board.panics_in_a_row());
         let Held { config, node, namespaces, follow, .. } = &mut self.held;
         if let Some(follow) = follow {
             return follow.take_volumes(medium);
         }
-        let start = Start { node: node.clone(), seed: self.seed, now_ms, heap_bytes, doubts_trees };
+        let start = Start { node: node.clone(), seed: self.seed, now_ms, heap, doubts_trees };
         *follow = Follow::new(config, medium, namespaces, &mut self.network, start);
     }
 

@@ -2,6 +2,7 @@
 //! can no longer be trusted.
 
 use super::event::{Event, OpenFailure};
+use super::memory::Heap;
 use super::namespaces::Namespace;
 use crate::block::BlockDevice;
 use crate::medium::{BlockStore, TreeOpenError, Volume};
@@ -9,8 +10,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use unison_base::{LogId, Lsn, SegmentId};
 use unison_engine::{
-    ApplyError, CutError, Engine, EngineOpenError, EngineOptions, FlushError, OpenReport, Pressure,
-    TreeError,
+    ApplyError, CutError, Engine, EngineOpenError, EngineOptions, FlushError, FlushJob, OpenReport,
+    Pressure, TreeError,
 };
 use unison_link::{Divergence, LogEnd, RunRange, SealRange};
 use unison_node::{Progress, Replica, ReplicaError, end_of_log, run_header};
@@ -27,6 +28,7 @@ pub(crate) struct VolumeReplica<D: BlockDevice> {
     namespace: Arc<Namespace<Store<D>>>,
     volume: Volume<D>,
     options: EngineOptions,
+    heap: Heap,
     engine: Option<Engine<Store<D>>>,
     log_id: LogId,
     /// The tree may be what made earlier runs end: it is made anew before it is looked at.
@@ -44,11 +46,13 @@ impl<D: BlockDevice> VolumeReplica<D> {
         volume: Volume<D>,
         options: EngineOptions,
         doubts_tree: bool,
+        heap: &Heap,
     ) -> Self {
         Self {
             namespace,
             volume,
             options,
+            heap: heap.clone(),
             engine: None,
             log_id: LogId::default(),
             doubts_tree,
@@ -150,14 +154,14 @@ impl<D: BlockDevice> VolumeReplica<D> {
         Ok(report)
     }
 
-    /// Without room in the tree all that it lacks stays in memory, as it was before.
+    /// Without room in the tree all that it lacks stays in memory, as it was before; nothing comes
+    /// to it.
     fn engine_options(&self) -> EngineOptions {
         if !self.tree_full {
             return self.options;
         }
-        let memtables = self.options.memtables_max.saturating_add(2);
-        let memtable_bytes = self.options.memtable_bytes.saturating_mul(memtables);
-        EngineOptions { memtable_bytes, checkpoint_log_bytes: u64::MAX, ..self.options }
+        let (memtable_bytes, checkpoint_log_bytes) = (usize::MAX, u64::MAX);
+        EngineOptions { memtable_bytes, checkpoint_log_bytes, ..self.options }
     }
 
     /// Whether the log alone can make the tree: it begins with its first segment, so that nothing of
@@ -198,7 +202,12 @@ impl<D: BlockDevice> VolumeReplica<D> {
         if engine.pressure() == Pressure::None {
             return true;
         }
-        let Some(job) = engine.flush_job() else { return true };
+        let job = engine.flush_job();
+        self.run_flush(job)
+    }
+
+    fn run_flush(&mut self, job: Option<FlushJob<Store<D>>>) -> bool {
+        let (Some(engine), Some(job)) = (&mut self.engine, job) else { return true };
         match engine.flushed(job.run()) {
             Ok(released) => {
                 drop(released);
@@ -211,11 +220,12 @@ impl<D: BlockDevice> VolumeReplica<D> {
         }
     }
 
-    /// Runs one due flush; says whether it made room.
+    /// Runs one flush, due or not; says whether it made room.
     fn has_flushed(&mut self) -> bool {
         let flushes = |replica: &Self| replica.engine.as_ref().map(|it| it.stats().flushes);
         let before = flushes(self);
-        self.flush_if_due() && flushes(self) > before
+        let job = self.engine.as_mut().and_then(Engine::flush_now);
+        self.run_flush(job) && flushes(self) > before
     }
 
     /// A tree that failed in the middle serves nothing before it is opened again.
@@ -277,8 +287,11 @@ impl<D: BlockDevice> Replica for VolumeReplica<D> {
         let header = run_header(&run);
         // A run of very wide rows is taken in parts, with a flush between them.
         loop {
-            match self.opened()?.apply_run(header, frames, wall_ms) {
-                Err(ApplyError::Busy(_)) if self.has_flushed() => {}
+            let room = self.heap.index_room();
+            let engine = self.opened()?;
+            engine.set_index_room(room);
+            match engine.apply_run(header, frames, wall_ms) {
+                Err(ApplyError::Busy(_) | ApplyError::Memory { .. }) if self.has_flushed() => {}
                 taken => return Ok(taken.map(drop)?),
             }
         }

@@ -157,7 +157,7 @@ pub(crate) fn json<D: BlockDevice>(view: &View<'_, D>) -> String {
 /// The node as it is now.
 pub(crate) fn status<D: BlockDevice>(view: &View<'_, D>) -> Status {
     let reasons = view.obstacles();
-    let heap = view.heap;
+    let heap = view.heap.figures();
     let names = &view.config.namespaces;
     Status {
         role: "edge",

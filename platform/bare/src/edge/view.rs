@@ -4,10 +4,10 @@ use super::config::{EdgeConfig, HubAddress};
 use super::disk::DiskState;
 use super::event::DISK_FULL_ADVICE;
 use super::follow::Follow;
+use super::memory::Heap;
 use super::namespaces::Namespaces;
 use super::tenant::{Tenant, is_out_of_room};
 use crate::block::BlockDevice;
-use crate::board::HeapFigures;
 use crate::medium::BlockStore;
 use crate::net::Address;
 use alloc::format;
@@ -32,7 +32,7 @@ pub(crate) struct View<'a, D: BlockDevice> {
     pub(crate) follow: Option<&'a Follow<D>>,
     pub(crate) namespaces: &'a Namespaces<BlockStore<D>>,
     pub(crate) address: Option<Address>,
-    pub(crate) heap: HeapFigures,
+    pub(crate) heap: Heap,
     pub(crate) resp: Callers,
     pub(crate) http: Callers,
     pub(crate) now_ms: u64,

@@ -7,6 +7,7 @@ mod callers;
 mod disk;
 mod following;
 mod hub;
+mod memory;
 mod peer;
 mod reply;
 mod storms;

@@ -4,6 +4,7 @@ mod cuts;
 mod flip;
 mod follows;
 mod kills;
+mod memory;
 mod panics;
 mod segments;
 mod tree;
@@ -33,7 +34,7 @@ pub(crate) struct Check {
     run: fn(&Setup, &Path) -> anyhow::Result<Figures>,
 }
 
-pub(crate) const ALL: [Check; 8] = [
+pub(crate) const ALL: [Check; 9] = [
     Check {
         name: "follows",
         what: "it follows a hub, answers as the hub does, and what that costs",
@@ -63,6 +64,11 @@ pub(crate) const ALL: [Check; 8] = [
         name: "segments",
         what: "the segments on its disk are the hub's, byte for byte",
         run: segments::run,
+    },
+    Check {
+        name: "memory",
+        what: "its memory holds what needs most of it: wide rows, and callers who take no answers",
+        run: memory::run,
     },
     Check {
         name: "trouble",

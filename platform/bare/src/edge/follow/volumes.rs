@@ -5,6 +5,7 @@ use crate::block::BlockDevice;
 use crate::board::Wake;
 use crate::edge::config::EdgeConfig;
 use crate::edge::event::OpenFailure;
+use crate::edge::memory::Heap;
 use crate::edge::replica::VolumeReplica;
 use crate::edge::tenant::Tenant;
 use crate::medium::Medium;
@@ -131,9 +132,9 @@ fn reopen<D: BlockDevice>(
     Ok(())
 }
 
-pub(super) fn engine_options(config: &EdgeConfig) -> EngineOptions {
+pub(super) fn engine_options(config: &EdgeConfig, heap: &Heap) -> EngineOptions {
     EngineOptions {
-        memtable_bytes: config.memtable_bytes,
+        memtable_bytes: heap.memtable_bytes(config.memtable_bytes, config.namespaces.len()),
         memtables_max: MEMTABLES_MAX,
         checkpoint_log_bytes: CHECKPOINT_LOG_BYTES,
         // A disk that is not mapped is read for each value that a flush copies, all over the log.

@@ -61,7 +61,7 @@ fn clients<D: BlockDevice>(service: &Service<'_, '_, D>) -> String {
 }
 
 fn memory<D: BlockDevice>(service: &Service<'_, '_, D>, name: Option<&NamespaceName>) -> String {
-    let heap = service.view.heap;
+    let heap = service.view.heap.figures();
     let memtables = stats(service, name).map_or(0, |stats| stats.memtable_bytes);
     lines([
         ("used_memory", heap.used.to_string()),

@@ -18,11 +18,6 @@ use unison_resp::{hash_scan, reads};
 const SCAN_LIMITS: Limits = Limits { keys: 256, key_bytes: 64 << 10 };
 /// Most fields in an answer with all of a hash.
 const FIELDS_MAX: usize = 4_096;
-/// Heap that an answer leaves to others.
-const HEAP_RESERVE_BYTES: usize = 128 << 10;
-/// A value is in memory this often while it is answered: read, in the answer, and the answer's
-/// buffer before it grew.
-const COPIES: usize = 3;
 
 /// Why a command is not answered.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -186,9 +181,7 @@ impl Session {
 
     /// Bytes that one answer may have now.
     fn room<D: BlockDevice>(&self, service: &Service<'_, '_, D>) -> usize {
-        let heap = service.view.heap;
-        let free = heap.budget.saturating_sub(heap.used).saturating_sub(HEAP_RESERVE_BYTES);
-        (free / COPIES).saturating_sub(self.output.bytes().len())
+        service.view.heap.answer_room().saturating_sub(self.output.bytes().len())
     }
 
     fn check_room<D: BlockDevice>(
