@@ -6,6 +6,7 @@ mod client;
 mod inspect;
 mod quickstart;
 mod serve;
+mod shell;
 mod transfer;
 
 use clap::{Parser, Subcommand};
@@ -42,6 +43,8 @@ enum Command {
     Import(ImportArguments),
     /// Write a namespace into a directory or JSON Lines
     Export(ExportArguments),
+    /// Ask and write by hand, or by a script
+    Shell(shell::ShellArguments),
     /// Look at a log's segments without changing anything
     #[command(subcommand)]
     Wal(WalCommand),
@@ -105,6 +108,7 @@ fn run(command: Command) -> Result<(), Failure> {
         }
         Command::Import(arguments) => transfer::import(&arguments).map_err(failed),
         Command::Export(arguments) => transfer::export(&arguments).map_err(failed),
+        Command::Shell(arguments) => shell::shell(&arguments).map_err(failed),
         Command::Wal(WalCommand::Inspect(arguments)) => inspect::inspect(&arguments)
             .map_err(|error| Failure { message: error.to_string(), code: error.exit_code() }),
         Command::Quickstart(arguments) => {

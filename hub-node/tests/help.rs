@@ -11,7 +11,9 @@ fn help(arguments: &[&str]) -> String {
 #[test]
 fn every_command_explains_itself() {
     let text = help(&["--help"]);
-    for word in ["serve", "quickstart", "import", "export", "wal", "check-config", "Exit codes"] {
+    for word in
+        ["serve", "quickstart", "import", "export", "shell", "wal", "check-config", "Exit codes"]
+    {
         assert!(text.contains(word), "{word} is not in {text}");
     }
     let text = help(&["serve", "--help"]);

@@ -1,6 +1,7 @@
 //! Keys and values as JSON has them: values in base64, keys as text where they are text.
 
 use super::ClientError;
+use super::keys::Scanned;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
@@ -56,17 +57,30 @@ pub(super) struct Item {
     #[serde(default, skip_serializing_if = "KeyEncoding::is_text")]
     key_encoding: KeyEncoding,
     value: String,
+    /// Only in answers.
+    #[serde(default, skip_serializing)]
+    lsn: u64,
+}
+
+/// The bytes that base64 in an answer stands for.
+pub(super) fn decoded(text: &str) -> Result<Vec<u8>, ClientError> {
+    STANDARD.decode(text).map_err(ClientError::Base64)
 }
 
 impl Item {
     pub(super) fn of(entry: &Entry) -> Self {
         let (key, key_encoding) = KeyEncoding::encode(&entry.key);
-        Self { key, key_encoding, value: STANDARD.encode(&entry.value) }
+        Self { key, key_encoding, value: STANDARD.encode(&entry.value), lsn: 0 }
     }
 
     pub(super) fn decode(self) -> Result<Entry, ClientError> {
         let key = self.key_encoding.decode(self.key).map_err(ClientError::Base64)?;
-        let value = STANDARD.decode(self.value).map_err(ClientError::Base64)?;
-        Ok(Entry { key, value })
+        Ok(Entry { key, value: decoded(&self.value)? })
+    }
+
+    pub(super) fn scanned(self) -> Result<Scanned, ClientError> {
+        let lsn = self.lsn;
+        let Entry { key, value } = self.decode()?;
+        Ok(Scanned { key, value, lsn })
     }
 }

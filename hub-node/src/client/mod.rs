@@ -1,14 +1,22 @@
-//! A client of the HTTP API, for the commands that move data in and out.
+//! A client of the HTTP API, for the commands that move data in and out and for the shell.
 
 mod entry;
 mod error;
+mod keys;
 mod pages;
+mod request;
+mod rows;
+mod scope;
 
 pub(crate) use entry::{Entry, KeyEncoding};
 pub(crate) use error::ClientError;
 pub(crate) use pages::Pages;
+pub(crate) use request::{Condition, Method, Request};
+pub(crate) use scope::Scope;
 
 use entry::Item;
+use keys::Written;
+use request::encoded;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -42,11 +50,6 @@ struct Batch {
 }
 
 #[derive(Deserialize)]
-struct BatchAnswer {
-    lsn: u64,
-}
-
-#[derive(Deserialize)]
 struct ErrorAnswer {
     error: String,
 }
@@ -61,7 +64,7 @@ impl Client {
             .build();
         Self {
             agent: config.into(),
-            base: base.trim_end_matches('/').to_owned(),
+            base: base_of(base),
             namespace: namespace.to_owned(),
             patience,
             stop: Arc::default(),
@@ -76,15 +79,13 @@ impl Client {
     /// Puts all entries in one atomic batch and returns its LSN once it is acknowledged.
     pub(crate) fn put_batch(&self, entries: &[Entry]) -> Result<u64, ClientError> {
         let batch = Batch { operation: "put", items: entries.iter().map(Item::of).collect() };
-        let url = self.url("kv/batch");
-        let answer: BatchAnswer = self.retry(|| self.agent.post(&url).send_json(&batch))?;
-        Ok(answer.lsn)
+        let request = Request::new(Method::Post, self.within("kv/batch")).json(&batch)?;
+        Ok(self.call::<Written>(&request)?.lsn)
     }
 
     /// What `path` below the node's root answers.
     pub(crate) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        let url = format!("{}/{path}", self.base);
-        self.retry(|| self.agent.get(&url).call())
+        self.call(&Request::new(Method::Get, path))
     }
 
     /// All entries whose key begins with `prefix`, in key order, page by page.
@@ -92,8 +93,34 @@ impl Client {
         Pages::new(self, prefix)
     }
 
-    fn url(&self, path: &str) -> String {
-        format!("{}/api/v1/{}/{path}", self.base, self.namespace)
+    /// Where it asks.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// What it reads and writes.
+    pub(crate) fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// This client in another namespace of the same node.
+    pub(crate) fn in_namespace(&self, namespace: &str) -> Self {
+        Self { namespace: namespace.to_owned(), ..self.clone() }
+    }
+
+    /// This client at another node.
+    pub(crate) fn at(&self, base: &str) -> Self {
+        Self { base: base_of(base), ..self.clone() }
+    }
+
+    /// The path of the namespace itself.
+    pub(crate) fn root(&self) -> String {
+        format!("api/v1/{}", encoded(self.namespace.as_bytes()))
+    }
+
+    /// A path within the namespace.
+    pub(crate) fn within(&self, path: &str) -> String {
+        format!("{}/{path}", self.root())
     }
 
     fn retry<T: DeserializeOwned>(
@@ -129,6 +156,12 @@ impl Client {
         }
         Err(ClientError::Stopped)
     }
+}
+
+/// A URL without a slash at its end; a bare `host:port` means HTTP.
+fn base_of(text: &str) -> String {
+    let text = text.trim_end_matches('/');
+    if text.contains("://") { text.to_owned() } else { format!("http://{text}") }
 }
 
 fn read<T: DeserializeOwned>(

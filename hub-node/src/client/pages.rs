@@ -31,10 +31,8 @@ impl<'a> Pages<'a> {
     }
 
     fn fetch(&mut self) -> Result<(), ClientError> {
-        let mut path = format!(
-            "api/v1/{}/kv?prefix={}&limit={PAGE_ENTRIES}",
-            self.client.namespace, self.prefix
-        );
+        let mut path =
+            self.client.within(&format!("kv?prefix={}&limit={PAGE_ENTRIES}", self.prefix));
         if let Some(cursor) = &self.cursor {
             path.push_str("&cursor=");
             path.extend(utf8_percent_encode(cursor, NON_ALPHANUMERIC));

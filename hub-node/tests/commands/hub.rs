@@ -36,9 +36,18 @@ impl Hub {
 
     /// `import` from `place`, which may be standard input.
     pub(crate) fn import(&self, place: &[&str], input: &str) -> (Option<i32>, String, String) {
+        self.command("import", place, input)
+    }
+
+    /// `shell` with a script as its standard input.
+    pub(crate) fn shell(&self, flags: &[&str], input: &str) -> (Option<i32>, String, String) {
+        self.command("shell", flags, input)
+    }
+
+    fn command(&self, name: &str, flags: &[&str], input: &str) -> (Option<i32>, String, String) {
         let mut process = hub_node()
-            .args(["import", "--to", &self.url])
-            .args(place)
+            .args([name, "--to", &self.url])
+            .args(flags)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

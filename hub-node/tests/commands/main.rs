@@ -2,6 +2,7 @@
 
 mod hub;
 mod inspect;
+mod shell;
 mod transfer;
 
 use std::process::{Command, Output};

@@ -1,0 +1,58 @@
+//! What commands do.
+
+mod keys;
+mod node;
+mod rows;
+
+pub(super) use node::{Status, names};
+
+use super::commands::Command;
+use super::error::ShellError;
+use super::output::Cell;
+use super::session::Session;
+
+/// Most items asked for at a time.
+const PAGE_ITEMS: u64 = 1_000;
+
+pub(super) fn run(session: &mut Session, command: Command) -> Result<(), ShellError> {
+    match command {
+        Command::Put { key, value, when } => keys::put(session, &key.0, &value.0, &when),
+        Command::Get { key, required } => keys::get(session, &key.0, required),
+        Command::Del { keys, when } => keys::delete(session, &keys, &when),
+        Command::Scan(arguments) => keys::scan(session, &arguments),
+        Command::Row(command) => rows::run(session, command),
+        Command::Namespaces => node::namespaces(session),
+        Command::Use { namespace } => node::go_to_namespace(session, &namespace),
+        Command::Create { namespace } => node::create(session, &namespace),
+        Command::Drop { namespace, yes: _ } => node::drop_namespace(session, &namespace),
+        Command::Status => node::status(session),
+        Command::Connect { url } => node::connect(session, &url),
+        Command::Exit => Ok(()),
+    }
+}
+
+/// The answer to a write of one entry.
+fn written(session: &mut Session, lsn: u64) -> Result<(), ShellError> {
+    let sentence = format!("ok, version {lsn}");
+    Ok(session.output.done(&sentence, &[("lsn", Cell::Number(lsn))])?)
+}
+
+fn absent(what: &'static str, key: &[u8]) -> ShellError {
+    ShellError::Absent { what, key: String::from_utf8_lossy(key).into_owned() }
+}
+
+/// How many items the next page should have, of `left`; nothing when none are left.
+fn page_items(left: Option<u64>) -> Option<usize> {
+    let items = left.unwrap_or(PAGE_ITEMS).min(PAGE_ITEMS);
+    usize::try_from(items).ok().filter(|items| *items > 0)
+}
+
+/// Says that a listing has ended before everything was shown.
+fn end_of_listing(session: &mut Session, shown: u64, more: bool) -> Result<(), ShellError> {
+    let sentence = match (shown, more) {
+        (0, _) => "nothing there".to_owned(),
+        (_, true) => "there is more: --limit 0 shows all of it".to_owned(),
+        (_, false) => return Ok(()),
+    };
+    Ok(session.output.sentence(&sentence)?)
+}

@@ -1,0 +1,164 @@
+//! Commands as a script gives them: what they answer, and how they end.
+
+use crate::hub::Hub;
+use serde_json::{Value, json};
+
+/// Exit code, answers and errors of commands.
+fn run(hub: &Hub, flags: &[&str], commands: &str) -> (Option<i32>, String, String) {
+    let told = hub.shell(&[flags, &["-c", commands]].concat(), "");
+    assert!(!told.2.contains("panicked"), "{}", told.2);
+    told
+}
+
+fn answers(hub: &Hub, commands: &str) -> String {
+    let (code, output, errors) = run(hub, &[], commands);
+    assert_eq!((code, errors.as_str()), (Some(0), ""), "{commands}");
+    output
+}
+
+#[test]
+fn keys_and_values() {
+    let hub = Hub::start(&[]);
+    assert_eq!(answers(&hub, "put k v; get k"), "1\nv\n");
+    assert_eq!(
+        answers(&hub, r#"put "\xff;" "two\nlines"; get "\xff;"; get absent"#),
+        "2\ntwo\nlines\n"
+    );
+    assert_eq!(
+        answers(&hub, "put k -5 --if-version 1; scan"),
+        "3\nk\t-5\t3\n\\xff;\ttwo\\nlines\t2\n"
+    );
+    assert_eq!(answers(&hub, "scan --reverse --limit 1"), "\\xff;\ttwo\\nlines\t2\n");
+    assert_eq!(
+        answers(&hub, "scan k; scan --start l --limit 0"),
+        "k\t-5\t3\n\\xff;\ttwo\\nlines\t2\n"
+    );
+    assert_eq!(answers(&hub, r#"del k "\xff;"; scan"#), "4\n");
+    assert_eq!(
+        answers(&hub, "put .. dots; put a/b slash; put batch b; scan"),
+        "5\n6\n7\n..\tdots\t5\na/b\tslash\t6\nbatch\tb\t7\n"
+    );
+}
+
+#[test]
+fn rows() {
+    let hub = Hub::start(&[]);
+    assert_eq!(answers(&hub, "row put door state=open lock=off; row put door lock=on"), "1\n2\n");
+    assert_eq!(
+        answers(&hub, "row get door; row get door lock; row get none"),
+        "lock\ton\nstate\topen\nlock\ton\n"
+    );
+    assert_eq!(
+        answers(&hub, "row put e a=1; row scan"),
+        "3\ndoor\tlock\ton\t2\ndoor\tstate\topen\t2\ne\ta\t1\t3\n"
+    );
+    assert_eq!(
+        answers(&hub, "row del door state --if-version 2; row del e; row scan"),
+        "4\n5\ndoor\tlock\ton\t4\n"
+    );
+}
+
+#[test]
+fn listings_longer_than_a_page_are_whole() {
+    let hub = Hub::start(&[]);
+    let lines: String =
+        (0..2_500).map(|n| format!("put {n:05} x\nrow put {n:05} a=1 b=2\n")).collect();
+    let (code, _, errors) = hub.shell(&["--quiet"], &lines);
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    assert_eq!(answers(&hub, "scan --limit 0").lines().count(), 2_500);
+    assert_eq!(answers(&hub, "scan --limit 1500").lines().count(), 1_500);
+    assert_eq!(answers(&hub, "row scan --limit 0").lines().count(), 5_000);
+    assert_eq!(answers(&hub, "row scan --limit 1001").lines().count(), 2_002);
+}
+
+#[test]
+fn programs_get_an_object_a_line() {
+    let hub = Hub::start(&[]);
+    let commands = r#"put k v; get k; get none; put b "\xff"; scan; row put r c=1; row get r; namespaces; status"#;
+    let (code, output, _) = run(&hub, &["--json"], commands);
+    assert_eq!(code, Some(0));
+    let objects: Vec<Value> =
+        output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let expected = [
+        json!({"lsn": 1}),
+        json!({"key": "k", "value": "v", "lsn": 1, "found": true}),
+        json!({"key": "none", "found": false}),
+        json!({"lsn": 2}),
+        json!({"key": "b", "value": "/w==", "valueEncoding": "base64", "lsn": 2}),
+        json!({"key": "k", "value": "v", "lsn": 1}),
+        json!({"lsn": 3}),
+        json!({"column": "c", "value": "1"}),
+    ];
+    assert_eq!(objects[..8], expected);
+    assert_eq!((&objects[8]["namespace"], &objects[9]["role"]), (&json!("default"), &json!("hub")));
+}
+
+#[test]
+fn namespaces_are_made_used_and_dropped() {
+    let hub = Hub::start(&[]);
+    let commands = "create other; use other; put k v; use default; get k; use other; get k";
+    assert_eq!(answers(&hub, commands), "other\n1\nv\n");
+    let (code, output, errors) =
+        run(&hub, &["--namespace", "other"], "get k; drop other --yes; get k");
+    assert_eq!((code, output.as_str()), (Some(1), "v\nother\n"));
+    assert!(
+        errors.contains("there is no namespace other") && errors.contains("`create NAME`"),
+        "{errors}"
+    );
+}
+
+#[test]
+fn a_script_stops_at_its_first_failure_and_says_where() {
+    let hub = Hub::start(&[]);
+    let script = "# makes a\nput a 1\n\nput a 2 --if-absent\nput a 3\n";
+    let (code, output, errors) = hub.shell(&[], script);
+    assert_eq!((code, output.as_str()), (Some(1), "1\n"));
+    assert!(errors.starts_with("hub-node: line 4: the node answered 412"), "{errors}");
+    assert!(errors.contains("--if-version"), "{errors}");
+    let (code, output, errors) = hub.shell(&["--keep-going"], script);
+    assert_eq!((code, output.as_str()), (Some(1), "2\n3\n"));
+    assert!(errors.contains("line 2") || errors.contains("line 4"), "{errors}");
+    assert!(errors.ends_with("1 commands failed\n"), "{errors}");
+    let (code, output, _) = hub.shell(&[], "get a\nexit\nget none --required\n");
+    assert_eq!((code, output.as_str()), (Some(0), "3\n"));
+}
+
+#[test]
+fn failures_say_what_to_do() {
+    let hub = Hub::start(&[]);
+    for (commands, told) in [
+        ("gett k", "get"),
+        ("put k", "<VALUE>"),
+        ("put 'k", "a quote is not closed"),
+        ("get k --required", "there is no key \"k\""),
+        ("del a b --if-absent", "a condition goes with one key"),
+        ("use none", "`create NAME` makes one"),
+        ("create default", "exists already"),
+        ("connect 127.0.0.1:1", "`hub-node serve`"),
+        ("scan --limit 1 --start", "--start"),
+    ] {
+        let (code, output, errors) = run(&hub, &[], commands);
+        assert_eq!((code, output.as_str()), (Some(1), ""), "{commands}");
+        assert!(errors.contains(told), "{commands}: {errors}");
+    }
+    let told = crate::told(
+        crate::hub_node().args(["shell", "--to", "127.0.0.1:1", "-c", "get k"]).output().unwrap(),
+    );
+    assert_eq!(told.0, Some(1));
+    assert!(
+        told.2.contains("cannot reach the node") && told.2.contains("connect http://"),
+        "{}",
+        told.2
+    );
+}
+
+#[test]
+fn help_teaches() {
+    let hub = Hub::start(&[]);
+    let text = answers(&hub, "help");
+    for word in ["put", "scan", "row", "namespaces", "status", "A first look", "sensor:1"] {
+        assert!(text.contains(word), "{word} is not in {text}");
+    }
+    assert!(answers(&hub, "help put").contains("put sensor:1 22 --if-version 17"));
+    assert!(answers(&hub, "help row put").contains("row put door-7"));
+}
