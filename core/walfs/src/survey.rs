@@ -117,11 +117,17 @@ pub struct Survey {
 }
 
 impl Survey {
-    /// Whether the header proves that bytes at `offset` had been synced: it is written so only
-    /// behind a sync.
+    /// Up to where the header proves that bytes had been synced: it is written so only behind a sync.
+    #[must_use]
+    pub fn synced_to(&self) -> u64 {
+        let header = self.header.ok().filter(|header| !header.is_discarded());
+        header.map_or(0, |header| header.write_offset)
+    }
+
+    /// Whether the header proves that bytes at `offset` had been synced.
     #[must_use]
     pub fn vouches(&self, offset: u64) -> bool {
-        self.header.is_ok_and(|header| header.write_offset > offset && !header.is_discarded())
+        self.synced_to() > offset
     }
 
     /// The highest LSN of a sound frame.

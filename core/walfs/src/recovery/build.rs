@@ -89,14 +89,15 @@ impl<S: SegmentStore> Builder<S> {
     }
 
     /// What was read after a crash may be in a cache only, and after a failed sync a later one proves
-    /// nothing about it (A3). So records that none behind them calls durable are written once more,
-    /// as they are, before they are synced and anybody is told of them. Where that fails nobody can
-    /// say what is durable, and the log is not opened.
+    /// nothing about it (A3). So records that neither the header nor any behind them calls durable are
+    /// written once more, as they are, before they are synced and anybody is told of them. Where that
+    /// fails nobody can say what is durable, and the log is not opened.
     fn make_durable(&mut self, finding: &Finding<S>, end: u64) -> Result<(), OpenError> {
         let file = self.file(finding)?;
         let known = mend::known_durable(&finding.evidence.survey, self.log.options.role);
         let noted = finding.index.as_ref().and_then(|index| index.before(known));
         let start = noted.map_or(FIRST_FRAME, |(_, offset)| offset);
+        let start = start.max(finding.evidence.survey.synced_to());
         mend::write_again(&*file, start, end, &mut vec![0; CHUNK_BYTES])
             .and_then(|()| file.sync())
             .map_err(|cause| OpenError::io(finding.evidence.entry.id, cause))
@@ -147,14 +148,14 @@ impl<S: SegmentStore> Builder<S> {
         Ok(())
     }
 
-    /// Rung G, and the seal that a crash kept from being written. Returns the header on the medium.
+    /// Rung G, and what a crash kept from being written. Returns the header on the medium.
     fn mend_header(
         &mut self,
         finding: &Finding<S>,
         wanted: SegmentHeader,
         torn: bool,
     ) -> Result<Option<SegmentHeader>, OpenError> {
-        let mend = mend::header(&finding.evidence, &wanted);
+        let mend = mend::header(&finding.evidence, &wanted, self.log.options.role);
         if mend == Mend::Nothing {
             return Ok(finding.evidence.survey.header.ok());
         }
@@ -162,6 +163,9 @@ impl<S: SegmentStore> Builder<S> {
             self.report.note(Rung::HeaderRebuilt, finding.evidence.at(0));
         }
         let file = self.file(finding)?;
+        if mend == Mend::Advance {
+            return Ok(file.write_at(0, &wanted.encode()).ok().map(|()| wanted));
+        }
         self.repair(&file, &wanted, finding.evidence.at(0));
         Ok(Some(wanted))
     }

@@ -13,6 +13,8 @@ use unison_ports::{IoError, SegmentFile, SegmentKind};
 pub(crate) enum Mend {
     /// It is right, true of an earlier time, or not to be written.
     Nothing,
+    /// It is written anew, since what it does not count yet was made durable. Only a hint.
+    Advance,
     /// It is written anew: a crash kept the seal from being written.
     Seal,
     /// Rung G: it is wrong and is written anew.
@@ -93,15 +95,19 @@ pub(crate) fn header_of(evidence: &Evidence, flags: u32, now_ns: u64) -> Segment
     }
 }
 
-/// How the header that was found has to be mended to be `wanted`.
-pub(crate) fn header(evidence: &Evidence, wanted: &SegmentHeader) -> Mend {
+/// How the header that was found has to be mended to be `wanted`, whose frames are durable. A leader's
+/// records say so themselves.
+pub(crate) fn header(evidence: &Evidence, wanted: &SegmentHeader, role: LogRole) -> Mend {
     let found = evidence.survey.header.ok();
     let fit = found.map_or(Fit::Wrong, |found| Fit::of(&found, wanted, evidence.entry.size));
     match fit {
         _ if evidence.entry.kind != SegmentKind::Log => Mend::Nothing,
         Fit::Right => Mend::Nothing,
-        Fit::Behind if wanted.flags == FLAG_ACTIVE => Mend::Nothing,
-        Fit::Behind => Mend::Seal,
+        Fit::Behind if wanted.is_sealed() => Mend::Seal,
+        Fit::Behind => match role {
+            LogRole::Leader => Mend::Nothing,
+            LogRole::Follower => Mend::Advance,
+        },
         Fit::Wrong => Mend::Rebuild,
     }
 }

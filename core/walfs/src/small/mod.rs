@@ -2,8 +2,9 @@
 //!
 //! The bytes on the medium, the judgement on what is found at an opening and the promises are those of
 //! [the other log](crate); what differs is that there are no readers on other threads and no segment
-//! made ahead, that a segment is synced when it is sealed, and that a table of `N` segments bounds how
-//! much log there is: [`SmallLog::retire_first`] makes room.
+//! made ahead, that a segment is synced when it is sealed, that a header is written only then, at the
+//! closing and at an opening, and that a table of `N` segments bounds how much log there is:
+//! [`SmallLog::retire_first`] makes room.
 //!
 //! ```
 //! # use unison_walfs::{LogOptions, LogRole, SmallLog};

@@ -201,7 +201,7 @@ impl<'m, S: SegmentStore, const N: usize> Builder<'m, S, N> {
         self.log.store.set_kind(id, SegmentKind::Log, SegmentKind::Aside).map_err(io(id))
     }
 
-    /// Rung G, and the seal that a crash kept from being written.
+    /// Rung G, and what a crash kept from being written.
     fn mend_header(
         &mut self,
         file: &S::File,
@@ -209,12 +209,14 @@ impl<'m, S: SegmentStore, const N: usize> Builder<'m, S, N> {
         wanted: &SegmentHeader,
         torn: bool,
     ) {
-        let mend = mend::header(evidence, wanted);
+        let mend = mend::header(evidence, wanted, self.log.options.role);
         if mend == Mend::Rebuild && !torn {
             self.report.note(Rung::HeaderRebuilt, evidence.at(0));
         }
-        if mend != Mend::Nothing {
-            self.repair(file, wanted, evidence.at(0));
+        match mend {
+            Mend::Nothing => {}
+            Mend::Advance => drop(file.write_at(0, &wanted.encode())),
+            Mend::Seal | Mend::Rebuild => self.repair(file, wanted, evidence.at(0)),
         }
     }
 
@@ -225,9 +227,9 @@ impl<'m, S: SegmentStore, const N: usize> Builder<'m, S, N> {
         }
     }
 
-    /// Records that none behind them calls durable are written once more, as they are, before they
-    /// are synced: after a failed sync a later one proves nothing about what was read (A3). Where that
-    /// fails nobody can say what is durable, and the log is not opened.
+    /// Records that neither the header nor any behind them calls durable are written once more, as they
+    /// are, before they are synced: after a failed sync a later one proves nothing about what was read
+    /// (A3). Where that fails nobody can say what is durable, and the log is not opened.
     fn make_durable(
         &mut self,
         file: &S::File,
@@ -238,6 +240,7 @@ impl<'m, S: SegmentStore, const N: usize> Builder<'m, S, N> {
         let known = mend::known_durable(&evidence.survey, self.log.options.role);
         let buffer = self.log.group.memory();
         let start = offset_of(file, known.min(evidence.survey.prefix.count), buffer);
+        let start = start.max(evidence.survey.synced_to());
         mend::write_again(file, start, end, buffer).and_then(|()| file.sync()).map_err(io(id))
     }
 

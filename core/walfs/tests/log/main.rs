@@ -10,4 +10,5 @@ mod recovery;
 mod retention;
 mod support;
 mod threads;
+mod unclean;
 mod writer;
