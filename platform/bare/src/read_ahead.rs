@@ -133,8 +133,10 @@ impl Stream {
         buffer: &mut [u8],
     ) -> Result<(), IoError> {
         self.last = wanted.clone();
-        if !self.holds(wanted) {
-            self.fill(disk, wanted)?;
+        if !self.holds(wanted) && self.fill(disk, wanted).is_err() {
+            // A sector further on may be why.
+            self.next = WINDOW_SECTORS_MIN;
+            return disk.read(wanted.start, buffer);
         }
         let skipped = bytes(wanted.start.saturating_sub(self.window.start));
         let found = self.bytes.get(skipped..).and_then(|rest| rest.get(..buffer.len()));

@@ -28,13 +28,19 @@ pub use segments::{BlockFile, BlockStore};
 pub use tree::BlockTree;
 pub use volume::{Usage, Volume};
 
-use crate::block::BlockDevice;
+use crate::block::{BlockDevice, SECTOR_BYTES};
 use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
 use disk::Disk;
-use layout::{SUPERBLOCKS, tables};
+use layout::{SECTOR, SUPERBLOCKS, tables};
 use superblock::{Found, Superblock};
 use table::Table;
 use unison_base::NamespaceName;
+
+/// Read at a time of a disk that may be blank.
+const BLANK_CHUNK_BYTES: usize = 32 << 10;
+const _: () = assert!(METADATA_BYTES.is_multiple_of(BLANK_CHUNK_BYTES as u64));
 
 /// What a disk is to hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,7 +103,8 @@ pub struct Medium<D: BlockDevice> {
 }
 
 impl<D: BlockDevice> Medium<D> {
-    /// Opens a disk. One whose superblocks are all zeros is formatted.
+    /// Opens a disk. A blank one is formatted: one whose first MiB holds nothing but zeros, and what a
+    /// format that was cut off left.
     ///
     /// ```
     /// # use std::sync::Arc;
@@ -165,10 +172,12 @@ fn check(superblock: &Superblock, sectors: u64, wanted: &Wanted) -> Result<(), M
 /// or is whole.
 fn format<D: BlockDevice>(disk: &Disk<D>, wanted: &Wanted) -> Result<Superblock, MediumError> {
     let superblock = layout::plan(disk.sectors(), wanted)?;
+    if !is_blank(disk)? {
+        return Err(MediumError::Foreign);
+    }
     for (number, index) in (0..superblock.volumes.len()).zip(0_u32..) {
-        let empty = Table { sequence: 1, ..Table::default() }.encode(index);
         for sector in tables(number) {
-            disk.write(sector, &empty)?;
+            disk.write(sector, &empty_table(index))?;
         }
     }
     disk.flush()?;
@@ -176,4 +185,29 @@ fn format<D: BlockDevice>(disk: &Disk<D>, wanted: &Wanted) -> Result<Superblock,
         superblock.write(disk, sector)?;
     }
     Ok(superblock)
+}
+
+/// A table as a format writes it, one sector.
+fn empty_table(volume: u32) -> Vec<u8> {
+    Table { sequence: 1, ..Table::default() }.encode(volume)
+}
+
+/// Whether the place of the metadata holds nothing of anybody else. Zeros where superblocks would be
+/// prove nothing: file systems too leave the first sectors of a disk alone.
+fn is_blank<D: BlockDevice>(disk: &Disk<D>) -> Result<bool, MediumError> {
+    let mut own = Vec::new();
+    for (number, index) in (0..VOLUMES_MAX).zip(0_u32..) {
+        own.extend(tables(number).map(|sector| (sector, empty_table(index))));
+    }
+    let mut chunk = vec![0; BLANK_CHUNK_BYTES];
+    for first in (0..METADATA_BYTES / SECTOR).step_by(BLANK_CHUNK_BYTES / SECTOR_BYTES) {
+        disk.read(first, &mut chunk)?;
+        for (sector, bytes) in (first..).zip(chunk.chunks(SECTOR_BYTES)) {
+            let ours = || own.iter().any(|(at, table)| *at == sector && table == bytes);
+            if bytes.iter().any(|&byte| byte != 0) && !ours() {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
 }

@@ -10,6 +10,8 @@ struct Memory {
     bytes: Mutex<Vec<u8>>,
     reads: AtomicUsize,
     is_broken: AtomicBool,
+    /// One that cannot be read.
+    rotten: AtomicUsize,
 }
 
 impl Memory {
@@ -19,6 +21,7 @@ impl Memory {
             bytes: Mutex::new(bytes),
             reads: AtomicUsize::new(0),
             is_broken: AtomicBool::new(false),
+            rotten: AtomicUsize::new(usize::MAX),
         })
     }
 
@@ -41,7 +44,8 @@ impl BlockDevice for Arc<Memory> {
     fn read(&self, sector: u64, buffer: &mut [u8]) -> Result<(), IoError> {
         self.reads.fetch_add(1, Ordering::Relaxed);
         let range = self.range(sector, buffer.len())?;
-        if self.is_broken.load(Ordering::Relaxed) {
+        let rotten = bytes(self.rotten.load(Ordering::Relaxed) as u64);
+        if self.is_broken.load(Ordering::Relaxed) || range.contains(&rotten) {
             buffer.fill(0xee);
             return Err(IoError::Device(5));
         }
@@ -168,5 +172,21 @@ fn reads_see_every_write_also_one_that_failed() {
             memory.is_broken.store(false, Ordering::Relaxed);
         }
         assert_eq!(read(&disk, at, length), Ok(truth(&memory, at, length)), "step {step}");
+    }
+}
+
+#[test]
+fn a_sector_that_cannot_be_read_costs_no_other() {
+    for rotten in 0..200 {
+        let memory = Memory::new();
+        memory.rotten.store(rotten, Ordering::Relaxed);
+        let disk = ReadAhead::new(Arc::clone(&memory));
+        for sector in 0..200 {
+            let expected = match sector == rotten as u64 {
+                true => Err(IoError::Device(5)),
+                false => Ok(truth(&memory, sector, 1)),
+            };
+            assert_eq!(read(&disk, sector, 1), expected, "sector {sector} of {rotten}");
+        }
     }
 }

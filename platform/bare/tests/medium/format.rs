@@ -87,6 +87,18 @@ fn a_disk_of_another_kind_is_refused_and_left_alone() {
     }
 }
 
+/// Ext4 leaves the first two sectors alone, btrfs the first 128, a swap area the first four pages.
+#[test]
+fn a_disk_of_a_file_system_is_not_blank_wherever_it_begins() {
+    for sector in [1, 2, 7, 128, 201, 1000, 1023, SECOND_SUPERBLOCK + 1, 2047] {
+        let disk = Arc::new(CrashBlocks::new(DISK_BYTES));
+        let mut block = [0; 512];
+        block[56..58].copy_from_slice(&[0x53, 0xEF]);
+        disk.write(sector, &block).unwrap();
+        assert_eq!(refused(&disk), MediumError::Foreign, "sector {sector}");
+    }
+}
+
 #[test]
 fn a_disk_of_other_geometry_is_refused_and_left_alone() {
     let (disk, volume) = fresh();
@@ -120,9 +132,8 @@ fn a_newer_disk_is_refused_also_when_one_copy_is_older() {
 #[test]
 fn a_format_that_was_cut_off_is_done_again_or_is_whole() {
     let disk = Arc::new(CrashBlocks::new(DISK_BYTES));
-    // What an earlier owner left where tables and segments will be.
-    disk.write(1, &vec![0xE5; 512 * 400]).unwrap();
-    disk.write(SECOND_SUPERBLOCK + 1, &vec![0xE5; 512 * 400]).unwrap();
+    // What an earlier owner left where segments will be.
+    disk.write(METADATA_BYTES / 512, &vec![0xE5; 512 * 400]).unwrap();
     disk.flush().unwrap();
     disk.disk().record_moments();
     drop(open(&disk).unwrap());
