@@ -86,7 +86,7 @@ impl<D: BlockDevice> SegmentStore for BlockStore<D> {
     fn create(&self, id: SegmentId, size: u64) -> Result<BlockFile<D>, IoError> {
         let mut live = self.0.live.lock();
         self.clear_leftover(&mut live, id)?;
-        let first_unit = self.0.room(&mut live, size)?;
+        let first_unit = self.0.room(&mut live, id, size)?;
         let kind = SegmentKind::Log;
         let entry = Entry { id, kind, superseded: false, size, first_unit };
         let extent = Extent::new(self.0.sector_of(u64::from(first_unit)), u64::MAX);

@@ -15,7 +15,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
 use spin::Mutex;
-use unison_base::NamespaceName;
+use unison_base::{NamespaceName, SegmentId};
 use unison_ports::{IoError, SegmentKind};
 
 /// The regions of one namespace. Clones are the same volume.
@@ -108,7 +108,8 @@ impl<D: BlockDevice> Volume<D> {
     ///
     /// A segment that was set aside is evidence once its number is part of the log again, or once a
     /// newer one of its role has its number. Evidence is kept until a new segment finds no room:
-    /// then the oldest is dropped, and counted.
+    /// then the oldest is dropped, and counted. When that does not suffice, so are those set aside from
+    /// the new segment's number on: the log takes their numbers next.
     #[must_use]
     pub fn segments(&self) -> Arc<BlockStore<D>> {
         Arc::new(BlockStore::new(Arc::clone(&self.0)))
@@ -193,7 +194,7 @@ impl<D: BlockDevice> Shared<D> {
     }
 
     /// Finds room for a new segment, dropping evidence where there is none.
-    pub(super) fn room(&self, live: &mut Live, size: u64) -> Result<u32, IoError> {
+    pub(super) fn room(&self, live: &mut Live, id: SegmentId, size: u64) -> Result<u32, IoError> {
         let needed = units_for(size);
         let units = self.place.units();
         if needed > units {
@@ -204,9 +205,7 @@ impl<D: BlockDevice> Shared<D> {
             if let Some(first) = live.first_fit(units, needed).filter(|_| fits) {
                 return u32::try_from(first).map_err(|_| IoError::NoSpace);
             }
-            let table = &live.table;
-            let oldest = table.entries.iter().position(|entry| table.is_evidence(entry));
-            let oldest = oldest.ok_or(IoError::NoSpace)?;
+            let oldest = live.table.oldest_to_drop(id).ok_or(IoError::NoSpace)?;
             self.change_live(live, |table| {
                 table.entries.remove(oldest);
                 table.evidence_dropped = table.evidence_dropped.saturating_add(1);
@@ -263,6 +262,16 @@ impl Live {
 }
 
 impl Table {
+    /// Place of the segment that goes first for the sake of a new one: the oldest evidence, else the
+    /// oldest one set aside that the log will have again, which is any when there is no log.
+    fn oldest_to_drop(&self, new: SegmentId) -> Option<usize> {
+        let (entries, aside) = (&self.entries, SegmentKind::Aside);
+        let is_all_aside = entries.iter().all(|entry| entry.kind != SegmentKind::Log);
+        let returns = |it: &Entry| it.kind == aside && (it.id >= new || is_all_aside);
+        let evidence = entries.iter().position(|entry| self.is_evidence(entry));
+        evidence.or_else(|| entries.iter().position(returns))
+    }
+
     /// Whether a segment is only there for a person to look at.
     fn is_evidence(&self, entry: &Entry) -> bool {
         entry.superseded

@@ -96,6 +96,26 @@ fn another_history_is_set_aside_and_the_hubs_is_followed_from_the_start() {
 }
 
 #[test]
+fn another_history_on_a_disk_that_is_nearly_full_makes_room_for_the_hubs() {
+    let mut world = World::new();
+    let large = |world: &mut World| {
+        (0..3_500_u32).for_each(|key| drop(world.hub().put(&key.to_be_bytes(), &[7; 2_000])));
+    };
+    large(&mut world);
+    world.catch_up();
+    let namespace = world.status()["namespaces"][0].clone();
+    let bytes = |name: &str| namespace[name].as_u64().unwrap();
+    assert!(bytes("diskBytes") > bytes("diskTotalBytes") / 2, "{namespace:#}");
+    world.hub.take().unwrap().die(&mut world.peer);
+    world.hub = Some(Hub::new(2, &mut world.peer));
+    large(&mut world);
+    world.wait_for(|event| matches!(event, Event::SetAside { .. }));
+    world.catch_up();
+    assert_eq!(world.ask("DBSIZE"), Reply::Integer(3_500));
+    assert!(world.status()["namespaces"][0]["evidenceDropped"].as_u64() > Some(0));
+}
+
+#[test]
 fn a_namespace_that_the_hub_does_not_have_is_waited_for() {
     let disk = CrashBlocks::new(crate::world::DISK_BYTES);
     let line = boot_line() + " namespace=default,other";

@@ -87,6 +87,28 @@ fn evidence_makes_room_the_oldest_first_and_nothing_else_does() {
 }
 
 #[test]
+fn a_log_that_begins_anew_takes_the_room_of_the_one_that_was_set_aside() {
+    let (_, volume) = fresh();
+    let store = volume.segments();
+    let part = volume.usage().segment_bytes / 4 / UNIT_BYTES * UNIT_BYTES;
+    for id in (2..=5).map(SegmentId) {
+        store.create(id, part).unwrap();
+    }
+    for id in (2..=5).rev().map(SegmentId) {
+        store.set_kind(id, LOG, SegmentKind::Aside).unwrap();
+    }
+    // Another leader may have other sizes, and may begin elsewhere.
+    store.create(SegmentId(1), 2 * part).unwrap();
+    assert_eq!(volume.usage().evidence_dropped, 2);
+    store.create(SegmentId(2), part).unwrap();
+    assert_eq!(volume.usage().evidence_dropped, 3);
+    store.set_kind(SegmentId(1), LOG, SegmentKind::Aside).unwrap();
+    store.set_kind(SegmentId(2), LOG, SegmentKind::Aside).unwrap();
+    store.create(SegmentId(9), 3 * part).unwrap();
+    assert_eq!(store.create(SegmentId(10), 2 * part).err(), Some(IoError::NoSpace));
+}
+
+#[test]
 fn what_is_too_large_is_refused_at_once() {
     let (disk, volume) = fresh();
     let before = disk.disk().counters();
