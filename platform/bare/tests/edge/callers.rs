@@ -162,6 +162,27 @@ fn pipelined_commands_are_answered_in_order() {
     caller.leave(&mut world);
 }
 
+/// As `nc -N` does it.
+#[test]
+fn a_caller_that_has_said_everything_hears_all_answers() {
+    let mut world = ready();
+    for (count, length) in [(1, 10), (64, 5), (65, 5), (150, 10), (60, 600)] {
+        let mut caller = world.call(RESP);
+        let word = "x".repeat(length);
+        caller.say(&mut world, format!("ECHO {word}\r\n").repeat(count).as_bytes());
+        world.peer.tcp(caller.socket).close();
+        let expected = format!("${length}\r\n{word}\r\n").repeat(count);
+        let said = String::from_utf8(caller.rest(&mut world, 30_000)).unwrap();
+        assert!(
+            said == expected,
+            "{count} of {length}: {} bytes of {}",
+            said.len(),
+            expected.len()
+        );
+        caller.leave(&mut world);
+    }
+}
+
 #[test]
 fn garbage_on_both_ports_ends_a_connection_at_most() {
     let mut world = ready();

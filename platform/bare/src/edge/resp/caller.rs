@@ -44,6 +44,9 @@ pub(crate) struct Caller {
     half: Option<Half>,
     /// Since when the caller takes no byte.
     stuck_since_ms: Option<u64>,
+    /// There may be a complete command in the input.
+    more: bool,
+    /// Nothing comes any more; what came is still answered.
     has_left: bool,
 }
 
@@ -56,6 +59,7 @@ impl<D: BlockDevice> Conversation<Service<'_, '_, D>> for Caller {
             sent: 0,
             half: None,
             stuck_since_ms: None,
+            more: false,
             has_left: false,
         }
     }
@@ -79,22 +83,21 @@ impl Caller {
         service: &mut Service<'_, '_, D>,
     ) -> Result<Outcome, StreamError> {
         self.write(stream, now_ms)?;
-        let mut more = false;
         if self.unsent() < OUTPUT_BYTES && !self.is_ending() {
             let received = self.read(stream)?;
-            more = self.answer(service);
-            self.watch_half(received, more, now_ms);
+            self.more = self.answer(service);
+            self.watch_half(received, now_ms);
             self.write(stream, now_ms)?;
         }
         if self.is_ending() && self.unsent() == 0 || self.is_too_slow(now_ms) {
             return Ok(Outcome::Over);
         }
         let stuck = self.stuck_since_ms.is_some();
-        Ok(Outcome::Open(if more && !stuck { Wake::Now } else { self.deadline() }))
+        Ok(Outcome::Open(if self.more && !stuck { Wake::Now } else { self.deadline() }))
     }
 
     fn is_ending(&self) -> bool {
-        self.has_left || self.session.closing
+        self.session.closing || (self.has_left && !self.more)
     }
 
     fn unsent(&self) -> usize {
@@ -183,10 +186,10 @@ impl Caller {
     }
 
     /// Takes note of a half command, from the moment it begins to the one it is complete.
-    fn watch_half(&mut self, received: u64, more: bool, now_ms: u64) {
+    fn watch_half(&mut self, received: u64, now_ms: u64) {
         let bytes = self.input.len() as u64;
         self.half = match self.half {
-            _ if more || bytes == 0 => None,
+            _ if self.more || bytes == 0 => None,
             Some(half) if half.bytes < bytes => Some(Half { bytes: half.bytes + received, ..half }),
             Some(half) if received == 0 => Some(half),
             _ => Some(Half { since_ms: now_ms, bytes }),
