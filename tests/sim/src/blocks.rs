@@ -3,6 +3,8 @@
 use crate::disk::{CrashDisk, Cut, Damage, File, Moment, SimTreeFile};
 use redb::StorageBackend;
 use std::io::{Error, ErrorKind};
+use std::ops::Range;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use unison_bare::block::{BlockDevice, SECTOR_BYTES};
 use unison_base::prng::Prng;
@@ -17,6 +19,7 @@ pub struct CrashBlocks {
     file: SimTreeFile,
     sectors: u64,
     forgets_flushes: AtomicBool,
+    worn: Mutex<Range<u64>>,
 }
 
 impl CrashBlocks {
@@ -34,7 +37,13 @@ impl CrashBlocks {
         let file = disk.tree(DIRECTORY);
         let sized = file.set_len(sectors * SECTOR_BYTES as u64).and_then(|()| file.sync_data());
         sized.expect("a new disk takes any size");
-        Self { disk, file, sectors, forgets_flushes: AtomicBool::new(false) }
+        Self {
+            disk,
+            file,
+            sectors,
+            forgets_flushes: AtomicBool::new(false),
+            worn: Mutex::default(),
+        }
     }
 
     /// From now on a flush does nothing and says that it did: a bug for checks to find.
@@ -42,12 +51,26 @@ impl CrashBlocks {
         self.forgets_flushes.store(true, Ordering::Relaxed);
     }
 
+    /// From now on these sectors, and no others, can be read and not be written.
+    ///
+    /// # Panics
+    /// When another thread panicked here.
+    pub fn wear_out(&self, sectors: Range<u64>) {
+        *self.worn.lock().expect("nobody panics here") = sectors;
+    }
+
     /// The device on a disk that was one before.
     #[must_use]
     pub fn on(disk: CrashDisk) -> Self {
         let file = disk.tree(DIRECTORY);
         let sectors = file.len().unwrap_or(0) / SECTOR_BYTES as u64;
-        Self { disk, file, sectors, forgets_flushes: AtomicBool::new(false) }
+        Self {
+            disk,
+            file,
+            sectors,
+            forgets_flushes: AtomicBool::new(false),
+            worn: Mutex::default(),
+        }
     }
 
     /// The device that a power cut at a moment leaves.
@@ -112,6 +135,11 @@ impl BlockDevice for CrashBlocks {
 
     fn write(&self, sector: u64, bytes: &[u8]) -> Result<(), IoError> {
         whole(bytes)?;
+        let worn = self.worn.lock().map_err(|_| IoError::Device(5))?.clone();
+        let end = sector.saturating_add((bytes.len() / SECTOR_BYTES) as u64);
+        if sector < worn.end && worn.start < end {
+            return Err(IoError::Device(5));
+        }
         self.file.write(offset(sector)?, bytes).map_err(told)
     }
 

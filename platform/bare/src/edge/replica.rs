@@ -35,6 +35,10 @@ pub(crate) struct VolumeReplica<D: BlockDevice> {
     doubts_tree: bool,
     /// The tree has no room: memory is kept and nothing is flushed.
     tree_full: bool,
+    /// A flush has succeeded since it was opened.
+    has_flushed: bool,
+    /// Why flushes have failed since one succeeded.
+    flush_error: Option<FlushError>,
     /// What the newest opening found.
     rungs: RungCounts,
     news: Vec<Event>,
@@ -57,6 +61,8 @@ impl<D: BlockDevice> VolumeReplica<D> {
             log_id: LogId::default(),
             doubts_tree,
             tree_full: false,
+            has_flushed: false,
+            flush_error: None,
             rungs: RungCounts::default(),
             news: Vec::new(),
         }
@@ -84,6 +90,11 @@ impl<D: BlockDevice> VolumeReplica<D> {
         &self.rungs
     }
 
+    /// Whether a flush has succeeded since it was opened.
+    pub(crate) fn has_flushed(&self) -> bool {
+        self.has_flushed
+    }
+
     pub(crate) fn is_tree_full(&self) -> bool {
         self.tree_full
     }
@@ -103,6 +114,7 @@ impl<D: BlockDevice> VolumeReplica<D> {
     /// anew, as long as the log still has everything.
     pub(crate) fn open(&mut self, wall_ms: u64) -> Result<(), OpenFailure> {
         self.close();
+        self.has_flushed = false;
         if self.doubts_tree && self.log_suffices()? {
             self.make_tree_anew()?;
         }
@@ -211,6 +223,7 @@ impl<D: BlockDevice> VolumeReplica<D> {
         match engine.flushed(job.run()) {
             Ok(released) => {
                 drop(released);
+                (self.has_flushed, self.flush_error) = (true, None);
                 true
             }
             Err(error) => {
@@ -221,7 +234,7 @@ impl<D: BlockDevice> VolumeReplica<D> {
     }
 
     /// Runs one flush, due or not; says whether it made room.
-    fn has_flushed(&mut self) -> bool {
+    fn makes_room(&mut self) -> bool {
         let flushes = |replica: &Self| replica.engine.as_ref().map(|it| it.stats().flushes);
         let before = flushes(self);
         let job = self.engine.as_mut().and_then(Engine::flush_now);
@@ -232,7 +245,7 @@ impl<D: BlockDevice> VolumeReplica<D> {
     fn flush_failed(&mut self, error: FlushError) {
         if self.volume.tree_failure() == Some(IoError::NoSpace) {
             self.tree_is_full();
-        } else {
+        } else if self.flush_error.replace(error) != Some(error) {
             self.tell(|name| Event::FlushFailed { name, error });
         }
         self.close();
@@ -291,7 +304,7 @@ impl<D: BlockDevice> Replica for VolumeReplica<D> {
             let engine = self.opened()?;
             engine.set_index_room(room);
             match engine.apply_run(header, frames, wall_ms) {
-                Err(ApplyError::Busy(_) | ApplyError::Memory { .. }) if self.has_flushed() => {}
+                Err(ApplyError::Busy(_) | ApplyError::Memory { .. }) if self.makes_room() => {}
                 taken => return Ok(taken.map(drop)?),
             }
         }

@@ -43,6 +43,10 @@ pub(crate) struct Tenant<D: BlockDevice> {
     pub(crate) trouble: Option<Trouble>,
     open_at_ms: u64,
     pause_ms: u64,
+    /// It was opened and is not known to have been let go.
+    is_open: bool,
+    /// Pause before it is opened again after a flush that failed.
+    flush_pause_ms: u64,
     told: Told,
 }
 
@@ -57,6 +61,8 @@ impl<D: BlockDevice> Tenant<D> {
             trouble: None,
             open_at_ms: 0,
             pause_ms: *REOPEN_MS.start(),
+            is_open: false,
+            flush_pause_ms: 0,
             told: Told::Nothing,
         }
     }
@@ -66,12 +72,26 @@ impl<D: BlockDevice> Tenant<D> {
         self.open_at_ms
     }
 
+    /// Its disk was opened again.
     pub(crate) const fn open_now(&mut self) {
-        self.open_at_ms = 0;
+        (self.open_at_ms, self.is_open) = (0, false);
+    }
+
+    /// Takes note that its engine was let go because a flush failed. The first time it is opened again
+    /// at once, which helps where the tree was full; from then on after pauses, until a flush
+    /// has succeeded.
+    pub(crate) fn let_go(&mut self, has_flushed: bool, now_ms: u64) {
+        if !core::mem::take(&mut self.is_open) {
+            return;
+        }
+        let pause_ms = if has_flushed { 0 } else { self.flush_pause_ms };
+        self.open_at_ms = now_ms.saturating_add(pause_ms);
+        self.flush_pause_ms =
+            pause_ms.saturating_mul(2).clamp(*REOPEN_MS.start(), *REOPEN_MS.end());
     }
 
     pub(crate) fn opened(&mut self) {
-        self.failure = None;
+        (self.failure, self.is_open) = (None, true);
         self.pause_ms = *REOPEN_MS.start();
     }
 

@@ -169,6 +169,33 @@ fn a_tree_without_room_is_named_and_nothing_is_lost() {
     assert!(held > 1_000, "{held}");
 }
 
+/// Where the tree is, sectors are worn out; the log goes on.
+#[test]
+fn a_flush_that_fails_again_and_again_is_tried_after_pauses() {
+    let mut world = world_with_records();
+    let disk = std::sync::Arc::clone(world.disk.as_ref().unwrap());
+    let tree = tree_begins(&disk);
+    disk.wear_out(tree..disk.sectors());
+    world.events.clear();
+    for number in 0..1_500_u32 {
+        world.hub().put(&number.to_be_bytes(), &[1; 100]);
+        world.pass(if number % 100 == 0 { 100 } else { 1 });
+    }
+    world.pass(600_000);
+    let count = |world: &World, wanted: fn(&Event) -> bool| {
+        world.events.iter().filter(|event| wanted(event)).count()
+    };
+    let failed = count(&world, |event| matches!(event, Event::FlushFailed { .. }));
+    assert_eq!(failed, 1, "{:#?}", world.events);
+    let opened = count(&world, |event| matches!(event, Event::NamespaceOpened { .. }));
+    assert!(opened < 20, "opened {opened} times");
+    disk.wear_out(0..0);
+    world.pass(61_000);
+    world.catch_up();
+    assert_eq!(world.ask("DBSIZE"), Reply::Integer(1_500));
+    assert_eq!(world.status()["ready"], true);
+}
+
 #[test]
 fn a_damaged_tree_is_made_anew_from_the_log() {
     let mut world = World::new();

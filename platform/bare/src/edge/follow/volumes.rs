@@ -56,6 +56,7 @@ impl<D: BlockDevice> Follow<D> {
             if is_open(tenant, &self.session) {
                 continue;
             }
+            tenant.let_go(has_flushed(tenant, &self.session), now_ms);
             if opened || tenant.open_at_ms() > now_ms {
                 wake = wake.earlier(if opened { Wake::Now } else { Wake::At(tenant.open_at_ms()) });
                 continue;
@@ -80,6 +81,12 @@ fn is_open<D: BlockDevice>(tenant: &Tenant<D>, session: &Session<D>) -> bool {
     let index = tenant.number.and_then(|number| usize::try_from(number).ok());
     let replica = index.and_then(|index| session.replicas().get(index));
     replica.is_some_and(|replica| replica.engine().is_some())
+}
+
+fn has_flushed<D: BlockDevice>(tenant: &Tenant<D>, session: &Session<D>) -> bool {
+    let index = tenant.number.and_then(|number| usize::try_from(number).ok());
+    let replica = index.and_then(|index| session.replicas().get(index));
+    replica.is_some_and(VolumeReplica::has_flushed)
 }
 
 /// Opens a namespace; the first time it joins the link, later the link goes on behind it.
