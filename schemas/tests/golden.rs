@@ -5,9 +5,9 @@ use flatbuffers::{FlatBufferBuilder, WIPOffset};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use unison_schemas::{
-    ColumnData, ColumnDataArgs, EncodedEntry, EncodedEntryArgs, EntryType, EventEntry,
-    EventEntryArgs, KeyValueEntry, KeyValueEntryArgs, LogRecord, LogRecordArgs, OperationType,
-    RowUpdateEntry, RowUpdateEntryArgs, TxnState,
+    ColumnData, ColumnDataArgs, EXPIRE, EXPIRE_TO, EncodedEntry, EncodedEntryArgs, EntryType,
+    EventEntry, EventEntryArgs, KeyValueEntry, KeyValueEntryArgs, LogRecord, LogRecordArgs,
+    OperationType, RowUpdateEntry, RowUpdateEntryArgs, TxnState,
 };
 
 /// What a golden record should say.
@@ -22,7 +22,7 @@ struct Golden {
 
 enum Entry {
     KeyValue { key: &'static [u8], value: Option<&'static [u8]>, expires_at: u64 },
-    Row { key: &'static [u8], columns: &'static [(&'static str, &'static [u8])] },
+    Row { key: &'static [u8], columns: &'static [(&'static str, &'static [u8])], expires_at: u64 },
     Event { id: &'static str, kind: &'static str, at: u64, payload: &'static [u8] },
     Opaque(&'static [u8]),
 }
@@ -56,7 +56,7 @@ fn txn(
 }
 
 fn golden() -> Vec<Golden> {
-    [key_values(), rows(), transactions(), large_objects(), others()]
+    [key_values(), rows(), expiry(), transactions(), large_objects(), others()]
         .into_iter()
         .flatten()
         .collect()
@@ -87,7 +87,7 @@ const OTHER_ROW: &[u8] = b"\xFD\0\0\0\x02r2";
 
 fn rows() -> Vec<Golden> {
     use {EntryType as E, OperationType as O};
-    let row = |key, columns| Entry::Row { key, columns };
+    let row = |key, columns| Entry::Row { key, columns, expires_at: 0 };
     let whole = row(ROW, &[("name", b"Ada"), ("year", b"1815"), ("note", b"")]);
     let several = vec![row(ROW, &[("name", b"Ada")]), row(OTHER_ROW, &[("name", b"Grace")])];
     let columns = row(ROW, &[("name", b""), ("note", b"")]);
@@ -102,6 +102,19 @@ fn rows() -> Vec<Golden> {
             vec![row(ROW, &[]), row(OTHER_ROW, &[])],
         ),
         plain("row_delete", O::DeleteRowByKey, E::Row, vec![row(ROW, &[])]),
+    ]
+}
+
+fn expiry() -> Vec<Golden> {
+    use EntryType as E;
+    const WATERMARK: [u8; 8] = 1_800_000_000_000_u64.to_le_bytes();
+    let expires_at = 1_800_000_000_000;
+    let key = Entry::KeyValue { key: b"\xFEk", value: None, expires_at };
+    let row = Entry::Row { key: ROW, columns: &[], expires_at };
+    vec![
+        plain("expire_to", EXPIRE_TO, E::KV, vec![key_value(b"", Some(&WATERMARK))]),
+        plain("kv_expire", EXPIRE, E::KV, vec![key]),
+        plain("row_expire", EXPIRE, E::Row, vec![row]),
     ]
 }
 
@@ -152,7 +165,7 @@ fn encode_entry(entry: &Entry) -> Vec<u8> {
             let root = KeyValueEntry::create(&mut builder, &args);
             builder.finish_minimal(root);
         }
-        Entry::Row { key, columns } => {
+        Entry::Row { key, columns, expires_at } => {
             let columns: Vec<_> = columns
                 .iter()
                 .map(|&(name, value)| {
@@ -163,7 +176,7 @@ fn encode_entry(entry: &Entry) -> Vec<u8> {
                 .collect();
             let columns = Some(builder.create_vector(&columns));
             let key = Some(builder.create_vector(key));
-            let args = RowUpdateEntryArgs { key, columns, expires_at: 0 };
+            let args = RowUpdateEntryArgs { key, columns, expires_at };
             let root = RowUpdateEntry::create(&mut builder, &args);
             builder.finish_minimal(root);
         }
@@ -268,7 +281,7 @@ fn check_entry(bytes: &[u8], expected: &Entry) {
             assert_eq!(entry.value().map(|value| value.bytes()), value);
             assert_eq!(entry.expires_at(), expires_at);
         }
-        Entry::Row { key, columns } => {
+        Entry::Row { key, columns, expires_at } => {
             let entry = flatbuffers::root::<RowUpdateEntry<'_>>(bytes).expect("a row entry");
             assert_eq!(entry.key().expect("a key").bytes(), key);
             let found = entry.columns().expect("columns");
@@ -280,6 +293,7 @@ fn check_entry(bytes: &[u8], expected: &Entry) {
                 })
                 .collect();
             assert_eq!(found, columns);
+            assert_eq!(entry.expires_at(), expires_at);
         }
         Entry::Event { id, kind, at, payload } => {
             let entry = flatbuffers::root::<EventEntry<'_>>(bytes).expect("an event entry");

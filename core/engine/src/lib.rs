@@ -27,6 +27,7 @@ extern crate alloc;
 mod apply;
 mod engine;
 mod errors;
+mod expiry;
 mod flush;
 mod memtable;
 mod models;

@@ -51,7 +51,7 @@ impl<S: SegmentStore> Engine<S> {
             let part =
                 self.apply_part(&run, frames, room).inspect_err(|_| self.incoming.clear())?;
             room = room.saturating_sub(self.incoming.index_bytes());
-            self.incoming.apply(&self.active, &mut self.clock);
+            self.incoming.apply(&self.active, &mut self.clock, &mut self.due);
             self.freeze_if_due();
             if part.is_last {
                 return Ok(self.log.appended());
@@ -162,7 +162,7 @@ impl<S: SegmentStore> Engine<S> {
 
     /// Forgets what memory holds above `lsn`.
     fn keep_up_to(&mut self, lsn: Lsn, view: &View) {
-        let active = Arc::new(Memtable::new());
+        let active = Arc::new(Memtable::new(view.tree.checkpoint.expired_to));
         // Oldest first: of a key that several hold, the version that comes last is the newest.
         let memtables: Vec<_> = view.memtables().collect();
         memtables.into_iter().rev().for_each(|memtable| memtable.copy_up_to(lsn, &active));
@@ -171,7 +171,7 @@ impl<S: SegmentStore> Engine<S> {
         // The watermark goes back before the view does, so no reader looks for what is gone.
         let kept = lsn.max(view.tree.checkpoint.lsn);
         self.set_applied(self.applied().min(kept));
-        self.shared.counted.store(Arc::new(Counted { lsn: Lsn::ZERO, keys: 0 }));
+        self.shared.counted.store(Arc::new(Counted::nothing()));
         self.replace_view(View { active, frozen: Vec::new(), tree: Arc::clone(&view.tree) });
     }
 }

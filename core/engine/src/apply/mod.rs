@@ -4,12 +4,13 @@ mod follow;
 mod replay;
 
 use crate::errors::RecordError;
+use crate::expiry::{Due, Expiry, WATERMARK_KEY};
 use crate::memtable::{
     Entry, Location, Memtable, RowChange, STORAGE_KEY_MAX, StorageKey, index_bytes,
 };
 use crate::models::kv;
 use crate::models::row::{self, RowKeys};
-use crate::records::{Kind, Record, RowEntry, Span, decode, key_values, rows};
+use crate::records::{KeyValue, Kind, Record, RowEntry, Span, decode, key_values, rows, watermark};
 use alloc::vec::Vec;
 use unison_base::checksum::crc32c;
 use unison_base::frame::HEADER_BYTES;
@@ -87,10 +88,11 @@ impl Incoming {
         }
         self.index_bytes = self.index_bytes.saturating_add(index_bytes);
         match record.kind {
-            Kind::Put | Kind::Delete => self.take_key_values(&record, position),
-            Kind::PutColumns | Kind::DeleteColumns | Kind::DeleteRows => {
+            Kind::Put | Kind::Delete | Kind::Expire => self.take_key_values(&record, position),
+            Kind::PutColumns | Kind::DeleteColumns | Kind::DeleteRows | Kind::ExpireRows => {
                 self.take_rows(&record, position);
             }
+            Kind::ExpireTo => self.take_watermark(&record),
             Kind::Foreign => self.skipped = self.skipped.saturating_add(1),
             Kind::Nothing => {}
         }
@@ -100,18 +102,26 @@ impl Incoming {
     /// Keys of a KV record that are not in a KV key's form mean something to others only.
     fn take_key_values(&mut self, record: &Record<'_>, position: Position) {
         let mut foreign = false;
-        for (key, value, span) in key_values(record) {
+        for KeyValue { key, value, span, expiry } in key_values(record) {
             if kv::user_key(key).is_none() || key.len() > STORAGE_KEY_MAX {
                 foreign = true;
                 continue;
             }
             let entry = match record.kind {
                 Kind::Delete => Entry::Tombstone,
-                _ => located(position, span, value),
+                Kind::Expire => Entry::Expire { expiry, watermark: 0 },
+                _ => located(position, span, value, expiry),
             };
             self.push(key, record.lsn(), entry);
         }
         self.skipped = self.skipped.saturating_add(u64::from(foreign));
+    }
+
+    fn take_watermark(&mut self, record: &Record<'_>) {
+        match watermark(record) {
+            Some(ms) => self.push(&WATERMARK_KEY, record.lsn(), Entry::Watermark(ms)),
+            None => self.skipped = self.skipped.saturating_add(1),
+        }
     }
 
     fn push(&mut self, key: &[u8], lsn: Lsn, entry: Entry) {
@@ -141,8 +151,8 @@ impl Incoming {
         let (lsn, change, before) = (record.lsn(), changed_by(record.kind), self.versions.len());
         let keys = RowKeys::new(row);
         let head = keys.head().len();
-        self.push(keys.head(), lsn, row_change(change, lsn));
-        if change == RowChange::Deleted {
+        self.push(keys.head(), lsn, row_change(change, lsn, row_expiry(change, entry.expiry())));
+        if matches!(change, RowChange::Deleted | RowChange::Kept) {
             return false;
         }
         let mut foreign = false;
@@ -152,7 +162,7 @@ impl Incoming {
                 continue;
             }
             let entry = match change {
-                RowChange::Filled => located(position, span, value),
+                RowChange::Filled => located(position, span, value, Expiry::NEVER),
                 _ => Entry::Tombstone,
             };
             let key = StorageKey::from_storage(name.as_bytes());
@@ -171,7 +181,7 @@ impl Incoming {
     }
 
     /// Puts what was taken into the memtable.
-    pub(crate) fn apply(&mut self, memtable: &Memtable, clock: &mut HlcClock) {
+    pub(crate) fn apply(&mut self, memtable: &Memtable, clock: &mut HlcClock, due: &mut Due) {
         clock.observe(self.newest);
         memtable.add_log_bytes(self.frame_bytes);
         memtable.add_skipped(self.skipped);
@@ -182,9 +192,13 @@ impl Incoming {
             if !version.is_cell {
                 head = key.len();
             }
+            if version.entry.expiry().is_set() {
+                due.add(version.entry.expiry().0);
+            }
             memtable.insert(&key, version.lsn, version.entry);
         }
         self.versions.shrink_to(KEPT_VERSIONS);
+        due.pass(memtable.watermark());
         self.clear();
     }
 }
@@ -192,15 +206,15 @@ impl Incoming {
 /// What a record takes in the index, bytes, counted no further than the limit is passed.
 fn record_index_bytes(record: &Record<'_>) -> usize {
     match record.kind {
-        Kind::Put | Kind::Delete => {
-            within_limit(key_values(record).map(|(key, _, _)| index_bytes(key.len())))
+        Kind::Put | Kind::Delete | Kind::Expire | Kind::ExpireTo => {
+            within_limit(key_values(record).map(|entry| index_bytes(entry.key.len())))
         }
         Kind::PutColumns | Kind::DeleteColumns => within_limit(rows(record).filter_map(|entry| {
             let head = row::head_bytes(row::from_log(entry.key)?);
             let names = entry.columns().map(|(name, _, _)| name);
             Some(row::index_bytes_of(head, names, INDEX_BYTES_MAX))
         })),
-        Kind::DeleteRows => within_limit(rows(record).filter_map(|entry| {
+        Kind::DeleteRows | Kind::ExpireRows => within_limit(rows(record).filter_map(|entry| {
             let head = row::head_bytes(row::from_log(entry.key)?);
             Some(index_bytes(head))
         })),
@@ -221,23 +235,35 @@ fn changed_by(kind: Kind) -> RowChange {
     match kind {
         Kind::PutColumns => RowChange::Filled,
         Kind::DeleteColumns => RowChange::Thinned,
+        Kind::ExpireRows => RowChange::Kept,
         _ => RowChange::Deleted,
     }
 }
 
 /// The head of a row that the record at `lsn` changed.
-pub(crate) fn row_change(change: RowChange, lsn: Lsn) -> Entry {
+pub(crate) fn row_change(change: RowChange, lsn: Lsn, expiry: Option<Expiry>) -> Entry {
     let cleared = if change == RowChange::Deleted { lsn } else { Lsn::ZERO };
-    Entry::Row { change, cleared }
+    Entry::Row { change, cleared, expiry }
+}
+
+/// What a record that says `expires` tells of when the row expires; `None` when that stays as it was.
+pub(crate) fn row_expiry(change: RowChange, expires: Expiry) -> Option<Expiry> {
+    match change {
+        RowChange::Filled => expires.is_set().then_some(expires),
+        RowChange::Thinned => None,
+        RowChange::Deleted => Some(Expiry::NEVER),
+        RowChange::Kept => Some(expires),
+    }
 }
 
 /// A value at its place in the record of the frame at `position`.
-pub(crate) fn located(position: Position, span: Span, value: &[u8]) -> Entry {
+pub(crate) fn located(position: Position, span: Span, value: &[u8], expiry: Expiry) -> Entry {
     let header = u32::try_from(HEADER_BYTES).unwrap_or_default();
-    Entry::Value(Location {
+    let location = Location {
         segment: position.segment,
         offset: position.offset.saturating_add(header).saturating_add(span.offset),
         length: span.length,
         crc: crc32c(value),
-    })
+    };
+    Entry::Value(location, expiry)
 }

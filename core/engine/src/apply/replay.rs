@@ -43,7 +43,7 @@ impl<S: SegmentStore> Engine<S> {
             let (payload, place) = (&record.payload, record.position);
             let taken = self.incoming.take(payload, place, report.checkpoint, usize::MAX);
             report.invalid += u64::from(taken.is_err());
-            self.incoming.apply(&self.active, &mut self.clock);
+            self.incoming.apply(&self.active, &mut self.clock, &mut self.due);
             self.flush_while_full(record.lsn).map_err(Stop::Failed)?;
         }
         Ok(())

@@ -7,6 +7,7 @@ mod views;
 
 pub use open::OpenReport;
 
+use crate::expiry::Due;
 use crate::memtable::Memtable;
 use crate::options::EngineOptions;
 use crate::read::{Reader, Shared, View};
@@ -66,6 +67,8 @@ pub struct Engine<S: SegmentStore> {
     pub(crate) incoming: Incoming,
     /// What the versions of one run may take of the index, bytes.
     pub(crate) index_room: usize,
+    /// When the first of what memory knows expires.
+    pub(crate) due: Due,
     /// The memtable of the newest view that is written.
     pub(crate) active: Arc<Memtable>,
     /// Memtables of the newest view that wait for a flush.
@@ -143,7 +146,7 @@ impl<S: SegmentStore> Engine<S> {
     /// A reader of what this engine publishes.
     #[must_use]
     pub fn reader(&self) -> Reader<S> {
-        Reader { shared: Arc::clone(&self.shared) }
+        Reader { shared: Arc::clone(&self.shared), now_ms: 0 }
     }
 
     /// A reader of the log itself.

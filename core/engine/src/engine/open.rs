@@ -4,6 +4,7 @@ use super::Engine;
 use super::counters::Counters;
 use crate::apply::Incoming;
 use crate::errors::EngineOpenError;
+use crate::expiry::Due;
 use crate::memtable::Memtable;
 use crate::options::EngineOptions;
 use crate::read::{Counted, Shared, View};
@@ -87,7 +88,7 @@ impl<S: SegmentStore> Engine<S> {
     ) -> Result<(Self, Lsn), EngineOpenError> {
         let (view, live) = (tree.view()?, tree.live_bytes()?);
         let checkpoint = view.checkpoint;
-        let active = Arc::new(Memtable::new());
+        let active = Arc::new(Memtable::new(checkpoint.expired_to));
         let mut clock = HlcClock::default();
         clock.observe(checkpoint.hlc);
         let engine = Self {
@@ -99,6 +100,7 @@ impl<S: SegmentStore> Engine<S> {
             encoder: Encoder::default(),
             incoming: Incoming::default(),
             index_room: usize::MAX,
+            due: Due::new(),
             active,
             frozen_memtables: 0,
             live,
@@ -119,7 +121,7 @@ fn shared<S: SegmentStore>(log: &Log<S>, tree: TreeView, active: &Arc<Memtable>)
         view: Published::new(view),
         applied: AtomicU64::new(applied.0),
         log: log.reader(),
-        counted: Published::new(Counted { lsn: Lsn::ZERO, keys: 0 }),
+        counted: Published::new(Counted::nothing()),
     })
 }
 

@@ -82,7 +82,7 @@ impl<S: SegmentStore> Engine<S> {
     /// As [`freeze`](Self::freeze), while replay has come as far as `last` only.
     pub(crate) fn freeze_at(&mut self, last: Lsn) {
         let view = self.shared.view.load();
-        let active = Arc::new(Memtable::new());
+        let active = Arc::new(Memtable::new(self.active.watermark()));
         self.active.freeze(last);
         let frozen = core::iter::once(&self.active).chain(&view.frozen).map(Arc::clone).collect();
         let next = View { active: Arc::clone(&active), frozen, tree: Arc::clone(&view.tree) };

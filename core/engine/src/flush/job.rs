@@ -5,7 +5,9 @@ use crate::engine::Engine;
 use crate::errors::{FlushError, ReadError, TreeError};
 use crate::memtable::{Direction, Entry, Location, Memtable, MemtableCursor, Version};
 use crate::read::{checked, slice};
-use crate::tree::{Checkpoint, LiveBytes, Tree, TreeEntry, TreeValue, TreeView, TreeWrite};
+use crate::tree::{
+    Checkpoint, LiveBytes, NewExpiry, Tree, TreeEntry, TreeValue, TreeView, TreeWrite,
+};
 use alloc::sync::Arc;
 use core::fmt;
 use core::ops::Bound;
@@ -13,6 +15,9 @@ use unison_base::Lsn;
 use unison_base::hlc::Hlc;
 use unison_ports::SegmentStore;
 use unison_walfs::{LogReader, SyncOutcome, SyncTicket};
+
+/// Most keys that one flush removes because they have expired; more of them wait for the next one.
+const EXPIRED_KEYS_MAX: usize = 64 << 10;
 
 /// A flush, ready to run.
 pub struct FlushJob<S: SegmentStore> {
@@ -110,7 +115,10 @@ impl<S: SegmentStore> Work<S> {
             keys = keys.saturating_add(1);
             row = row.advance(version.key.as_bytes(), tree)?;
             match version.entry {
-                Entry::Row { cleared, .. } => row = RowFlush::begin(&version, cleared, tree)?,
+                Entry::Row { cleared, expiry, .. } => {
+                    row = RowFlush::begin(&version, (cleared, expiry), tree)?;
+                }
+                Entry::Watermark(_) => {}
                 _ if row.is_gone(version.lsn) => {}
                 entry => {
                     row.note(entry);
@@ -119,15 +127,25 @@ impl<S: SegmentStore> Work<S> {
             }
         }
         row.end(tree)?;
+        tree.remove_expired(self.memtable.watermark(), EXPIRED_KEYS_MAX)?;
         Ok(keys)
     }
 
     fn write_key(&self, version: &Version, tree: &mut TreeWrite<'_>) -> Result<(), TreeError> {
         let key = version.key.as_bytes();
-        let Entry::Value(location) = version.entry else { return tree.remove(key) };
+        let lsn = version.lsn;
+        let (location, expiry) = match version.entry {
+            Entry::Value(location, expiry) if !expiry.is_past(self.memtable.watermark()) => {
+                (location, expiry)
+            }
+            Entry::Expire { expiry, watermark } => {
+                return tree.expire(key, &NewExpiry { lsn, expiry, watermark });
+            }
+            _ => return tree.remove(key),
+        };
         let small = self.small_value(location);
         let value = small.as_deref().map_or(TreeValue::InLog(location), TreeValue::Inline);
-        tree.put(key, &TreeEntry { lsn: version.lsn, value })
+        tree.put(key, &TreeEntry { lsn, expiry, value })
     }
 
     /// The bytes of a value that is copied into the tree. One that cannot be read keeps its place in
@@ -150,6 +168,7 @@ impl<S: SegmentStore> Work<S> {
             hlc: self.hlc,
             keys: before.keys,
             rows: before.rows,
+            expired_to: before.expired_to.max(self.memtable.watermark()),
             outdated: false,
             skipped: before.skipped.saturating_add(self.memtable.skipped()),
         })

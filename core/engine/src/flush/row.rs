@@ -1,8 +1,9 @@
 //! The row that a flush is in: from its head, through its cells, to what is left of it.
 
 use crate::errors::TreeError;
+use crate::expiry::Expiry;
 use crate::memtable::{Entry, StorageKey, Version};
-use crate::tree::{TreeEntry, TreeValue, TreeWrite};
+use crate::tree::TreeWrite;
 use unison_base::Lsn;
 
 /// Nothing, between rows, or the row at hand.
@@ -13,6 +14,8 @@ struct Open {
     head: StorageKey,
     lsn: Lsn,
     cleared: Lsn,
+    /// When the row expires; `None` when the tree says.
+    expiry: Option<Expiry>,
     /// A cell was put into the tree.
     filled: bool,
 }
@@ -22,14 +25,14 @@ impl RowFlush {
     /// goes: all of that is older than the memtable.
     pub(super) fn begin(
         head: &Version,
-        cleared: Lsn,
+        (cleared, expiry): (Lsn, Option<Expiry>),
         tree: &mut TreeWrite<'_>,
     ) -> Result<Self, TreeError> {
         if cleared > Lsn::ZERO {
             tree.remove_row(head.key.as_bytes())?;
         }
         let (head, lsn) = (head.key.clone(), head.lsn);
-        Ok(Self(Some(Open { head, lsn, cleared, filled: false })))
+        Ok(Self(Some(Open { head, lsn, cleared, expiry, filled: false })))
     }
 
     /// Ends the row when the next key is not its own.
@@ -51,7 +54,7 @@ impl RowFlush {
     /// Takes note of a cell.
     pub(super) fn note(&mut self, cell: Entry) {
         if let Some(row) = &mut self.0 {
-            row.filled |= matches!(cell, Entry::Value(_));
+            row.filled |= matches!(cell, Entry::Value(..));
         }
     }
 
@@ -61,7 +64,11 @@ impl RowFlush {
         let Some(row) = self.0 else { return Ok(()) };
         let head = row.head.as_bytes();
         if row.filled || tree.has_cells(head)? {
-            return tree.put(head, &TreeEntry { lsn: row.lsn, value: TreeValue::Inline(&[]) });
+            let expiry = match row.expiry {
+                Some(expiry) => expiry,
+                None => tree.expiry_of(head)?.unwrap_or_default(),
+            };
+            return tree.put_head(head, row.lsn, expiry);
         }
         tree.remove(head)
     }

@@ -6,10 +6,11 @@
 //! ```
 //!
 //! A row's head has, instead of a place in the log, two words of LSN and one that says what happened
-//! to the row. Every field is one word of 32 bits. An entry is known by the number of its first word. What is
+//! to the row. What expires has the time in two words behind the key. Every field is one word of 32 bits. An entry is known by the number of its first word. What is
 //! written is published by whoever stores that number where readers find it.
 
 use super::{Entry, Location, RowChange};
+use crate::expiry::Expiry;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cmp::Ordering as Order;
@@ -27,6 +28,14 @@ const KEY_BYTES_MASK: u32 = 0xFFFF;
 const FLAG_TOMBSTONE: u32 = 1 << 16;
 const FLAG_DEAD: u32 = 1 << 17;
 const FLAG_ROW: u32 = 1 << 18;
+const FLAG_EXPIRE: u32 = 1 << 20;
+const FLAG_WATERMARK: u32 = 1 << 21;
+/// Two words behind the key say when it expires.
+const FLAG_EXPIRES: u32 = 1 << 22;
+/// Of a row: it is known when it expires, perhaps never.
+const FLAG_EXPIRY_KNOWN: u32 = 1 << 23;
+
+const EXPIRY_WORDS: usize = 2;
 
 /// Words of the first chunk; each next one is twice as long, up to [`CHUNK_WORDS_MAX`].
 const CHUNK_WORDS_MIN: u32 = 1 << 10;
@@ -39,11 +48,12 @@ const _: () = assert!(CHUNK_WORDS_MIN << GROWING_CHUNKS == CHUNK_WORDS_MAX);
 /// Longest key, in storage form, that an entry can hold, bytes.
 pub(crate) const STORAGE_KEY_MAX: usize = KEY_BYTES_MASK as usize;
 /// What an entry takes beside its key, its padding included, bytes.
-pub(super) const ENTRY_BYTES: usize = HEAD_WORDS * 4 + 3;
+pub(super) const ENTRY_BYTES: usize = (HEAD_WORDS + EXPIRY_WORDS) * 4 + 3;
 /// An entry takes a sixteenth of a chunk at most, so no more of it is left empty at its end.
 const CHUNK_SHARE: usize = 16;
 const _: () = assert!(
-    (HEAD_WORDS + STORAGE_KEY_MAX.div_ceil(4)) * (CHUNK_SHARE - 1) <= CHUNK_WORDS_MAX as usize
+    (HEAD_WORDS + EXPIRY_WORDS + STORAGE_KEY_MAX.div_ceil(4)) * (CHUNK_SHARE - 1)
+        <= CHUNK_WORDS_MAX as usize
 );
 
 /// True when entries that take so many bytes always have a [`place`]. Of the shorter chunks a part
@@ -70,8 +80,18 @@ pub(super) struct NewEntry<'a> {
 }
 
 /// Words that an entry with a key of that many bytes takes.
-pub(super) fn entry_words(key_bytes: usize) -> u32 {
-    u32::try_from(HEAD_WORDS + key_bytes.div_ceil(4)).unwrap_or(u32::MAX)
+pub(super) fn entry_words(key_bytes: usize, entry: &Entry) -> u32 {
+    let expiry = if tail(entry).is_set() { EXPIRY_WORDS } else { 0 };
+    u32::try_from(HEAD_WORDS + key_bytes.div_ceil(4) + expiry).unwrap_or(u32::MAX)
+}
+
+/// What stands behind the key.
+fn tail(entry: &Entry) -> Expiry {
+    match *entry {
+        Entry::Value(_, expiry) => expiry,
+        Entry::Row { expiry, .. } => expiry.unwrap_or_default(),
+        Entry::Tombstone | Entry::Expire { .. } | Entry::Watermark(_) => Expiry::NEVER,
+    }
 }
 
 /// Chunk of a word, and its number within.
@@ -134,22 +154,34 @@ impl Arena {
         let (flags, body) = encoded(new.entry);
         let key_bytes = u32::try_from(new.key.len()).unwrap_or(KEY_BYTES_MASK);
         let [low, high] = halves(new.lsn.0);
+        let expiry = tail(&new.entry);
+        let flags = if expiry.is_set() { flags | FLAG_EXPIRES } else { flags };
         let head = [new.hash, new.older, key_bytes | flags, low, high];
         store(entry.head, head.into_iter().chain(body));
-        store(entry.rest, new.key.chunks(4).map(word_of));
+        let expiry = halves(expiry.0).into_iter().filter(|_| expiry.is_set());
+        store(entry.rest, new.key.chunks(4).map(word_of).chain(expiry));
     }
 }
 
 /// Flags of an entry, and the last words of its head.
 fn encoded(entry: Entry) -> (u32, [u32; 4]) {
     match entry {
-        Entry::Value(location) => {
+        Entry::Value(location, _) => {
             (0, [location.segment.0, location.offset, location.length, location.crc])
         }
         Entry::Tombstone => (FLAG_TOMBSTONE, [0; 4]),
-        Entry::Row { change, cleared } => {
+        Entry::Expire { expiry, watermark } => {
+            let ([a, b], [c, d]) = (halves(expiry.0), halves(watermark));
+            (FLAG_EXPIRE, [a, b, c, d])
+        }
+        Entry::Watermark(ms) => {
+            let [low, high] = halves(ms);
+            (FLAG_WATERMARK, [low, high, 0, 0])
+        }
+        Entry::Row { change, cleared, expiry } => {
             let [low, high] = halves(cleared.0);
-            (FLAG_ROW, [low, high, word_of_change(change), 0])
+            let known = if expiry.is_some() { FLAG_EXPIRY_KNOWN } else { 0 };
+            (FLAG_ROW | known, [low, high, word_of_change(change), 0])
         }
     }
 }
@@ -159,6 +191,7 @@ fn word_of_change(change: RowChange) -> u32 {
         RowChange::Filled => 0,
         RowChange::Thinned => 1,
         RowChange::Deleted => 2,
+        RowChange::Kept => 3,
     }
 }
 
@@ -166,12 +199,13 @@ fn change_of_word(word: u32) -> RowChange {
     match word {
         0 => RowChange::Filled,
         1 => RowChange::Thinned,
-        _ => RowChange::Deleted,
+        2 => RowChange::Deleted,
+        _ => RowChange::Kept,
     }
 }
 
-fn joined(low: u32, high: u32) -> Lsn {
-    Lsn(u64::from(low) | u64::from(high) << 32)
+fn joined(low: u32, high: u32) -> u64 {
+    u64::from(low) | u64::from(high) << 32
 }
 
 fn store(target: &[AtomicU32], words: impl Iterator<Item = u32>) {
@@ -232,7 +266,7 @@ impl<'a> EntryRef<'a> {
     pub(super) fn lsn(&self) -> Lsn {
         let words = self.words();
         let half = |at: usize| words.get(at).copied().unwrap_or_default();
-        joined(half(LSN_LOW), half(LSN_HIGH))
+        Lsn(joined(half(LSN_LOW), half(LSN_HIGH)))
     }
 
     pub(super) fn entry(&self) -> Entry {
@@ -240,11 +274,32 @@ impl<'a> EntryRef<'a> {
         if flags & FLAG_TOMBSTONE != 0 {
             return Entry::Tombstone;
         }
+        let first = joined(segment, offset);
         if flags & FLAG_ROW != 0 {
-            let cleared = joined(segment, offset);
-            return Entry::Row { change: change_of_word(length), cleared };
+            let expiry = (flags & FLAG_EXPIRY_KNOWN != 0).then(|| self.tail());
+            let change = change_of_word(length);
+            return Entry::Row { change, cleared: Lsn(first), expiry };
         }
-        Entry::Value(Location { segment: SegmentId(segment), offset, length, crc })
+        if flags & FLAG_EXPIRE != 0 {
+            return Entry::Expire { expiry: Expiry(first), watermark: joined(length, crc) };
+        }
+        if flags & FLAG_WATERMARK != 0 {
+            return Entry::Watermark(first);
+        }
+        let location = Location { segment: SegmentId(segment), offset, length, crc };
+        Entry::Value(location, self.tail())
+    }
+
+    /// What stands behind the key.
+    #[inline]
+    fn tail(&self) -> Expiry {
+        if self.flags() & FLAG_EXPIRES == 0 {
+            return Expiry::NEVER;
+        }
+        let words = self.rest.get(self.key_bytes().div_ceil(4)..).unwrap_or_default();
+        let mut words = words.iter().map(|word| word.load(Ordering::Relaxed));
+        let (low, high) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        Expiry(joined(low, high))
     }
 
     /// True for an entry whose record never came to be.

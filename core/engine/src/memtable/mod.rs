@@ -7,6 +7,7 @@
 //! is in no cache at every step.
 
 mod arena;
+mod carry;
 mod cursor;
 mod index;
 mod key;
@@ -16,6 +17,7 @@ pub(crate) use arena::STORAGE_KEY_MAX;
 pub(crate) use cursor::{Direction, MemtableCursor, Version};
 pub(crate) use key::StorageKey;
 
+use crate::expiry::{Expiry, WATERMARK_KEY};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use arena::{entry_words, place};
@@ -57,15 +59,36 @@ pub(crate) struct Location {
 /// What one version of a key is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Entry {
-    Value(Location),
+    Value(Location, Expiry),
     Tombstone,
+    /// The key expires at another time, and its value is that of the version before, in an older
+    /// memtable or in the tree, if that one had not expired by the watermark.
+    Expire {
+        expiry: Expiry,
+        watermark: u64,
+    },
+    /// The watermark of expiry: what expires up to then is gone.
+    Watermark(u64),
     /// At a row's head: every record that changes the row leaves one, beside its cells.
     Row {
         change: RowChange,
         /// The newest record in this memtable that deleted the whole row: cells up to it are gone.
         /// [`Lsn::ZERO`] when this memtable knows none.
         cleared: Lsn,
+        /// When the row expires; `None` when this memtable does not know.
+        expiry: Option<Expiry>,
     },
+}
+
+impl Entry {
+    /// When it expires, if it says so.
+    pub(crate) fn expiry(&self) -> Expiry {
+        match *self {
+            Self::Value(_, expiry) | Self::Expire { expiry, .. } => expiry,
+            Self::Row { expiry, .. } => expiry.unwrap_or_default(),
+            Self::Tombstone | Self::Watermark(_) => Expiry::NEVER,
+        }
+    }
 }
 
 /// What a record did to a row.
@@ -77,6 +100,8 @@ pub(crate) enum RowChange {
     Thinned,
     /// Deleted the row.
     Deleted,
+    /// Changed when it expires, and nothing else: the row is there if it was.
+    Kept,
 }
 
 /// Versions of keys, written by one writer and read by many readers.
@@ -91,10 +116,17 @@ pub(crate) struct Memtable {
     log_bytes: AtomicU64,
     skipped: AtomicU64,
     last: AtomicU64,
+    /// The watermark of expiry before everything in here.
+    first_watermark: u64,
+    /// The watermark of expiry behind everything in here.
+    watermark: AtomicU64,
+    /// When the first of what is in here expires; `u64::MAX` when nothing does.
+    earliest_expiry: AtomicU64,
 }
 
 impl Memtable {
-    pub(crate) fn new() -> Self {
+    /// A memtable behind records that have raised the watermark of expiry to this.
+    pub(crate) fn new(watermark: u64) -> Self {
         let body = Body::new();
         // An address that nobody outside knows is all that the table's hash needs.
         let seed = u64::try_from(body.address()).unwrap_or_default();
@@ -108,6 +140,9 @@ impl Memtable {
             log_bytes: AtomicU64::new(0),
             skipped: AtomicU64::new(0),
             last: AtomicU64::new(Lsn::MAX.0),
+            first_watermark: watermark,
+            watermark: AtomicU64::new(watermark),
+            earliest_expiry: AtomicU64::new(u64::MAX),
         }
     }
 
@@ -115,7 +150,8 @@ impl Memtable {
     /// key and LSN (one batch names a key twice) the second counts.
     pub(crate) fn insert(&self, key: &[u8], lsn: Lsn, entry: Entry) {
         let entry = self.carried(key, entry);
-        let words = entry_words(key.len());
+        self.note_expiry(entry);
+        let words = entry_words(key.len(), &entry);
         let Some(word) = place(self.end.load(Ordering::Relaxed), words) else { return };
         if !self.body.with(|body| body.arena.reaches(word)) {
             self.add_chunks(word);
@@ -133,14 +169,26 @@ impl Memtable {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// A row's head carries on which record deleted the row last, so one look tells.
+    /// A row's head carries on which record deleted the row last and when the row expires, and a key
+    /// that expires at another time carries on its value: so one look tells.
     fn carried(&self, key: &[u8], entry: Entry) -> Entry {
-        let Entry::Row { change, cleared } = entry else { return entry };
-        let before = match self.find(key, Lsn::MAX) {
-            Some((_, Entry::Row { cleared, .. })) => cleared,
-            _ => Lsn::ZERO,
-        };
-        Entry::Row { change, cleared: cleared.max(before) }
+        match entry {
+            Entry::Row { .. } | Entry::Expire { .. } => match self.find(key, Lsn::MAX) {
+                Some((_, before)) => carry::onto(entry, before, self.watermark()),
+                None => carry::first(entry, self.watermark()),
+            },
+            Entry::Watermark(ms) => Entry::Watermark(ms.max(self.watermark())),
+            Entry::Value(..) | Entry::Tombstone => entry,
+        }
+    }
+
+    fn note_expiry(&self, entry: Entry) {
+        if let Entry::Watermark(ms) = entry {
+            self.watermark.store(ms, Ordering::Relaxed);
+        }
+        if entry.expiry().is_set() {
+            self.earliest_expiry.fetch_min(entry.expiry().0, Ordering::Release);
+        }
     }
 
     fn add_chunks(&self, word: u32) {
@@ -191,6 +239,8 @@ impl Memtable {
                 entry.kill();
             }
         }
+        let watermark = self.watermark_at(Lsn::MAX).unwrap_or(self.first_watermark);
+        self.watermark.store(watermark, Ordering::Relaxed);
     }
 
     /// Copies every version at or below `lsn` into another memtable.
@@ -224,6 +274,25 @@ impl Memtable {
     /// Newest LSN that this memtable may hold; [`Lsn::MAX`] while it is written.
     pub(crate) fn last(&self) -> Lsn {
         Lsn(self.last.load(Ordering::Acquire))
+    }
+
+    /// The watermark of expiry behind everything in here, staged records included.
+    pub(crate) fn watermark(&self) -> u64 {
+        self.watermark.load(Ordering::Relaxed)
+    }
+
+    /// The watermark of expiry at an LSN, when a record in here has raised it by then.
+    pub(crate) fn watermark_at(&self, lsn: Lsn) -> Option<u64> {
+        match self.find(&WATERMARK_KEY, lsn)? {
+            (_, Entry::Watermark(ms)) => Some(ms),
+            _ => None,
+        }
+    }
+
+    /// When the first of what is in here expires; `u64::MAX` when nothing does. What was written over
+    /// counts too.
+    pub(crate) fn earliest_expiry(&self) -> u64 {
+        self.earliest_expiry.load(Ordering::Acquire)
     }
 
     /// Memory in use, bytes, within a few percent.

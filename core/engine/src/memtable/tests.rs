@@ -1,6 +1,7 @@
 //! The memtable against an ordered map of versions.
 
 use super::{Direction, Entry, INDEX_BYTES, Location, Memtable, MemtableCursor, StorageKey};
+use crate::expiry::Expiry;
 use alloc::collections::BTreeMap;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -11,7 +12,8 @@ use unison_base::{Lsn, SegmentId};
 
 #[test]
 fn an_entry_always_has_a_place_while_memory_may_grow() {
-    let longest = super::arena::entry_words(super::STORAGE_KEY_MAX);
+    let expiring = Entry::Value(Location::default(), Expiry(1));
+    let longest = super::arena::entry_words(super::STORAGE_KEY_MAX, &expiring);
     let mut prng = Prng::new(1);
     for sizes in [[longest, longest], [longest - 1, 10], [longest, 1 << 13]] {
         let (mut end, mut bytes) = (0_u32, 0);
@@ -29,11 +31,12 @@ type Model = BTreeMap<(Vec<u8>, Reverse<Lsn>), Entry>;
 fn entry(lsn: u64) -> Entry {
     let number = u32::try_from(lsn).unwrap();
     let location = Location { segment: SegmentId(1), offset: number, length: 1, crc: number };
-    if lsn.is_multiple_of(5) { Entry::Tombstone } else { Entry::Value(location) }
+    let expiry = Expiry(if lsn.is_multiple_of(3) { lsn << 33 | lsn } else { 0 });
+    if lsn.is_multiple_of(5) { Entry::Tombstone } else { Entry::Value(location, expiry) }
 }
 
 fn filled(versions: u64, prng: &mut Prng) -> (Memtable, Model) {
-    let (memtable, mut model) = (Memtable::new(), Model::new());
+    let (memtable, mut model) = (Memtable::new(0), Model::new());
     for lsn in 1..=versions {
         let key = vec![
             u8::try_from(prng.below(12)).unwrap();
@@ -111,7 +114,7 @@ fn a_cursor_begins_where_it_is_told() {
 #[test]
 fn many_keys_of_all_lengths_are_found_and_in_order() {
     let mut prng = Prng::new(6);
-    let (memtable, mut model) = (Memtable::new(), BTreeMap::new());
+    let (memtable, mut model) = (Memtable::new(0), BTreeMap::new());
     for lsn in 1..=30_000_u64 {
         let mut key = vec![0; usize::try_from(prng.below(40)).unwrap()];
         prng.fill(&mut key);
@@ -129,7 +132,7 @@ fn many_keys_of_all_lengths_are_found_and_in_order() {
 
 #[test]
 fn keys_as_long_as_they_may_be_fit() {
-    let memtable = Memtable::new();
+    let memtable = Memtable::new(0);
     let long = |byte: u8| vec![byte; super::STORAGE_KEY_MAX];
     for number in 0..40 {
         memtable.insert(&long(number), Lsn(1), entry(u64::from(number)));
@@ -166,7 +169,7 @@ fn what_a_failed_append_left_is_taken_out_again() {
     // The LSNs are given out again.
     memtable.insert(b"again", Lsn(61), entry(61));
     assert_eq!(memtable.find(b"again", Lsn(61)), Some((Lsn(61), entry(61))));
-    let copy = Memtable::new();
+    let copy = Memtable::new(0);
     memtable.copy_up_to(Lsn(30), &copy);
     assert_eq!(
         scanned(&copy, Bound::Unbounded, Lsn::MAX, Direction::Forward),
@@ -186,7 +189,7 @@ fn keys_of_every_length_come_back() {
 
 #[test]
 fn memory_is_counted_near_the_truth() {
-    let memtable = Memtable::new();
+    let memtable = Memtable::new(0);
     for lsn in 1..=1_000_u64 {
         memtable.insert(&lsn.to_be_bytes(), Lsn(lsn), Entry::Tombstone);
     }

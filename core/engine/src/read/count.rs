@@ -1,35 +1,92 @@
-//! The exact number of keys of the key-value model: what the tree counted at its checkpoint, corrected by what memory
-//! knows. Every key in memory costs one look into the tree's keys; no value is read.
+//! The exact number of keys of the key-value model: what the tree counted at its checkpoint, corrected
+//! by what memory knows and by what has expired since. Every key in memory costs one look into the
+//! tree's keys, and so does every expired one that no flush has removed; no value is read.
 
 use super::merge::MemtableMerge;
 use super::view::View;
-use crate::errors::ReadError;
-use crate::memtable::{Direction, Entry};
+use crate::errors::{ReadError, TreeError, TreeTable};
+use crate::expiry::{At, indexed};
+use crate::memtable::Direction;
 use crate::models::kv;
 use core::ops::Bound;
 use unison_base::Lsn;
+use unison_ports::SegmentStore;
 
 /// The newest answer, kept until something changes.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Counted {
     pub(crate) lsn: Lsn,
     pub(crate) keys: u64,
+    /// For clocks from this one on, milliseconds since 1970.
+    pub(crate) from_ms: u64,
+    /// For clocks before this one: then the next key expires.
+    pub(crate) until_ms: u64,
 }
 
-pub(crate) fn count(view: &View, lsn: Lsn) -> Result<u64, ReadError> {
-    let mut keys = view.tree.checkpoint.keys;
+impl Counted {
+    /// No answer.
+    pub(crate) const fn nothing() -> Self {
+        Self { lsn: Lsn::ZERO, keys: 0, from_ms: 0, until_ms: 0 }
+    }
+
+    /// Whether it answers at a moment.
+    pub(crate) fn answers(&self, at: At) -> bool {
+        self.lsn == at.lsn && (self.from_ms..self.until_ms).contains(&at.now_ms)
+    }
+}
+
+pub(crate) fn count<S: SegmentStore>(view: &View, at: At) -> Result<Counted, ReadError> {
+    let at = view.by_the_later_clock(at);
+    let mut counted = Counted {
+        lsn: at.lsn,
+        keys: view.tree.checkpoint.keys,
+        from_ms: at.now_ms,
+        until_ms: view.tree.next_expiry(at.now_ms)?.unwrap_or(u64::MAX),
+    };
+    correct_by_memory::<S>(view, at, &mut counted)?;
+    correct_by_expiry(view, at, &mut counted)?;
+    Ok(counted)
+}
+
+fn correct_by_memory<S: SegmentStore>(
+    view: &View,
+    at: At,
+    counted: &mut Counted,
+) -> Result<(), ReadError> {
     let first = Bound::Included([kv::PREFIX].as_slice());
-    let mut merge = MemtableMerge::new(view, lsn, first, Direction::Forward);
+    let mut merge = MemtableMerge::new(view, at.lsn, first, Direction::Forward);
     while let Some(version) = merge.next() {
-        if kv::user_key(version.key.as_bytes()).is_none() {
+        let key = version.key.as_bytes();
+        if kv::user_key(key).is_none() {
             break;
         }
-        let before = view.tree.find(version.key.as_bytes(), |_| ())?.is_some();
-        match (before, version.entry) {
-            (false, Entry::Value(_)) => keys = keys.saturating_add(1),
-            (true, Entry::Tombstone) => keys = keys.saturating_sub(1),
+        let before = view.tree.find(key, |_| ())?.is_some();
+        let found = view.find::<S>(key, at)?;
+        match (before, &found) {
+            (false, Some(_)) => counted.keys = counted.keys.saturating_add(1),
+            (true, None) => counted.keys = counted.keys.saturating_sub(1),
             _ => {}
         }
+        if let Some(found) = found.filter(|found| found.expiry.is_set()) {
+            counted.until_ms = counted.until_ms.min(found.expiry.0);
+        }
     }
-    Ok(keys)
+    Ok(())
+}
+
+/// What the tree holds, has expired, and memory knows nothing of.
+fn correct_by_expiry(view: &View, at: At, counted: &mut Counted) -> Result<(), ReadError> {
+    if view.tree.earliest_expiry > at.now_ms {
+        return Ok(());
+    }
+    for item in view.tree.expiring(0, at.now_ms)?.into_iter().flatten() {
+        let (index_key, _) = item.map_err(TreeError::from)?;
+        let (_, key) =
+            indexed(index_key.value()).ok_or(TreeError::Corrupt { table: TreeTable::Data })?;
+        let remembered = view.memtables().any(|memtable| memtable.find(key, at.lsn).is_some());
+        if kv::user_key(key).is_some() && !remembered {
+            counted.keys = counted.keys.saturating_sub(1);
+        }
+    }
+    Ok(())
 }

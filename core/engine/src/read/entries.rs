@@ -4,6 +4,7 @@ use super::merge::{MemtableMerge, ordered};
 use super::value::{Pin, Place};
 use super::view::found;
 use crate::errors::{ReadError, TreeError, TreeTable};
+use crate::expiry::{At, Expiry};
 use crate::memtable::{Direction, Entry, StorageKey};
 use crate::models::successor;
 use crate::tree::{TreeBytes, TreeEntry, TreeRange};
@@ -21,6 +22,7 @@ pub(super) type Bounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
 pub(super) struct Version<S: SegmentStore> {
     key: Key,
     pub(super) lsn: Lsn,
+    pub(super) expiry: Expiry,
     pub(super) content: Content<S>,
 }
 
@@ -33,6 +35,7 @@ enum Key {
 pub(super) enum Content<S: SegmentStore> {
     /// A value; in the tree, a row's head too.
     Value(Place<S>),
+    /// Removed or expired.
     Removed,
     /// A row's head in memory.
     Row,
@@ -50,6 +53,7 @@ impl<S: SegmentStore> Version<S> {
 /// Keys between two bounds at one LSN.
 pub(super) struct Entries<S: SegmentStore> {
     pub(super) pin: Arc<Pin<S>>,
+    at: At,
     pub(super) direction: Direction,
     memory: MemtableMerge,
     tree: Option<TreeRange>,
@@ -60,7 +64,7 @@ pub(super) struct Entries<S: SegmentStore> {
 impl<S: SegmentStore> Entries<S> {
     pub(super) fn new(
         pin: Arc<Pin<S>>,
-        lsn: Lsn,
+        at: At,
         bounds: Bounds,
         direction: Direction,
     ) -> Result<Self, ReadError> {
@@ -70,8 +74,8 @@ impl<S: SegmentStore> Entries<S> {
             Direction::Backward => &bounds.1,
         };
         let near = near.as_ref().map(Vec::as_slice);
-        let memory = MemtableMerge::new(&pin.view, lsn, near, direction);
-        let mut entries = Self { pin, direction, memory, tree: None, tree_head: None, bounds };
+        let memory = MemtableMerge::new(&pin.view, at.lsn, near, direction);
+        let mut entries = Self { pin, at, direction, memory, tree: None, tree_head: None, bounds };
         entries.open_tree()?;
         Ok(entries)
     }
@@ -124,24 +128,31 @@ impl<S: SegmentStore> Entries<S> {
     pub(super) fn step(&mut self) -> Result<Option<Version<S>>, ReadError> {
         let version = match self.side() {
             None => return Ok(None),
-            Some(Ordering::Less) => self.take_memory(),
+            Some(Ordering::Less) => self.take_memory()?,
             Some(Ordering::Equal) => {
                 self.advance_tree()?;
-                self.take_memory()
+                self.take_memory()?
             }
             Some(Ordering::Greater) => Some(self.take_tree()?),
         };
         Ok(version.filter(|version| !self.is_beyond(version.key())))
     }
 
-    fn take_memory(&mut self) -> Option<Version<S>> {
-        let version = self.memory.next()?;
+    fn take_memory(&mut self) -> Result<Option<Version<S>>, ReadError> {
+        let Some(version) = self.memory.next() else { return Ok(None) };
+        let expiry = version.entry.expiry();
         let content = match version.entry {
-            Entry::Value(location) => Content::Value(Place::Log(location)),
-            Entry::Tombstone => Content::Removed,
             Entry::Row { .. } => Content::Row,
+            Entry::Value(..) if self.pin.view.is_past(expiry, self.at) => Content::Removed,
+            Entry::Value(location, _) => Content::Value(Place::Log(location)),
+            // Its value is elsewhere, or it has none.
+            Entry::Expire { .. } => match self.pin.view.find(version.key.as_bytes(), self.at)? {
+                Some(found) => Content::Value(found.place),
+                None => Content::Removed,
+            },
+            Entry::Tombstone | Entry::Watermark(_) => Content::Removed,
         };
-        Some(Version { key: Key::Memory(version.key), lsn: version.lsn, content })
+        Ok(Some(Version { key: Key::Memory(version.key), lsn: version.lsn, expiry, content }))
     }
 
     fn take_tree(&mut self) -> Result<Version<S>, TreeError> {
@@ -149,7 +160,12 @@ impl<S: SegmentStore> Entries<S> {
         let (key, entry) = self.tree_head.take().ok_or(corrupt)?;
         let found = found(TreeEntry::decode(entry.value()).ok_or(corrupt)?);
         self.advance_tree()?;
-        Ok(Version { key: Key::Tree(key), lsn: found.lsn, content: Content::Value(found.place) })
+        let (lsn, expiry) = (found.lsn, found.expiry);
+        let content = match self.pin.view.is_past(expiry, self.at) {
+            true => Content::Removed,
+            false => Content::Value(found.place),
+        };
+        Ok(Version { key: Key::Tree(key), lsn, expiry, content })
     }
 
     fn is_beyond(&self, key: &[u8]) -> bool {

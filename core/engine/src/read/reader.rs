@@ -5,6 +5,7 @@ use super::snapshot::Snapshot;
 use super::value::{Found, ValueRef};
 use super::view::View;
 use crate::errors::{ReadError, SnapshotError};
+use crate::expiry::At;
 use crate::memtable::StorageKey;
 use crate::models::kv;
 use alloc::sync::Arc;
@@ -29,18 +30,16 @@ impl<S: SegmentStore> Shared<S> {
     pub(crate) fn applied(&self) -> Lsn {
         Lsn(self.applied.load(Ordering::Acquire))
     }
-
-    /// The newest visible version of a key.
-    #[inline]
-    fn find(&self, key: &StorageKey) -> Result<Option<Found<S>>, ReadError> {
-        self.view.with(|view| view.find(key.as_bytes(), view.bound(self.applied())))
-    }
 }
 
 /// A reader of one namespace. Cheap to clone; any number of them, on any thread, never wait for the
 /// writer nor for each other.
+///
+/// What has expired it does not see. It goes by the watermark in the log, as every replica does, and
+/// by a clock when it is given one ([`at`](Self::at)).
 pub struct Reader<S: SegmentStore> {
     pub(crate) shared: Arc<Shared<S>>,
+    pub(crate) now_ms: u64,
 }
 
 impl<S: SegmentStore> Reader<S> {
@@ -50,6 +49,31 @@ impl<S: SegmentStore> Reader<S> {
         self.shared.applied()
     }
 
+    /// A reader whose clock says `now_ms`, milliseconds since 1970: it does not see what has expired
+    /// by then either.
+    #[must_use]
+    pub fn at(&self, now_ms: u64) -> Self {
+        Self { shared: Arc::clone(&self.shared), now_ms }
+    }
+
+    /// The reader's time, milliseconds since 1970: its clock's or the watermark of expiry, whichever
+    /// is later. What is to live for a while has to live from here on.
+    #[must_use]
+    pub fn now_ms(&self) -> u64 {
+        self.shared.view.with(|view| view.by_the_later_clock(self.moment(view)).now_ms)
+    }
+
+    #[inline]
+    fn moment(&self, view: &View) -> At {
+        At { lsn: view.bound(self.shared.applied()), now_ms: self.now_ms }
+    }
+
+    /// The newest visible version of a key.
+    #[inline]
+    fn find(&self, key: &StorageKey) -> Result<Option<Found<S>>, ReadError> {
+        self.shared.view.with(|view| view.find(key.as_bytes(), self.moment(view)))
+    }
+
     /// The value of a key.
     ///
     /// # Errors
@@ -57,11 +81,10 @@ impl<S: SegmentStore> Reader<S> {
     #[inline]
     pub fn get(&self, key: &[u8]) -> Result<Option<ValueRef<S>>, ReadError> {
         let key = storage_key(key)?;
-        let load =
-            |view: &View| match view.find(key.as_bytes(), view.bound(self.shared.applied()))? {
-                Some(found) => found.load(&self.shared.log).map(Some),
-                None => Ok(None),
-            };
+        let load = |view: &View| match view.find(key.as_bytes(), self.moment(view))? {
+            Some(found) => found.load(&self.shared.log).map(Some),
+            None => Ok(None),
+        };
         self.shared.view.with(load)
     }
 
@@ -70,7 +93,16 @@ impl<S: SegmentStore> Reader<S> {
     /// # Errors
     /// As [`get`](Self::get).
     pub fn version(&self, key: &[u8]) -> Result<Option<Lsn>, ReadError> {
-        Ok(self.shared.find(&storage_key(key)?)?.map(|found| found.lsn))
+        Ok(self.find(&storage_key(key)?)?.map(|found| found.lsn))
+    }
+
+    /// When a key expires, milliseconds since 1970, 0 = never; `None` when the key is absent. Reads no
+    /// value.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn expires_at(&self, key: &[u8]) -> Result<Option<u64>, ReadError> {
+        Ok(self.find(&storage_key(key)?)?.map(|found| found.expiry.0))
     }
 
     /// The value of one column of a row.
@@ -82,9 +114,9 @@ impl<S: SegmentStore> Reader<S> {
         let mut keys = super::row::keys(row)?;
         let name = super::row::column_name(name)?;
         self.shared.view.with(|view| {
-            let lsn = view.bound(self.shared.applied());
-            let cleared = view.cleared(keys.head(), lsn);
-            let found = super::row::cell(view, keys.cell(name), lsn, cleared)?;
+            let at = self.moment(view);
+            let Some(cleared) = view.cleared(keys.head(), at)? else { return Ok(None) };
+            let found = super::row::cell(view, keys.cell(name), at, cleared)?;
             found.map(|found| found.load(&self.shared.log)).transpose()
         })
     }
@@ -112,8 +144,8 @@ impl<S: SegmentStore> Reader<S> {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot<S> {
         let view = self.shared.view.load();
-        let lsn = view.bound(self.shared.applied());
-        Snapshot::new(view, self.shared.log.clone(), lsn)
+        let at = self.moment(&view);
+        Snapshot::new(view, self.shared.log.clone(), at)
     }
 
     /// The state as it was at `lsn`, possible from the newest checkpoint on.
@@ -129,7 +161,7 @@ impl<S: SegmentStore> Reader<S> {
         if lsn > newest {
             return Err(SnapshotError::Ahead { newest });
         }
-        Ok(Snapshot::new(view, self.shared.log.clone(), lsn))
+        Ok(Snapshot::new(view, self.shared.log.clone(), At { lsn, now_ms: self.now_ms }))
     }
 
     /// How many keys of the key-value model there are, exactly. Looks once at every key in memory, and at no value; asking
@@ -139,14 +171,14 @@ impl<S: SegmentStore> Reader<S> {
     /// What the tree says when it cannot be read.
     pub fn count(&self) -> Result<u64, ReadError> {
         let view = self.shared.view.load();
-        let lsn = view.bound(self.shared.applied());
+        let at = view.by_the_later_clock(self.moment(&view));
         let last = self.shared.counted.load();
-        if last.lsn == lsn {
+        if last.answers(at) {
             return Ok(last.keys);
         }
-        let keys = super::count::count(&view, lsn)?;
-        self.shared.counted.store(Arc::new(Counted { lsn, keys }));
-        Ok(keys)
+        let counted = super::count::count::<S>(&view, at)?;
+        self.shared.counted.store(Arc::new(counted));
+        Ok(counted.keys)
     }
 }
 
@@ -158,7 +190,7 @@ pub(super) fn storage_key(key: &[u8]) -> Result<StorageKey, ReadError> {
 
 impl<S: SegmentStore> Clone for Reader<S> {
     fn clone(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared) }
+        Self { shared: Arc::clone(&self.shared), now_ms: self.now_ms }
     }
 }
 

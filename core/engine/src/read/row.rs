@@ -4,6 +4,7 @@ use super::entries::{Bounds, Content, Entries, higher, lower};
 use super::value::{Found, Pin, ValueRef};
 use super::view::{RowVersion, View};
 use crate::errors::{ReadError, TreeError, TreeTable};
+use crate::expiry::{At, Expiry};
 use crate::memtable::{Direction, RowChange};
 use crate::models::row::{RowKeys, split};
 use crate::models::successor;
@@ -45,14 +46,14 @@ pub struct Column<S: SegmentStore> {
 /// A row of a snapshot that has at least one column.
 pub struct Row<S: SegmentStore> {
     pin: Arc<Pin<S>>,
-    at: Lsn,
+    at: At,
     head: Vec<u8>,
     version: RowVersion,
 }
 
 impl<S: SegmentStore> Row<S> {
     /// The row as it is at `at`; `None` when it has no column.
-    pub(crate) fn find(pin: &Arc<Pin<S>>, row: &[u8], at: Lsn) -> Result<Option<Self>, ReadError> {
+    pub(crate) fn find(pin: &Arc<Pin<S>>, row: &[u8], at: At) -> Result<Option<Self>, ReadError> {
         let head = keys(row)?.head().to_vec();
         let Some(version) = pin.view.row(&head, at)? else { return Ok(None) };
         let row = Self { pin: Arc::clone(pin), at, head, version };
@@ -62,7 +63,7 @@ impl<S: SegmentStore> Row<S> {
     fn is_there(&self) -> Result<bool, ReadError> {
         match self.version.last {
             RowChange::Filled => Ok(true),
-            RowChange::Deleted => Ok(false),
+            RowChange::Deleted | RowChange::Kept => Ok(false),
             RowChange::Thinned => {
                 Ok(self.columns(ColumnRange::default())?.next().transpose()?.is_some())
             }
@@ -73,6 +74,12 @@ impl<S: SegmentStore> Row<S> {
     #[must_use]
     pub fn lsn(&self) -> Lsn {
         self.version.lsn
+    }
+
+    /// When the row expires with all its columns, milliseconds since 1970; 0 = never.
+    #[must_use]
+    pub fn expires_at(&self) -> u64 {
+        self.version.expiry.unwrap_or_default().0
     }
 
     /// The value of one column.
@@ -119,7 +126,8 @@ impl<S: SegmentStore> Columns<S> {
             if let Content::Value(place) = version.content
                 && version.lsn > self.cleared
             {
-                let value = Found { lsn: version.lsn, place }.lazy(&self.entries.pin);
+                let (lsn, expiry) = (version.lsn, Expiry::NEVER);
+                let value = Found { lsn, expiry, place }.lazy(&self.entries.pin);
                 return Ok(Some(Column { name, value }));
             }
         }
@@ -144,10 +152,10 @@ impl<S: SegmentStore> Iterator for Columns<S> {
 pub(crate) fn cell<S: SegmentStore>(
     view: &View,
     key: &[u8],
-    lsn: Lsn,
+    at: At,
     cleared: Lsn,
 ) -> Result<Option<Found<S>>, ReadError> {
-    Ok(view.find(key, lsn)?.filter(|found| found.lsn > cleared))
+    Ok(view.find(key, at)?.filter(|found| found.lsn > cleared))
 }
 
 /// The keys of a row that a reader asks for.

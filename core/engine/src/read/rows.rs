@@ -3,7 +3,8 @@
 use super::entries::{Bounds, Content, Entries, Version, higher, lower};
 use super::row::{Column, head_of, text};
 use super::value::{Found, Pin};
-use crate::errors::{ReadError, TreeError, TreeTable};
+use crate::errors::ReadError;
+use crate::expiry::{At, Expiry};
 use crate::memtable::Direction;
 use crate::models::row::{RowKeys, row_of, start};
 use crate::models::successor;
@@ -44,6 +45,8 @@ pub struct ScannedRow {
     pub key: Vec<u8>,
     /// LSN of the newest record that changed the row.
     pub lsn: Lsn,
+    /// When the row expires, milliseconds since 1970; 0 = never.
+    pub expires_at: u64,
 }
 
 /// One column of one row.
@@ -58,7 +61,7 @@ pub struct Cell<S: SegmentStore> {
 /// Iterator over the cells of rows in one snapshot. After an error it yields nothing more.
 pub struct RowScan<S: SegmentStore> {
     entries: Entries<S>,
-    lsn: Lsn,
+    at: At,
     row: Option<Current>,
     ended: bool,
 }
@@ -73,12 +76,12 @@ struct Current {
 impl<S: SegmentStore> RowScan<S> {
     pub(crate) fn new(
         pin: Arc<Pin<S>>,
-        lsn: Lsn,
+        at: At,
         request: &RowScanRequest<'_>,
     ) -> Result<Self, ReadError> {
         let direction = if request.reverse { Direction::Backward } else { Direction::Forward };
-        let entries = Entries::new(pin, lsn, bounds(request), direction)?;
-        Ok(Self { entries, lsn, row: None, ended: false })
+        let entries = Entries::new(pin, at, bounds(request), direction)?;
+        Ok(Self { entries, at, row: None, ended: false })
     }
 
     fn next_cell(&mut self) -> Result<Option<Cell<S>>, ReadError> {
@@ -96,7 +99,8 @@ impl<S: SegmentStore> RowScan<S> {
             if let Content::Value(place) = version.content
                 && version.lsn > current.cleared
             {
-                let value = Found { lsn: version.lsn, place }.lazy(&self.entries.pin);
+                let (lsn, expiry) = (version.lsn, version.expiry);
+                let value = Found { lsn, expiry, place }.lazy(&self.entries.pin);
                 let row = Arc::clone(&current.row);
                 return Ok(Some(Cell { row, column: Column { name, value } }));
             }
@@ -106,15 +110,15 @@ impl<S: SegmentStore> RowScan<S> {
 
     /// What the row's head says. One that the scan itself meets in the tree is in no memtable.
     fn enter(&self, head: &[u8], name: &[u8], version: &Version<S>) -> Result<Current, ReadError> {
-        let (lsn, cleared) = match version.content {
-            Content::Value(_) if name.is_empty() => (version.lsn, Lsn::ZERO),
-            _ => {
-                let known = self.entries.pin.view.row(head, self.lsn)?;
-                let known = known.ok_or(TreeError::Corrupt { table: TreeTable::Data })?;
-                (known.lsn, known.cleared)
-            }
+        let (lsn, cleared, expiry) = match version.content {
+            Content::Value(_) if name.is_empty() => (version.lsn, Lsn::ZERO, version.expiry),
+            _ => match self.entries.pin.view.row(head, self.at)? {
+                Some(known) => (known.lsn, known.cleared, known.expiry.unwrap_or_default()),
+                // It has expired: none of its cells is left.
+                None => (version.lsn, Lsn::MAX, Expiry::NEVER),
+            },
         };
-        let row = Arc::new(ScannedRow { key: row_of(head), lsn });
+        let row = Arc::new(ScannedRow { key: row_of(head), lsn, expires_at: expiry.0 });
         Ok(Current { head: head.into(), cleared, row })
     }
 }

@@ -3,6 +3,7 @@
 use super::entries::{Bounds, Content, Entries, higher, lower};
 use super::value::{Found, Pin, ValueRef};
 use crate::errors::ReadError;
+use crate::expiry::At;
 use crate::memtable::Direction;
 use crate::models::{kv, successor};
 use alloc::sync::Arc;
@@ -52,11 +53,11 @@ pub struct Scan<S: SegmentStore> {
 impl<S: SegmentStore> Scan<S> {
     pub(crate) fn new(
         pin: Arc<Pin<S>>,
-        lsn: Lsn,
+        at: At,
         request: &ScanRequest<'_>,
     ) -> Result<Self, ReadError> {
         let direction = if request.reverse { Direction::Backward } else { Direction::Forward };
-        let entries = Entries::new(pin, lsn, bounds(request), direction)?;
+        let entries = Entries::new(pin, at, bounds(request), direction)?;
         Ok(Self { entries, ended: false })
     }
 
@@ -65,8 +66,9 @@ impl<S: SegmentStore> Scan<S> {
             let Some(user) = kv::user_key(version.key()) else { continue };
             let key = user.into();
             if let Content::Value(place) = version.content {
-                let value = Found { lsn: version.lsn, place }.lazy(&self.entries.pin);
-                return Ok(Some(Item { key, lsn: value.lsn(), value }));
+                let (lsn, expiry) = (version.lsn, version.expiry);
+                let value = Found { lsn, expiry, place }.lazy(&self.entries.pin);
+                return Ok(Some(Item { key, lsn, value }));
             }
         }
         Ok(None)

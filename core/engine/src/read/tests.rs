@@ -1,6 +1,7 @@
 //! What a reader may find between its two looks: at the view, and at the watermark.
 
 use crate::engine::Engine;
+use crate::expiry::At;
 use crate::memtable::StorageKey;
 use crate::models::kv;
 use crate::options::EngineOptions;
@@ -40,7 +41,7 @@ fn a_view_taken_before_a_freeze_does_not_reach_beyond_it() {
     let key = StorageKey::prefixed(kv::PREFIX, b"key");
     let newest = |view: &super::View| {
         let found: Option<Found<SimStore>> =
-            view.find(key.as_bytes(), view.bound(shared.applied())).unwrap();
+            view.find(key.as_bytes(), At { lsn: view.bound(shared.applied()), now_ms: 0 }).unwrap();
         found.unwrap().lsn
     };
     assert_eq!(newest(&view), Lsn(1));

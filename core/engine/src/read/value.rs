@@ -2,6 +2,7 @@
 
 use super::view::View;
 use crate::errors::ReadError;
+use crate::expiry::Expiry;
 use crate::memtable::Location;
 use alloc::sync::Arc;
 use core::fmt;
@@ -20,6 +21,7 @@ pub(crate) enum Place<S: SegmentStore> {
 /// A version that was found.
 pub(crate) struct Found<S: SegmentStore> {
     pub(crate) lsn: Lsn,
+    pub(crate) expiry: Expiry,
     pub(crate) place: Place<S>,
 }
 
@@ -31,7 +33,7 @@ impl<S: SegmentStore> Found<S> {
             Place::Log(location) => Source::Held(location, slice(log, location)?),
             Place::Inline(bytes) => Source::Copied(bytes),
         };
-        Ok(ValueRef { lsn: self.lsn, source })
+        Ok(ValueRef { lsn: self.lsn, expiry: self.expiry, source })
     }
 
     /// Leaves the bytes where they are until they are asked for.
@@ -40,7 +42,7 @@ impl<S: SegmentStore> Found<S> {
             Place::Log(location) => Source::Pinned(location, Arc::clone(pin)),
             Place::Inline(bytes) => Source::Copied(bytes),
         };
-        ValueRef { lsn: self.lsn, source }
+        ValueRef { lsn: self.lsn, expiry: self.expiry, source }
     }
 }
 
@@ -55,6 +57,7 @@ pub(crate) struct Pin<S: SegmentStore> {
 /// removed meanwhile.
 pub struct ValueRef<S: SegmentStore> {
     lsn: Lsn,
+    expiry: Expiry,
     source: Source<S>,
 }
 
@@ -65,10 +68,17 @@ enum Source<S: SegmentStore> {
 }
 
 impl<S: SegmentStore> ValueRef<S> {
-    /// LSN of the record that wrote this value.
+    /// LSN of the record that wrote this value, or that changed when it expires.
     #[must_use]
     pub fn lsn(&self) -> Lsn {
         self.lsn
+    }
+
+    /// When it expires, milliseconds since 1970; 0 = never. A column's is that of its row, and not
+    /// known here.
+    #[must_use]
+    pub fn expires_at(&self) -> u64 {
+        self.expiry.0
     }
 
     /// Bytes of the value. Reads nothing.

@@ -2,6 +2,7 @@
 
 use super::value::{Found, Place};
 use crate::errors::ReadError;
+use crate::expiry::{At, Expiry};
 use crate::memtable::{Entry, Memtable, RowChange};
 use crate::tree::{TreeEntry, TreeValue, TreeView};
 use alloc::sync::Arc;
@@ -36,46 +37,112 @@ impl View {
         self.tree.checkpoint.lsn
     }
 
-    /// The newest version of a key at or below `lsn`; `None` when it is removed or nothing is known
-    /// of it.
+    /// The watermark of expiry at an LSN, milliseconds since 1970.
+    pub(crate) fn watermark(&self, lsn: Lsn) -> u64 {
+        let raised = self.memtables().find_map(|memtable| memtable.watermark_at(lsn));
+        raised.unwrap_or(self.tree.checkpoint.expired_to)
+    }
+
+    /// The same moment, with the watermark for a clock where it is later.
+    pub(crate) fn by_the_later_clock(&self, at: At) -> At {
+        At { now_ms: at.now_ms.max(self.watermark(at.lsn)), ..at }
+    }
+
+    /// When the first of all that expires does; `u64::MAX` when nothing does. What was written over
+    /// counts too.
+    pub(crate) fn earliest_expiry(&self) -> u64 {
+        let memory = self.memtables().map(|memtable| memtable.earliest_expiry()).min();
+        memory.unwrap_or(u64::MAX).min(self.tree.earliest_expiry)
+    }
+
+    /// True when what expires then is gone at that moment.
+    #[inline]
+    pub(crate) fn is_past(&self, expiry: Expiry, at: At) -> bool {
+        expiry.is_set() && (expiry.is_past(at.now_ms) || expiry.is_past(self.watermark(at.lsn)))
+    }
+
+    /// The newest version of a key; `None` when it is removed or expired or nothing is known of it.
     #[inline]
     pub(crate) fn find<S: SegmentStore>(
         &self,
         key: &[u8],
+        at: At,
+    ) -> Result<Option<Found<S>>, ReadError> {
+        let found = self.find_unless_removed(key, at.lsn)?;
+        Ok(found.filter(|found| !self.is_past(found.expiry, at)))
+    }
+
+    #[inline]
+    fn find_unless_removed<S: SegmentStore>(
+        &self,
+        key: &[u8],
         lsn: Lsn,
     ) -> Result<Option<Found<S>>, ReadError> {
-        let remembered = self.memtables().find_map(|memtable| memtable.find(key, lsn));
-        match remembered {
-            Some((lsn, Entry::Value(location))) => {
-                Ok(Some(Found { lsn, place: Place::Log(location) }))
+        let mut changed: Option<NewExpiry> = None;
+        for memtable in self.memtables() {
+            match memtable.find(key, lsn) {
+                None => {}
+                Some((lsn, Entry::Value(location, expiry))) => {
+                    let found = Found { lsn, expiry, place: Place::Log(location) };
+                    return Ok(NewExpiry::of(found, changed));
+                }
+                Some((lsn, Entry::Expire { expiry, watermark })) => {
+                    let older = NewExpiry { lsn, expiry, watermark };
+                    match NewExpiry::onto(older, changed) {
+                        Some(both) => changed = Some(both),
+                        None => return Ok(None),
+                    }
+                }
+                Some(_) => return Ok(None),
             }
-            Some((_, Entry::Tombstone | Entry::Row { .. })) => Ok(None),
-            None => Ok(self.tree.find(key, found)?),
         }
+        Ok(self.tree.find(key, found)?.and_then(|found| NewExpiry::of(found, changed)))
     }
 
-    /// The newest record at or below `lsn`, of those behind the checkpoint, that deleted a row: its
-    /// cells up to there are gone, all those in the tree among them.
-    pub(crate) fn cleared(&self, head: &[u8], lsn: Lsn) -> Lsn {
-        let cleared = self.memtables().find_map(|memtable| match memtable.find(head, lsn) {
-            Some((_, Entry::Row { cleared, .. })) if cleared > Lsn::ZERO => Some(cleared),
-            _ => None,
-        });
-        cleared.unwrap_or(Lsn::ZERO)
+    /// The newest record at `at`, of those behind the checkpoint, that deleted a row: its cells up to
+    /// there are gone, all those in the tree among them. `None` when the row has expired.
+    pub(crate) fn cleared(&self, head: &[u8], at: At) -> Result<Option<Lsn>, ReadError> {
+        let known = self.remembered_row(head, at.lsn);
+        let expiry = match known.and_then(|known| known.expiry) {
+            Some(expiry) => expiry,
+            None if self.tree.earliest_expiry == u64::MAX => Expiry::NEVER,
+            None => self.tree.find(head, |entry| entry.expiry)?.unwrap_or_default(),
+        };
+        let cleared = known.map_or(Lsn::ZERO, |known| known.cleared);
+        Ok((!self.is_past(expiry, at)).then_some(cleared))
     }
 
-    /// What is known of a row at `lsn`, from its head alone.
-    pub(crate) fn row(&self, head: &[u8], lsn: Lsn) -> Result<Option<RowVersion>, ReadError> {
-        let remembered = self.memtables().find_map(|memtable| memtable.find(head, lsn));
-        if let Some((at, Entry::Row { change, .. })) = remembered {
-            return Ok(Some(RowVersion {
-                lsn: at,
-                cleared: self.cleared(head, lsn),
-                last: change,
-            }));
+    /// What is known of a row, from its head alone; `None` when it has expired or nothing is known.
+    pub(crate) fn row(&self, head: &[u8], at: At) -> Result<Option<RowVersion>, ReadError> {
+        let flushed = || self.tree.find(head, |entry| RowVersion::flushed(entry.lsn, entry.expiry));
+        let known = match self.remembered_row(head, at.lsn) {
+            Some(known) if self.says_all(&known) => Some(known),
+            Some(known) => Some(known.onto(flushed()?)),
+            None => flushed()?,
+        };
+        Ok(known.filter(|known| !self.is_past(known.expiry.unwrap_or_default(), at)))
+    }
+
+    /// True when the tree would not change what memory knows of a row.
+    fn says_all(&self, known: &RowVersion) -> bool {
+        let expires = known.expiry.is_none() && self.tree.earliest_expiry < u64::MAX;
+        known.is_whole() || (known.last != RowChange::Kept && !expires)
+    }
+
+    /// What memory knows of a row.
+    fn remembered_row(&self, head: &[u8], lsn: Lsn) -> Option<RowVersion> {
+        let mut known: Option<RowVersion> = None;
+        for memtable in self.memtables() {
+            if let Some((lsn, Entry::Row { change, cleared, expiry })) = memtable.find(head, lsn) {
+                let older = RowVersion { lsn, cleared, last: change, expiry };
+                let newest = known.map_or(older, |known| known.onto(Some(older)));
+                known = Some(newest);
+                if newest.is_whole() {
+                    break;
+                }
+            }
         }
-        let flushed = self.tree.find(head, |entry| entry.lsn)?;
-        Ok(flushed.map(|lsn| RowVersion { lsn, cleared: Lsn::ZERO, last: RowChange::Filled }))
+        known
     }
 }
 
@@ -88,6 +155,55 @@ pub(crate) struct RowVersion {
     pub(crate) cleared: Lsn,
     /// What it was. A row that is in the tree and nowhere else has cells.
     pub(crate) last: RowChange,
+    /// When the row expires; `None` while that is not known.
+    pub(crate) expiry: Option<Expiry>,
+}
+
+impl RowVersion {
+    fn flushed(lsn: Lsn, expiry: Expiry) -> Self {
+        Self { lsn, cleared: Lsn::ZERO, last: RowChange::Filled, expiry: Some(expiry) }
+    }
+
+    /// True when nothing older says more: behind a deletion that is so.
+    fn is_whole(&self) -> bool {
+        self.cleared > Lsn::ZERO
+    }
+
+    /// With what an older state says, or there is none.
+    fn onto(self, older: Option<Self>) -> Self {
+        let kept = older.map_or(RowChange::Deleted, |older| older.last);
+        Self {
+            lsn: self.lsn,
+            cleared: self.cleared.max(older.map_or(Lsn::ZERO, |older| older.cleared)),
+            last: if self.last == RowChange::Kept { kept } else { self.last },
+            expiry: self.expiry.or(older.and_then(|older| older.expiry)),
+        }
+    }
+}
+
+/// A change of when a key expires, whose value an older version has.
+#[derive(Clone, Copy)]
+struct NewExpiry {
+    lsn: Lsn,
+    expiry: Expiry,
+    /// What had expired by then has no value that could be kept.
+    watermark: u64,
+}
+
+impl NewExpiry {
+    /// A value, changed since or not.
+    fn of<S: SegmentStore>(found: Found<S>, changed: Option<Self>) -> Option<Found<S>> {
+        let Some(changed) = changed else { return Some(found) };
+        let alive = !found.expiry.is_past(changed.watermark);
+        alive.then(|| Found { lsn: changed.lsn, expiry: changed.expiry, ..found })
+    }
+
+    /// This change, and a newer one.
+    fn onto(self, newer: Option<Self>) -> Option<Self> {
+        let Some(newer) = newer else { return Some(self) };
+        let alive = !self.expiry.is_past(newer.watermark);
+        alive.then_some(Self { watermark: self.watermark, ..newer })
+    }
 }
 
 /// An entry of the tree as something found.
@@ -96,5 +212,5 @@ pub(crate) fn found<S: SegmentStore>(entry: TreeEntry<'_>) -> Found<S> {
         TreeValue::Inline(bytes) => Place::Inline(Slice::from(bytes)),
         TreeValue::InLog(location) => Place::Log(location),
     };
-    Found { lsn: entry.lsn, place }
+    Found { lsn: entry.lsn, expiry: entry.expiry, place }
 }

@@ -3,11 +3,14 @@
 
 use super::Span;
 use crate::errors::RecordError;
+use crate::expiry::Expiry;
 use flatbuffers::{Follow, Verifiable, VerifierOptions, root_with_opts};
+use unison_base::bytes::u64_at;
 use unison_base::checksum::Crc32;
 use unison_base::{Hlc, Lsn};
 use unison_schemas::{
-    EntryType, EventEntry, KeyValueEntry, LogRecord, OperationType, RowUpdateEntry, TxnState,
+    EXPIRE, EXPIRE_TO, EntryType, EventEntry, KeyValueEntry, LogRecord, OperationType,
+    RowUpdateEntry, TxnState,
 };
 
 /// What a record means to this version.
@@ -23,6 +26,12 @@ pub(crate) enum Kind {
     DeleteColumns,
     /// Deletes the rows of its entries.
     DeleteRows,
+    /// Says when the keys of its entries expire.
+    Expire,
+    /// Says when the rows of its entries expire.
+    ExpireRows,
+    /// Raises the watermark of expiry.
+    ExpireTo,
     /// Says nothing.
     Nothing,
     /// Stored for those that understand it.
@@ -55,13 +64,17 @@ pub(crate) fn decode(payload: &[u8]) -> Result<Record<'_>, RecordError> {
         .map_err(|_| RecordError::Malformed)?;
     verify_checksum(&table)?;
     match (table.operation_type(), table.entry_type()) {
-        (operation, _) if operation > OperationType::DeleteRowByKey => {}
+        (operation, _) if !is_known(operation) => {}
         (_, EntryType::KV | EntryType::Chunked) => verify_entries::<KeyValueEntry<'_>>(&table)?,
         (_, EntryType::Row) => verify_entries::<RowUpdateEntry<'_>>(&table)?,
         (_, EntryType::Event) => verify_entries::<EventEntry<'_>>(&table)?,
         _ => {}
     }
     Ok(Record { payload, table, kind: kind(&table) })
+}
+
+fn is_known(operation: OperationType) -> bool {
+    operation <= OperationType::DeleteRowByKey || [EXPIRE_TO, EXPIRE].contains(&operation)
 }
 
 fn kind(table: &LogRecord<'_>) -> Kind {
@@ -72,6 +85,9 @@ fn kind(table: &LogRecord<'_>) -> Kind {
         (OperationType::Insert, TxnState::None, EntryType::Row) => Kind::PutColumns,
         (OperationType::Delete, TxnState::None, EntryType::Row) => Kind::DeleteColumns,
         (OperationType::DeleteRowByKey, TxnState::None, EntryType::Row) => Kind::DeleteRows,
+        (EXPIRE, TxnState::None, EntryType::KV) => Kind::Expire,
+        (EXPIRE, TxnState::None, EntryType::Row) => Kind::ExpireRows,
+        (EXPIRE_TO, TxnState::None, EntryType::KV) => Kind::ExpireTo,
         _ => Kind::Foreign,
     }
 }
@@ -118,17 +134,32 @@ impl<'a> Record<'a> {
     }
 }
 
-/// Keys in storage form and values of a KV record, each value with its place in the record.
-pub(crate) fn key_values<'a>(
-    record: &Record<'a>,
-) -> impl Iterator<Item = (&'a [u8], &'a [u8], Span)> {
+/// One entry of a KV record.
+pub(crate) struct KeyValue<'a> {
+    /// In storage form.
+    pub(crate) key: &'a [u8],
+    pub(crate) value: &'a [u8],
+    /// Where the value lies in the record.
+    pub(crate) span: Span,
+    pub(crate) expiry: Expiry,
+}
+
+/// Entries of a KV record.
+pub(crate) fn key_values<'a>(record: &Record<'a>) -> impl Iterator<Item = KeyValue<'a>> {
     let payload = record.payload;
     entries(&record.table).filter_map(move |entry| {
         let entry = nested::<KeyValueEntry<'_>>(entry)?;
         let key = entry.key()?.bytes();
         let value = entry.value().map(|value| value.bytes()).unwrap_or_default();
-        Some((key, value, span(payload, value)))
+        let expiry = Expiry(entry.expires_at());
+        Some(KeyValue { key, value, span: span(payload, value), expiry })
     })
+}
+
+/// What a record that raises the watermark of expiry raises it to.
+pub(crate) fn watermark(record: &Record<'_>) -> Option<u64> {
+    let entry = key_values(record).next()?;
+    u64_at(entry.value, 0).filter(|_| entry.key.is_empty() && entry.value.len() == 8)
 }
 
 /// Where `part`, a slice of `whole`, lies in it.

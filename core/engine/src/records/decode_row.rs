@@ -2,6 +2,7 @@
 
 use super::Span;
 use super::decode::{Record, entries, nested, span};
+use crate::expiry::Expiry;
 use unison_schemas::RowUpdateEntry;
 
 /// One row of a record.
@@ -22,6 +23,11 @@ pub(crate) fn rows<'a>(record: &Record<'a>) -> impl Iterator<Item = RowEntry<'a>
 }
 
 impl<'a> RowEntry<'a> {
+    /// When the row expires.
+    pub(crate) fn expiry(&self) -> Expiry {
+        Expiry(self.table.expires_at())
+    }
+
     /// Names and values of the columns, each value with its place in the record.
     pub(crate) fn columns(&self) -> impl Iterator<Item = (&'a str, &'a [u8], Span)> + use<'a> {
         let payload = self.payload;

@@ -14,7 +14,16 @@
 //!         24  key: length u32, bytes, padding to 4; value: length u32, bytes
 //! ```
 //!
-//! A row's entry has columns in the value's place ([`super::encode_row`]).
+//! A row's entry has columns in the value's place ([`super::encode_row`]). An entry that expires has
+//! a vtable of its own behind the first one, and a field more:
+//!
+//! ```text
+//!          0  root u32 -> 24
+//!          4  vtable as above, for the columns of a row
+//!         12  vtable of an entry that expires, 10 bytes
+//!         24  table: soffset, key -> 44, expires_at @32, value
+//!         44  key, then as above
+//! ```
 //!
 //! So every number lies aligned, within the entry too, wherever a frame is mapped.
 
@@ -37,14 +46,24 @@ const OFFSETS_AT: usize = 80;
 const HEAD: [u8; ENTRIES_AT] = head();
 /// Table, length and first 24 bytes of an entry, numbers that differ left zero.
 const ENTRY: [u8; 36] = entry();
+/// The same of an entry that expires: 44 bytes of it.
+const EXPIRING_ENTRY: [u8; 56] = expiring_entry();
 const ENTRY_TABLE_BYTES: usize = 8;
 /// Where the nested buffer starts, from the start of the entry's table.
 const NESTED_AT: usize = 12;
 /// From the start of the nested buffer: its vtable, which has two fields; the second one's place in
 /// it; and that field.
 pub(super) const VTABLE_AT: usize = 4;
-const SECOND_FIELD_IN_VTABLE: usize = 10;
-pub(super) const SECOND_FIELD_AT: usize = 20;
+const PLAIN: SecondField = SecondField { in_vtable: 10, at: 20 };
+const EXPIRING: SecondField = SecondField { in_vtable: 18, at: 40 };
+/// When it expires, in the nested buffer of an entry that does.
+const EXPIRES_AT: usize = 32;
+
+/// Where the second field of an entry is named and where it lies, from the start of the nested buffer.
+struct SecondField {
+    in_vtable: usize,
+    at: usize,
+}
 
 const fn head() -> [u8; ENTRIES_AT] {
     let words: [u16; ENTRIES_AT / 2] = [
@@ -69,6 +88,21 @@ const fn entry() -> [u8; 36] {
         8, 12, 4, 8, // vtable of a key-value entry
         8, 0, // table: back to the vtable
         8, 0, // key
+        0, 0, // value
+    ])
+}
+
+const fn expiring_entry() -> [u8; 56] {
+    little_endian::<28, 56>([
+        0, 0, // back to the vtable
+        4, 0, // entry
+        0, 0, // length
+        24, 0, // nested root
+        8, 12, 4, 8, // vtable of a column
+        10, 20, 4, 16, 8, 0, // vtable of an entry that expires, padding
+        12, 0, // table: back to the vtable
+        16, 0, // key
+        0, 0, 0, 0, // when it expires
         0, 0, // value
     ])
 }
@@ -110,6 +144,8 @@ pub(crate) struct Encoder {
     pub(super) bytes: Vec<u8>,
     pub(super) values: Vec<Span>,
     entries: usize,
+    /// When the entries that follow expire; 0 = they do not say.
+    expires_at: u64,
     checksum: Crc32,
 }
 
@@ -119,6 +155,7 @@ impl Encoder {
         self.bytes.clear();
         self.values.clear();
         self.entries = 0;
+        self.expires_at = 0;
         self.checksum = Crc32::default();
         self.bytes.extend_from_slice(&HEAD);
         self.patch(LSN_AT, &head.lsn.0.to_le_bytes());
@@ -130,10 +167,23 @@ impl Encoder {
         self.bytes.resize(OFFSETS_AT.saturating_add(entries.saturating_mul(4)), 0);
     }
 
+    /// Says of the entries that follow when they expire; 0 = they do not say.
+    pub(crate) fn expires_at(&mut self, ms: u64) {
+        self.expires_at = ms;
+    }
+
     /// Adds an entry: the key's prefix and the user's key, and a value unless it is a delete.
     pub(crate) fn entry(&mut self, prefix: u8, key: &[u8], value: Option<&[u8]>) {
         let nested = self.begin_entry(&[prefix], key);
         let span = self.value(nested, value);
+        self.values.push(span);
+        self.end_entry(nested);
+    }
+
+    /// Adds the entry that raises the watermark of expiry: no key, and the time.
+    pub(crate) fn watermark(&mut self, ms: u64) {
+        let nested = self.begin_entry(&[], &[]);
+        let span = self.value(nested, Some(&ms.to_le_bytes()));
         self.values.push(span);
         self.end_entry(nested);
     }
@@ -145,7 +195,13 @@ impl Encoder {
         let slot = OFFSETS_AT + 4 * self.entries;
         self.entries += 1;
         self.patch(slot, &count(table - slot).to_le_bytes());
-        self.bytes.extend_from_slice(&ENTRY);
+        match self.expires_at {
+            0 => self.bytes.extend_from_slice(&ENTRY),
+            ms => {
+                self.bytes.extend_from_slice(&EXPIRING_ENTRY);
+                self.patch(table + NESTED_AT + EXPIRES_AT, &ms.to_le_bytes());
+            }
+        }
         self.patch(table, &count(table - ENTRY_VTABLE_AT).to_le_bytes());
         self.bytes.extend_from_slice(&count(prefix.len() + key.len()).to_le_bytes());
         self.bytes.extend_from_slice(prefix);
@@ -163,11 +219,20 @@ impl Encoder {
     fn value(&mut self, nested: usize, value: Option<&[u8]>) -> Span {
         let Some(value) = value else {
             // The vtable says that there is none.
-            self.patch(nested + SECOND_FIELD_IN_VTABLE, &[0, 0]);
+            self.patch(nested + self.second_field().in_vtable, &[0, 0]);
             return Span::default();
         };
-        self.aligned_slot(nested + SECOND_FIELD_AT);
+        self.begin_second_field(nested);
         self.vector(value)
+    }
+
+    const fn second_field(&self) -> SecondField {
+        if self.expires_at == 0 { PLAIN } else { EXPIRING }
+    }
+
+    /// Makes an entry's second field point to what is written next.
+    pub(super) fn begin_second_field(&mut self, nested: usize) {
+        self.aligned_slot(nested + self.second_field().at);
     }
 
     /// Makes the offset at `slot` point to the next aligned byte, where something is written next.

@@ -10,7 +10,7 @@
 //! A deleted column has a value of no bytes, a deleted row no columns: as the public UnisonDB
 //! writes them.
 
-use super::encode::{Encoder, SECOND_FIELD_AT, Span, VTABLE_AT, count};
+use super::encode::{Encoder, Span, VTABLE_AT, count};
 use crate::models::row;
 
 /// Bytes of a column's table.
@@ -24,7 +24,7 @@ impl Encoder {
         columns: impl ExactSizeIterator<Item = (&'a str, Option<&'a [u8]>)>,
     ) {
         let nested = self.begin_entry(&row::log_head(row.len()), row);
-        self.aligned_slot(nested + SECOND_FIELD_AT);
+        self.begin_second_field(nested);
         self.bytes.extend_from_slice(&count(columns.len()).to_le_bytes());
         let offsets = self.bytes.len();
         self.bytes.resize(offsets + 4 * columns.len(), 0);

@@ -8,7 +8,7 @@ mod decode_row;
 mod encode;
 mod encode_row;
 
-pub(crate) use decode::{Kind, Record, decode, key_values};
+pub(crate) use decode::{KeyValue, Kind, Record, decode, key_values, watermark};
 pub(crate) use decode_row::{RowEntry, rows};
 pub(crate) use encode::{Encoder, Head, Span};
 

@@ -25,12 +25,18 @@ fn encoded(lsn: u64, operation: OperationType, rows: &Rows) -> (Vec<u8>, Vec<Spa
         entry: EntryType::Row,
     };
     encoder.begin(&head, rows.len());
+    encoder.expires_at(expires_at(lsn));
     for (row, columns) in rows {
         let columns = columns.iter().map(|(name, value)| (name.as_str(), value.as_deref()));
         encoder.row(row, columns);
     }
     encoder.finish();
     (encoder.record().to_vec(), encoder.spans().to_vec())
+}
+
+/// Every second record's rows expire.
+fn expires_at(lsn: u64) -> u64 {
+    if lsn.is_multiple_of(2) { lsn << 40 | 7 } else { 0 }
 }
 
 fn random_rows(prng: &mut Prng, operation: OperationType) -> Rows {
@@ -78,7 +84,10 @@ fn what_the_encoder_writes_is_what_generated_code_reads() {
             let read = flatbuffers::root::<RowUpdateEntry<'_>>(entry).unwrap();
             let length = u32::try_from(row.len()).unwrap().to_be_bytes();
             assert_eq!(read.key().unwrap().bytes(), [&[0xFD], &length[..], row].concat());
-            assert_eq!((read.expires_at(), read.columns().unwrap().len()), (0, columns.len()));
+            assert_eq!(
+                (read.expires_at(), read.columns().unwrap().len()),
+                (expires_at(lsn), columns.len())
+            );
             for (column, (name, value)) in read.columns().unwrap().iter().zip(columns) {
                 assert_eq!(column.name(), Some(name.as_str()));
                 let value = value.as_deref().unwrap_or_default();

@@ -1,6 +1,6 @@
 //! The hand-written encoder against the code that flatc generates, and the decoder against noise.
 
-use super::{Encoder, Head, Kind, Span, decode, key_values};
+use super::{Encoder, Head, KeyValue, Kind, Span, decode, key_values, watermark};
 use crate::errors::RecordError;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -12,8 +12,8 @@ use unison_base::hlc::Hlc;
 use unison_base::limits::{ENTRY_OVERHEAD_MAX, RECORD_OVERHEAD_MAX};
 use unison_base::prng::Prng;
 use unison_schemas::{
-    EncodedEntry, EncodedEntryArgs, EntryType, KeyValueEntry, LogRecord, LogRecordArgs,
-    OperationType, TxnState,
+    EXPIRE, EXPIRE_TO, EncodedEntry, EncodedEntryArgs, EntryType, KeyValueEntry, LogRecord,
+    LogRecordArgs, OperationType, TxnState,
 };
 
 type Pairs = Vec<(Vec<u8>, Option<Vec<u8>>)>;
@@ -29,11 +29,17 @@ fn encoded(lsn: u64, pairs: &Pairs) -> (Vec<u8>, Vec<Span>) {
         entry: EntryType::KV,
     };
     encoder.begin(&head, pairs.len());
+    encoder.expires_at(expires_at(lsn));
     for (key, value) in pairs {
         encoder.entry(0xFE, key, value.as_deref());
     }
     encoder.finish();
     (encoder.record().to_vec(), encoder.spans().to_vec())
+}
+
+/// Every third record's entries expire.
+fn expires_at(lsn: u64) -> u64 {
+    if lsn.is_multiple_of(3) { lsn << 40 | 7 } else { 0 }
 }
 
 fn random_pairs(prng: &mut Prng) -> Pairs {
@@ -70,7 +76,7 @@ fn what_the_encoder_writes_is_what_generated_code_reads() {
             let read = flatbuffers::root::<KeyValueEntry<'_>>(entry).unwrap();
             assert_eq!(read.key().unwrap().bytes(), [&[0xFE], key.as_slice()].concat());
             assert_eq!(read.value().map(|value| value.bytes()), value.as_deref());
-            assert_eq!(read.expires_at(), 0);
+            assert_eq!(read.expires_at(), expires_at(lsn));
             let start = span.offset as usize;
             let there = &bytes[start..start + span.length as usize];
             assert_eq!(there, value.as_deref().unwrap_or_default());
@@ -90,12 +96,42 @@ fn what_the_encoder_writes_is_what_the_decoder_reads() {
         assert_eq!((record.lsn(), record.hlc(), record.kind), (Lsn(lsn), Hlc(lsn << 20), kind));
         let read: Vec<_> = key_values(&record).collect();
         assert_eq!(read.len(), pairs.len());
-        for (((key, value, span), (user, expected)), placed) in read.iter().zip(&pairs).zip(spans) {
+        for ((entry, (user, expected)), placed) in read.iter().zip(&pairs).zip(spans) {
+            let KeyValue { key, value, span, expiry } = entry;
+            assert_eq!(expiry.0, expires_at(lsn));
             assert_eq!(*key, [&[0xFE], user.as_slice()].concat());
             assert_eq!(*value, expected.as_deref().unwrap_or_default());
             assert_eq!(span.length, placed.length);
             assert!(span.length == 0 || *span == placed);
         }
+    }
+}
+
+#[test]
+fn a_record_of_expiry_says_when_and_nothing_else() {
+    for ms in [0, 1, u64::MAX] {
+        let mut encoder = Encoder::default();
+        let head = |operation| Head {
+            lsn: Lsn(1),
+            hlc: Hlc(1),
+            durable: Lsn(0),
+            operation,
+            entry: EntryType::KV,
+        };
+        encoder.begin(&head(EXPIRE_TO), 1);
+        encoder.watermark(ms);
+        encoder.finish();
+        let record = decode(encoder.record()).unwrap();
+        assert_eq!((record.kind, watermark(&record)), (Kind::ExpireTo, Some(ms)));
+
+        encoder.begin(&head(EXPIRE), 1);
+        encoder.expires_at(ms);
+        encoder.entry(0xFE, b"key", None);
+        encoder.finish();
+        let record = decode(encoder.record()).unwrap();
+        assert_eq!((record.kind, watermark(&record)), (Kind::Expire, None));
+        let entry = key_values(&record).next().unwrap();
+        assert_eq!((entry.key, entry.expiry.0), (b"\xFEkey".as_slice(), ms));
     }
 }
 
@@ -110,7 +146,7 @@ fn the_frame_codec_finds_lsn_and_watermark() {
 fn overhead_stays_within_the_limits() {
     for entries in [1, 2, 100] {
         let pairs: Pairs = (0..entries).map(|_| (vec![7; 21], Some(vec![9; 33]))).collect();
-        let (bytes, _) = encoded(1, &pairs);
+        let (bytes, _) = encoded(3, &pairs);
         let payload = entries * (21 + 33);
         assert!(bytes.len() <= payload + RECORD_OVERHEAD_MAX + entries * ENTRY_OVERHEAD_MAX);
     }
@@ -149,7 +185,7 @@ fn noise_is_refused() {
 
 fn inspect(bytes: &[u8]) {
     let Ok(record) = decode(bytes) else { return };
-    for (_, value, span) in key_values(&record) {
+    for KeyValue { value, span, .. } in key_values(&record) {
         let start = span.offset as usize;
         let there = bytes.get(start..start + span.length as usize);
         assert_eq!(there.unwrap_or_default(), value);

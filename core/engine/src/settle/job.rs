@@ -2,6 +2,7 @@
 
 use crate::engine::Engine;
 use crate::errors::{SettleError, TreeError};
+use crate::expiry::Expiry;
 use crate::memtable::Location;
 use crate::models::row::{RowKeys, from_log};
 use crate::read::{checked, slice};
@@ -50,18 +51,26 @@ pub(super) struct Settled {
 /// Live values in key order, as many as the budget holds: key -> what the tree says.
 #[derive(Default)]
 struct Batch {
-    values: BTreeMap<Vec<u8>, (Lsn, Location)>,
+    values: BTreeMap<Vec<u8>, Live>,
     bytes: u64,
+}
+
+/// What the tree says of a value in the log.
+#[derive(Clone, Copy)]
+struct Live {
+    lsn: Lsn,
+    expiry: Expiry,
+    location: Location,
 }
 
 impl Batch {
     /// Adds a value; the highest keys leave again when the budget is passed.
-    fn add(&mut self, key: &[u8], lsn: Lsn, location: Location, budget: u64) {
-        self.bytes = self.bytes.saturating_add(cost(key, &location));
-        self.values.insert(key.into(), (lsn, location));
+    fn add(&mut self, key: &[u8], live: Live, budget: u64) {
+        self.bytes = self.bytes.saturating_add(cost(key, &live.location));
+        self.values.insert(key.into(), live);
         while self.bytes > budget && self.values.len() > 1 {
-            if let Some((key, (_, location))) = self.values.pop_last() {
-                self.bytes = self.bytes.saturating_sub(cost(&key, &location));
+            if let Some((key, live)) = self.values.pop_last() {
+                self.bytes = self.bytes.saturating_sub(cost(&key, &live.location));
             }
         }
     }
@@ -131,8 +140,9 @@ impl<S: SegmentStore> SettleJob<S> {
         let Ok(record) = decode(frame.payload) else { return Ok(next) };
         let payload = offset.saturating_add(PAYLOAD_AT);
         if record.kind == Kind::Put {
-            for (key, _, span) in key_values(&record) {
-                self.visit_value(key, payload.saturating_add(span.offset), view, batch)?;
+            for entry in key_values(&record) {
+                let at = payload.saturating_add(entry.span.offset);
+                self.visit_value(entry.key, at, view, batch)?;
             }
         }
         if record.kind == Kind::PutColumns {
@@ -156,13 +166,15 @@ impl<S: SegmentStore> SettleJob<S> {
         batch: &mut Batch,
     ) -> Result<(), SettleError> {
         let live = view.find(key, |entry| match entry.value {
-            TreeValue::InLog(location) => Some((entry.lsn, location)),
+            TreeValue::InLog(location) => {
+                Some(Live { lsn: entry.lsn, expiry: entry.expiry, location })
+            }
             TreeValue::Inline(_) => None,
         })?;
-        if let Some((lsn, location)) = live.flatten()
-            && (location.segment, location.offset) == (self.segment, at)
+        if let Some(live) = live.flatten()
+            && (live.location.segment, live.location.offset) == (self.segment, at)
         {
-            batch.add(key, lsn, location, self.budget);
+            batch.add(key, live, self.budget);
         }
         Ok(())
     }
@@ -177,11 +189,11 @@ impl<S: SegmentStore> SettleJob<S> {
     /// Values that cannot be read keep their place, and so their segment.
     fn copy(&self, batch: &Batch, tree: &mut TreeWrite<'_>) -> Result<u64, SettleError> {
         let (mut values, mut failed) = (0_u64, None);
-        for (key, &(lsn, location)) in &batch.values {
+        for (key, &Live { lsn, expiry, location }) in &batch.values {
             let bytes = slice(&self.log, location).and_then(|bytes| checked(location, bytes));
             match bytes {
                 Ok(bytes) => {
-                    tree.put(key, &TreeEntry { lsn, value: TreeValue::Inline(&bytes) })?;
+                    tree.put(key, &TreeEntry { lsn, expiry, value: TreeValue::Inline(&bytes) })?;
                     values = values.saturating_add(1);
                 }
                 Err(cause) => failed = Some(cause),

@@ -4,12 +4,17 @@
 use unison_base::bytes::{put, u32_at, u64_at};
 use unison_base::{Hlc, Lsn, Position, SegmentId};
 
-const VERSION: u32 = 2;
-/// Trees of this version hold no rows: they are counted as records that were not understood.
+const VERSION: u32 = 3;
+/// Trees of this version hold nothing of transactions, large objects, topics and expiry: those records
+/// are counted as not understood.
+const VERSION_WITH_ROWS: u32 = 2;
+/// Trees of this version hold no rows either.
 const VERSION_WITHOUT_ROWS: u32 = 1;
 /// Bytes of an encoded checkpoint.
-pub(crate) const CHECKPOINT_BYTES: usize = 56;
+pub(crate) const CHECKPOINT_BYTES: usize = 72;
 const ROWS_AT: usize = 48;
+const OLDEST_OPEN_AT: usize = 56;
+const EXPIRED_TO_AT: usize = 64;
 
 /// Everything up to and including `lsn` is in the tree.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,6 +29,8 @@ pub(crate) struct Checkpoint {
     pub(crate) keys: u64,
     /// Rows in the tree, exactly.
     pub(crate) rows: u64,
+    /// The watermark of expiry: what expires up to then is gone, milliseconds since 1970.
+    pub(crate) expired_to: u64,
     /// Records up to there that this version stores without understanding them.
     pub(crate) skipped: u64,
     /// Written by a version that passed over records which this one understands.
@@ -36,6 +43,7 @@ impl Checkpoint {
         let version = u32_at(bytes, 0).ok_or(None)?;
         let bytes_of_version = match version {
             VERSION => CHECKPOINT_BYTES,
+            VERSION_WITH_ROWS => OLDEST_OPEN_AT,
             VERSION_WITHOUT_ROWS => ROWS_AT,
             other => return Err(Some(other)),
         };
@@ -57,6 +65,7 @@ impl Checkpoint {
             keys: u64_at(bytes, 32)?,
             skipped: u64_at(bytes, 40)?,
             rows: u64_at(bytes, ROWS_AT).unwrap_or_default(),
+            expired_to: u64_at(bytes, EXPIRED_TO_AT).unwrap_or_default(),
             outdated: false,
         })
     }
@@ -70,6 +79,7 @@ impl Checkpoint {
         let _ = put(&mut bytes, 16, place.map(u32::to_le_bytes).as_flattened());
         let tail = [self.hlc.0, self.keys, self.skipped, self.rows];
         let _ = put(&mut bytes, 24, tail.map(u64::to_le_bytes).as_flattened());
+        let _ = put(&mut bytes, EXPIRED_TO_AT, &self.expired_to.to_le_bytes());
         bytes
     }
 }

@@ -5,13 +5,16 @@
 
 mod checkpoint;
 mod entry;
+mod expire;
 mod write;
 
 pub(crate) use checkpoint::Checkpoint;
 pub(crate) use entry::{TreeEntry, TreeValue};
+pub(crate) use expire::NewExpiry;
 pub(crate) use write::TreeWrite;
 
 use crate::errors::{TreeError, TreeTable};
+use crate::expiry::{index_end, index_start, indexed};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use core::ops::Bound;
@@ -46,10 +49,13 @@ impl Tree {
     pub(crate) fn view(&self) -> Result<TreeView, TreeError> {
         let transaction = self.0.begin_read()?;
         let Some(meta) = existing(transaction.open_table(META))? else {
-            return Ok(TreeView { data: None, checkpoint: Checkpoint::default() });
+            return Ok(TreeView::default());
         };
         let checkpoint = checkpoint_of(&meta)?;
-        Ok(TreeView { data: existing(transaction.open_table(DATA))?, checkpoint })
+        let data = existing(transaction.open_table(DATA))?;
+        let mut view = TreeView { data, checkpoint, earliest_expiry: u64::MAX };
+        view.earliest_expiry = view.next_expiry(0)?.unwrap_or(u64::MAX);
+        Ok(view)
     }
 
     /// Bytes pointed to, of every segment.
@@ -105,9 +111,31 @@ fn existing<T>(table: Result<T, TableError>) -> Result<Option<T>, TreeError> {
 pub(crate) struct TreeView {
     data: Option<ReadOnlyTable<&'static [u8], &'static [u8]>>,
     pub(crate) checkpoint: Checkpoint,
+    /// When the first of what is in it expires; `u64::MAX` when nothing does.
+    pub(crate) earliest_expiry: u64,
+}
+
+impl Default for TreeView {
+    /// That of a tree that was never written.
+    fn default() -> Self {
+        Self { data: None, checkpoint: Checkpoint::default(), earliest_expiry: u64::MAX }
+    }
 }
 
 impl TreeView {
+    /// When the first of what expires behind `ms` does.
+    pub(crate) fn next_expiry(&self, ms: u64) -> Result<Option<u64>, TreeError> {
+        let Some(from) = ms.checked_add(1) else { return Ok(None) };
+        let first = self.expiring(from, u64::MAX)?.and_then(|mut range| range.next());
+        let Some((key, _)) = first.transpose()? else { return Ok(None) };
+        Ok(indexed(key.value()).map(|(expiry, _)| expiry.0))
+    }
+
+    /// Keys of the expiry index, of what expires from one time to another, both included.
+    pub(crate) fn expiring(&self, from: u64, to: u64) -> Result<Option<TreeRange>, TreeError> {
+        self.range(Bound::Included(&index_start(from)), Bound::Excluded(&index_end(to)))
+    }
+
     /// Runs `look` on the entry of a key.
     pub(crate) fn find<R>(
         &self,

@@ -1,6 +1,7 @@
 //! The stored forms against the golden bytes of `schemas/tree.md`, and against noise.
 
 use super::{Checkpoint, TreeEntry, TreeValue};
+use crate::expiry::Expiry;
 use crate::memtable::Location;
 use alloc::string::String;
 use alloc::vec;
@@ -29,12 +30,15 @@ fn encoded(entry: &TreeEntry<'_>) -> Vec<u8> {
     bytes
 }
 
-fn entries() -> [TreeEntry<'static>; 2] {
+fn entries() -> [TreeEntry<'static>; 4] {
     let location =
         Location { segment: SegmentId(3), offset: 4_096, length: 1_024, crc: 0xDEAD_BEEF };
+    let expiry = Expiry(1_800_000_000_000);
     [
-        TreeEntry { lsn: Lsn(7), value: TreeValue::Inline(b"hi") },
-        TreeEntry { lsn: Lsn(258), value: TreeValue::InLog(location) },
+        TreeEntry { lsn: Lsn(7), expiry: Expiry::NEVER, value: TreeValue::Inline(b"hi") },
+        TreeEntry { lsn: Lsn(258), expiry: Expiry::NEVER, value: TreeValue::InLog(location) },
+        TreeEntry { lsn: Lsn(7), expiry, value: TreeValue::Inline(b"hi") },
+        TreeEntry { lsn: Lsn(258), expiry, value: TreeValue::InLog(location) },
     ]
 }
 
@@ -57,6 +61,7 @@ fn the_checkpoint_is_that_of_the_page() {
         keys: 6,
         skipped: 7,
         rows: 8,
+        expired_to: 10,
         outdated: false,
     };
     let bytes = checkpoint.encode();
@@ -66,18 +71,20 @@ fn the_checkpoint_is_that_of_the_page() {
         assert_eq!(Checkpoint::decode(&bytes[..length]), Err(None));
     }
     let mut newer = bytes;
-    newer[0] = 3;
-    assert_eq!(Checkpoint::decode(&newer), Err(Some(3)));
+    newer[0] = 4;
+    assert_eq!(Checkpoint::decode(&newer), Err(Some(4)));
 }
 
 #[test]
-fn a_checkpoint_from_before_rows_is_outdated_when_it_passed_over_records() {
+fn a_checkpoint_of_an_older_version_is_outdated_when_it_passed_over_records() {
     for skipped in [0, 1] {
         let known = Checkpoint { lsn: Lsn(2), keys: 6, skipped, ..Checkpoint::default() };
-        let mut bytes = known.encode()[..48].to_vec();
-        bytes[0] = 1;
-        let expected = Checkpoint { outdated: skipped > 0, ..known };
-        assert_eq!(Checkpoint::decode(&bytes), Ok(expected));
+        for (version, length) in [(1, 48), (2, 56)] {
+            let mut bytes = known.encode()[..length].to_vec();
+            bytes[0] = version;
+            let expected = Checkpoint { outdated: skipped > 0, ..known };
+            assert_eq!(Checkpoint::decode(&bytes), Ok(expected));
+        }
     }
 }
 
@@ -85,10 +92,10 @@ fn a_checkpoint_from_before_rows_is_outdated_when_it_passed_over_records() {
 fn what_is_no_entry_is_none_and_what_is_one_comes_back_the_same() {
     let mut prng = Prng::new(1);
     for _ in 0..20_000 {
-        let mut noise = vec![0; usize::try_from(prng.below(40)).unwrap()];
+        let mut noise = vec![0; usize::try_from(prng.below(60)).unwrap()];
         prng.fill(&mut noise);
         if let Some(flags) = noise.get_mut(8) {
-            *flags %= 3;
+            *flags %= 5;
         }
         if let Some(entry) = TreeEntry::decode(&noise) {
             assert_eq!(encoded(&entry), noise);

@@ -2,6 +2,7 @@
 
 use super::{CHECKPOINT_KEY, Checkpoint, DATA, META, SEGMENTS, TreeEntry, checkpoint_of};
 use crate::errors::{TreeError, TreeTable};
+use crate::expiry::{Expiry, index_key};
 use crate::models::{kv, row, successor};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -14,7 +15,7 @@ type DataTable<'t> = Table<'t, &'static [u8], &'static [u8]>;
 /// The tables of a write transaction, with the books that go with them.
 pub(crate) struct TreeWrite<'t> {
     transaction: &'t WriteTransaction,
-    data: DataTable<'t>,
+    pub(super) data: DataTable<'t>,
     checkpoint: Checkpoint,
     live: BTreeMap<SegmentId, i64>,
     encoded: Vec<u8>,
@@ -36,40 +37,60 @@ impl<'t> TreeWrite<'t> {
     pub(crate) fn put(&mut self, key: &[u8], entry: &TreeEntry<'_>) -> Result<(), TreeError> {
         entry.encode(&mut self.encoded);
         let replaced = match self.data.insert(key, self.encoded.as_slice())? {
-            Some(old) => Some(live_of(old.value())?),
+            Some(old) => Some(books_of(old.value())?),
             None => None,
         };
         if replaced.is_none() {
             self.count(key, 1);
         }
+        let (live, expiry) = replaced.unwrap_or_default();
         account(&mut self.live, entry.live(), 1);
-        account(&mut self.live, replaced.flatten(), -1);
+        account(&mut self.live, live, -1);
+        self.index(key, expiry, entry.expiry)
+    }
+
+    /// Moves a key in the expiry index.
+    fn index(&mut self, key: &[u8], old: Expiry, new: Expiry) -> Result<(), TreeError> {
+        if old == new {
+            return Ok(());
+        }
+        if old.is_set() {
+            self.data.remove(index_key(old, key).as_slice())?;
+        }
+        if new.is_set() {
+            self.data.insert(index_key(new, key).as_slice(), [].as_slice())?;
+        }
         Ok(())
     }
 
     /// Removes a key if it is there.
     pub(crate) fn remove(&mut self, key: &[u8]) -> Result<(), TreeError> {
-        let removed = match self.data.remove(key)? {
-            Some(old) => live_of(old.value())?,
+        let (live, expiry) = match self.data.remove(key)? {
+            Some(old) => books_of(old.value())?,
             None => return Ok(()),
         };
         self.count(key, -1);
-        account(&mut self.live, removed, -1);
-        Ok(())
+        account(&mut self.live, live, -1);
+        self.index(key, expiry, Expiry::NEVER)
     }
 
-    /// Removes a row, its head and all its cells.
-    pub(crate) fn remove_row(&mut self, head: &[u8]) -> Result<(), TreeError> {
+    /// Removes a row, its head and all its cells. Returns how many keys there were.
+    pub(crate) fn remove_row(&mut self, head: &[u8]) -> Result<u64, TreeError> {
         let end = successor(head);
         let range = (Bound::Included(head), Bound::Excluded(end.as_slice()));
-        let mut heads = 0;
+        let (mut heads, mut keys, mut expiry) = (0, 0_u64, Expiry::NEVER);
         for removed in self.data.extract_from_if(range, |_, _| true)? {
             let (key, entry) = removed?;
-            heads += u64::from(key.value().len() == head.len());
-            account(&mut self.live, live_of(entry.value())?, -1);
+            let (live, expires) = books_of(entry.value())?;
+            if key.value().len() == head.len() {
+                (heads, expiry) = (1, expires);
+            }
+            keys = keys.saturating_add(1);
+            account(&mut self.live, live, -1);
         }
         self.checkpoint.rows = self.checkpoint.rows.saturating_sub(heads);
-        Ok(())
+        self.index(head, expiry, Expiry::NEVER)?;
+        Ok(keys)
     }
 
     /// Whether a row has cells.
@@ -116,7 +137,10 @@ fn account(live: &mut BTreeMap<SegmentId, i64>, part: Option<(SegmentId, u64)>, 
     }
 }
 
-fn live_of(bytes: &[u8]) -> Result<Option<(SegmentId, u64)>, TreeError> {
+/// What the books say of an entry: the segment that it keeps alive, and when it expires.
+type Books = (Option<(SegmentId, u64)>, Expiry);
+
+fn books_of(bytes: &[u8]) -> Result<Books, TreeError> {
     let entry = TreeEntry::decode(bytes).ok_or(TreeError::Corrupt { table: TreeTable::Data })?;
-    Ok(entry.live())
+    Ok((entry.live(), entry.expiry))
 }

@@ -3,6 +3,7 @@
 use super::{Condition, Write};
 use crate::engine::Engine;
 use crate::errors::WriteError;
+use crate::expiry::At;
 use crate::memtable::StorageKey;
 use crate::models::kv;
 use crate::read::{Found, Place, ValueRef};
@@ -18,23 +19,29 @@ pub(super) struct Before<S: SegmentStore> {
 }
 
 impl<S: SegmentStore> Engine<S> {
-    /// Looks at the keys of a write when it asks for that, and checks its condition for each.
-    pub(super) fn look_before(&mut self, write: &Write<'_>) -> Result<Before<S>, WriteError> {
+    /// Looks at the keys of a write when it asks for that, and checks its condition for each. What
+    /// has expired by the caller's clock is not there any more.
+    pub(super) fn look_before(
+        &mut self,
+        write: &Write<'_>,
+        now_ms: u64,
+    ) -> Result<Before<S>, WriteError> {
         let mut before = Before { previous: None, existed: None, existing_keys: 0 };
-        if write.condition == Condition::Always && !write.want_previous {
+        let condition = condition_of(write);
+        if condition == Condition::Always && !write.want_previous {
             return Ok(before);
         }
         if write.operation.kind().1 == EntryType::Row {
-            let rows = self.look_at_rows(write)?;
+            let rows = self.look_at_rows(write, now_ms)?;
             before.existed = Some(rows.existed);
             before.existing_keys = rows.existing;
             return Ok(before);
         }
         let mut newest = None;
         write.operation.try_each(|key, _| {
-            newest = self.newest(&StorageKey::prefixed(kv::PREFIX, key))?;
+            newest = self.newest(&StorageKey::prefixed(kv::PREFIX, key), At::newest(now_ms))?;
             before.existing_keys += u32::from(newest.is_some());
-            allowed(write.condition, newest.as_ref().map(|found| found.lsn))
+            allowed(condition, newest.as_ref().map(|found| found.lsn))
         })?;
         before.existed = Some(before.existing_keys > 0);
         if write.want_previous && !write.operation.is_batch() {
@@ -44,8 +51,8 @@ impl<S: SegmentStore> Engine<S> {
     }
 
     /// The newest version of a key, staged ones included.
-    fn newest(&self, key: &StorageKey) -> Result<Option<Found<S>>, WriteError> {
-        Ok(self.shared.view.with(|view| view.find(key.as_bytes(), Lsn::MAX))?)
+    fn newest(&self, key: &StorageKey, at: At) -> Result<Option<Found<S>>, WriteError> {
+        Ok(self.shared.view.with(|view| view.find(key.as_bytes(), at))?)
     }
 
     /// Bytes of a staged record can be read only when they are in the log.
@@ -54,6 +61,14 @@ impl<S: SegmentStore> Engine<S> {
             self.append_staged()?;
         }
         Ok(found.load(&self.shared.log)?)
+    }
+}
+
+/// The condition of a write. What shall expire at another time has to be there.
+pub(super) fn condition_of(write: &Write<'_>) -> Condition {
+    match write.condition {
+        Condition::Always if write.operation.expires_only() => Condition::Present,
+        condition => condition,
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod check;
 mod condition;
+mod expire;
 mod rows;
 mod stage;
 
@@ -11,7 +12,7 @@ use crate::read::ValueRef;
 use core::fmt;
 use unison_base::Lsn;
 use unison_ports::SegmentStore;
-use unison_schemas::{EntryType, OperationType};
+use unison_schemas::{EXPIRE, EntryType, OperationType};
 
 /// What to change. Keys are the user's own.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +40,17 @@ pub enum Operation<'a> {
     DeleteColumns(&'a [ColumnNames<'a>]),
     /// Deletes rows with all their columns; they need not be there.
     DeleteRows(&'a [&'a [u8]]),
+    /// Makes a key expire at [`Write::expires_at`], or never. Its value stays and is not written again;
+    /// its version changes. A key that is not there is a [`WriteError::Conflict`](crate::WriteError).
+    Expire {
+        /// The key.
+        key: &'a [u8],
+    },
+    /// The same for a row with all its columns.
+    ExpireRow {
+        /// The row.
+        row: &'a [u8],
+    },
 }
 
 /// What must hold for every key or row of the operation, or nothing is written. Compared with
@@ -66,19 +78,28 @@ pub struct Write<'a> {
     pub condition: Condition,
     /// Whether the answer should say what was there before. Costs a look at each key or column.
     pub want_previous: bool,
+    /// When what is put expires, milliseconds since 1970. 0 for a key: never, whatever was there
+    /// before. 0 for columns: the row expires when it did before, or never when it was not there.
+    pub expires_at: u64,
 }
 
 impl<'a> Write<'a> {
     /// An unconditional write.
     #[must_use]
     pub const fn new(operation: Operation<'a>) -> Self {
-        Self { operation, condition: Condition::Always, want_previous: false }
+        Self { operation, condition: Condition::Always, want_previous: false, expires_at: 0 }
     }
 
     /// Sets a key.
     #[must_use]
     pub const fn put(key: &'a [u8], value: &'a [u8]) -> Self {
         Self::new(Operation::Put { key, value })
+    }
+
+    /// The same, expiring then: milliseconds since 1970, 0 = never.
+    #[must_use]
+    pub const fn expiring_at(self, ms: u64) -> Self {
+        Self { expires_at: ms, ..self }
     }
 
     /// Removes a key.
@@ -117,7 +138,10 @@ impl<'a> Operation<'a> {
     #[must_use]
     pub const fn len(&self) -> usize {
         match self {
-            Self::Put { .. } | Self::Delete { .. } => 1,
+            Self::Put { .. }
+            | Self::Delete { .. }
+            | Self::Expire { .. }
+            | Self::ExpireRow { .. } => 1,
             Self::PutBatch(pairs) => pairs.len(),
             Self::DeleteBatch(keys) | Self::DeleteRows(keys) => keys.len(),
             Self::PutColumns(rows) => rows.len(),
@@ -139,12 +163,15 @@ impl<'a> Operation<'a> {
     ) -> Result<(), E> {
         match *self {
             Self::Put { key, value } => visit(key, Some(value)),
-            Self::Delete { key } => visit(key, None),
+            Self::Delete { key } | Self::Expire { key } => visit(key, None),
             Self::PutBatch(pairs) => {
                 pairs.iter().try_for_each(|&(key, value)| visit(key, Some(value)))
             }
             Self::DeleteBatch(keys) => keys.iter().try_for_each(|&key| visit(key, None)),
-            Self::PutColumns(_) | Self::DeleteColumns(_) | Self::DeleteRows(_) => Ok(()),
+            Self::PutColumns(_)
+            | Self::DeleteColumns(_)
+            | Self::DeleteRows(_)
+            | Self::ExpireRow { .. } => Ok(()),
         }
     }
 
@@ -165,7 +192,20 @@ impl<'a> Operation<'a> {
             Self::PutColumns(_) => (OperationType::Insert, EntryType::Row),
             Self::DeleteColumns(_) => (OperationType::Delete, EntryType::Row),
             Self::DeleteRows(_) => (OperationType::DeleteRowByKey, EntryType::Row),
+            Self::Expire { .. } => (EXPIRE, EntryType::KV),
+            Self::ExpireRow { .. } => (EXPIRE, EntryType::Row),
         }
+    }
+
+    /// True when it says when something expires, and changes nothing else.
+    pub(crate) const fn expires_only(&self) -> bool {
+        matches!(self, Self::Expire { .. } | Self::ExpireRow { .. })
+    }
+
+    /// True when what it puts, or names, may expire.
+    pub(crate) const fn may_expire(&self) -> bool {
+        matches!(self, Self::Put { .. } | Self::PutBatch(_) | Self::PutColumns(_))
+            || self.expires_only()
     }
 
     /// True for a batch.

@@ -1,9 +1,11 @@
 //! Writes to rows: their parts, their limits, and what they leave in the memtable.
 
+use super::condition::condition_of;
 use super::{Condition, Operation, Write};
-use crate::apply::{located, row_change};
+use crate::apply::{located, row_change, row_expiry};
 use crate::engine::Engine;
 use crate::errors::WriteError;
+use crate::expiry::{At, Expiry};
 use crate::memtable::{Entry, RowChange};
 use crate::models::row::{RowKeys, head_bytes, index_bytes_of};
 use crate::read::{Pin, Row, cell};
@@ -64,6 +66,7 @@ pub(crate) enum Part<'a> {
     Put(&'a [(&'a str, &'a [u8])]),
     Delete(&'a [&'a str]),
     DeleteRow,
+    Expire,
 }
 
 impl<'a> Part<'a> {
@@ -71,7 +74,7 @@ impl<'a> Part<'a> {
         match self {
             Self::Put(columns) => columns.len(),
             Self::Delete(columns) => columns.len(),
-            Self::DeleteRow => 0,
+            Self::DeleteRow | Self::Expire => 0,
         }
     }
 
@@ -79,7 +82,7 @@ impl<'a> Part<'a> {
         let column = match *self {
             Self::Put(columns) => columns.get(index).map(|&(name, value)| (name, Some(value))),
             Self::Delete(columns) => columns.get(index).map(|&name| (name, None)),
-            Self::DeleteRow => None,
+            Self::DeleteRow | Self::Expire => None,
         };
         column.unwrap_or_default()
     }
@@ -94,6 +97,7 @@ impl<'a> Part<'a> {
             Self::Put(_) => RowChange::Filled,
             Self::Delete(_) => RowChange::Thinned,
             Self::DeleteRow => RowChange::Deleted,
+            Self::Expire => RowChange::Kept,
         }
     }
 }
@@ -112,6 +116,7 @@ impl<'a> Operation<'a> {
                 rows.iter().try_for_each(|row| visit(row.row, Part::Delete(row.columns)))
             }
             Self::DeleteRows(rows) => rows.iter().try_for_each(|row| visit(row, Part::DeleteRow)),
+            Self::ExpireRow { row } => visit(row, Part::Expire),
             _ => Ok(()),
         }
     }
@@ -180,7 +185,7 @@ fn check_row(row: &[u8], part: Part<'_>) -> Result<(), WriteError> {
         return Err(WriteError::KeyLength { bytes: row.len(), limit: KEY_MAX });
     }
     match part.columns() {
-        0 if part.change() == RowChange::Deleted => Ok(()),
+        0 if matches!(part, Part::DeleteRow | Part::Expire) => Ok(()),
         1..=ROW_COLUMNS_MAX => Ok(()),
         columns => Err(WriteError::Columns { columns, limit: ROW_COLUMNS_MAX }),
     }
@@ -206,20 +211,25 @@ pub(super) struct RowsBefore {
 
 impl<S: SegmentStore> Engine<S> {
     /// Looks at the rows of a write, and at their columns when it asks for that.
-    pub(super) fn look_at_rows(&self, write: &Write<'_>) -> Result<RowsBefore, WriteError> {
+    pub(super) fn look_at_rows(
+        &self,
+        write: &Write<'_>,
+        now_ms: u64,
+    ) -> Result<RowsBefore, WriteError> {
         let (view, log) = (self.shared.view.load(), self.shared.log.clone());
         let pin = Arc::new(Pin { view, log });
+        let (at, condition) = (At::newest(now_ms), condition_of(write));
         let mut before = RowsBefore::default();
         write.operation.try_each_row(|row, part| {
-            let columns_only = write.condition == Condition::Always && part.columns() > 0;
+            let columns_only = condition == Condition::Always && part.columns() > 0;
             let version = match columns_only {
                 true => None,
-                false => Row::find(&pin, row, Lsn::MAX)?.as_ref().map(Row::lsn),
+                false => Row::find(&pin, row, at)?.as_ref().map(Row::lsn),
             };
-            super::condition::allowed(write.condition, version)?;
+            super::condition::allowed(condition, version)?;
             let existing = match part {
-                Part::DeleteRow => u32::from(version.is_some()),
-                _ if write.want_previous => existing_columns(&pin, row, part)?,
+                Part::DeleteRow | Part::Expire => u32::from(version.is_some()),
+                _ if write.want_previous => existing_columns(&pin, row, part, at)?,
                 _ => 0,
             };
             before.existing = before.existing.saturating_add(existing);
@@ -230,14 +240,16 @@ impl<S: SegmentStore> Engine<S> {
     }
 
     /// Puts the versions of the rows just staged into the memtable.
-    pub(super) fn remember_rows(&self, operation: &Operation<'_>, lsn: Lsn, position: Position) {
+    pub(super) fn remember_rows(&self, write: &Write<'_>, lsn: Lsn, position: Position) {
         let mut spans = self.encoder.spans().iter();
-        operation.each_row(|row, part| {
+        write.operation.each_row(|row, part| {
             let mut keys = RowKeys::new(row);
-            self.active.insert(keys.head(), lsn, row_change(part.change(), lsn));
+            let expiry = row_expiry(part.change(), Expiry(write.expires_at));
+            self.active.insert(keys.head(), lsn, row_change(part.change(), lsn, expiry));
             for (name, value) in part.iter() {
                 let span = spans.next().copied().unwrap_or_default();
-                let cell = value.map_or(Entry::Tombstone, |value| located(position, span, value));
+                let value = value.map(|value| located(position, span, value, Expiry::NEVER));
+                let cell = value.unwrap_or(Entry::Tombstone);
                 self.active.insert(keys.cell(name.as_bytes()), lsn, cell);
             }
         });
@@ -249,12 +261,13 @@ fn existing_columns<S: SegmentStore>(
     pin: &Pin<S>,
     row: &[u8],
     part: Part<'_>,
+    at: At,
 ) -> Result<u32, WriteError> {
     let mut keys = RowKeys::new(row);
-    let cleared = pin.view.cleared(keys.head(), Lsn::MAX);
+    let Some(cleared) = pin.view.cleared(keys.head(), at)? else { return Ok(0) };
     let mut existing = 0;
     for (name, _) in part.iter() {
-        let found = cell::<S>(&pin.view, keys.cell(name.as_bytes()), Lsn::MAX, cleared)?;
+        let found = cell::<S>(&pin.view, keys.cell(name.as_bytes()), at, cleared)?;
         existing += u32::from(found.is_some());
     }
     Ok(existing)

@@ -1,9 +1,10 @@
 //! From a write to a staged record and its versions in the memtable.
 
-use super::{Operation, Write, Written, check::check};
+use super::{Write, Written, check::check};
 use crate::apply::located;
 use crate::engine::Engine;
 use crate::errors::WriteError;
+use crate::expiry::Expiry;
 use crate::memtable::{Entry, StorageKey};
 use crate::models::kv;
 use crate::records::Head;
@@ -28,16 +29,27 @@ impl<S: SegmentStore> Engine<S> {
         check(&write.operation)?;
         self.make_room()?;
         self.accepting()?;
-        let before = self.look_before(write)?;
-        let lsn = self.encode(&write.operation, now_ms);
-        let position = self.stage_record(now_ms)?;
-        self.remember(&write.operation, lsn, position);
+        let before = self.look_before(write, now_ms)?;
+        self.bury(&write.operation, now_ms)?;
+        let lsn = self.stage_write(write, now_ms)?;
         Ok(Written {
             lsn,
             previous: before.previous,
             existed: before.existed,
             existing_keys: before.existing_keys,
         })
+    }
+
+    /// Stages a write that may be.
+    pub(super) fn stage_write(
+        &mut self,
+        write: &Write<'_>,
+        now_ms: u64,
+    ) -> Result<Lsn, WriteError> {
+        let lsn = self.encode(write, now_ms);
+        let position = self.stage_record(now_ms)?;
+        self.remember(write, lsn, position);
+        Ok(lsn)
     }
 
     /// Appends everything staged with one write. Nothing of it is durable or visible yet.
@@ -60,7 +72,7 @@ impl<S: SegmentStore> Engine<S> {
         Ok(())
     }
 
-    fn accepting(&self) -> Result<(), WriteError> {
+    pub(super) fn accepting(&self) -> Result<(), WriteError> {
         if self.options.role == LogRole::Follower {
             return Err(WriteError::ReadOnly);
         }
@@ -71,7 +83,8 @@ impl<S: SegmentStore> Engine<S> {
     }
 
     /// Makes the record in the encoder's buffer.
-    fn encode(&mut self, operation: &Operation<'_>, now_ms: u64) -> Lsn {
+    fn encode(&mut self, write: &Write<'_>, now_ms: u64) -> Lsn {
+        let operation = &write.operation;
         let (kind, entry) = operation.kind();
         let head = Head {
             lsn: self.log.next_lsn(),
@@ -81,13 +94,16 @@ impl<S: SegmentStore> Engine<S> {
             entry,
         };
         self.encoder.begin(&head, operation.len());
+        if operation.may_expire() {
+            self.encoder.expires_at(write.expires_at);
+        }
         operation.each(|key, value| self.encoder.entry(kv::PREFIX, key, value));
         operation.each_row(|row, part| self.encoder.row(row, part.iter()));
         self.encoder.finish();
         head.lsn
     }
 
-    fn stage_record(&mut self, now_ms: u64) -> Result<Position, WriteError> {
+    pub(super) fn stage_record(&mut self, now_ms: u64) -> Result<Position, WriteError> {
         match self.log.stage(self.encoder.record()) {
             Err(StageError::SegmentFull) => {}
             staged => return self.staged(staged),
@@ -110,15 +126,28 @@ impl<S: SegmentStore> Engine<S> {
     }
 
     /// Puts the versions of the record just staged into the memtable.
-    fn remember(&mut self, operation: &Operation<'_>, lsn: Lsn, position: Position) {
-        self.remember_rows(operation, lsn, position);
+    fn remember(&mut self, write: &Write<'_>, lsn: Lsn, position: Position) {
+        let expiry = Expiry(write.expires_at);
+        self.remember_rows(write, lsn, position);
         let mut spans = self.encoder.spans().iter();
-        operation.each(|key, value| {
+        write.operation.each(|key, value| {
             let span = spans.next().copied().unwrap_or_default();
-            let entry = value.map_or(Entry::Tombstone, |value| located(position, span, value));
+            let entry = match value {
+                Some(value) => located(position, span, value, expiry),
+                None if write.operation.expires_only() => Entry::Expire { expiry, watermark: 0 },
+                None => Entry::Tombstone,
+            };
             let key = StorageKey::prefixed(kv::PREFIX, key);
             self.active.insert(key.as_bytes(), lsn, entry);
         });
+        if expiry.is_set() && write.operation.may_expire() {
+            self.due.add(expiry.0);
+        }
+        self.count_frame();
+    }
+
+    /// Counts the frame of the record at hand among those that a restart would replay.
+    pub(super) fn count_frame(&self) {
         let frame = frame_bytes(self.encoder.record().len()).unwrap_or_default();
         self.active.add_log_bytes(u64::try_from(frame).unwrap_or_default());
     }

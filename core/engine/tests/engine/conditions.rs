@@ -6,7 +6,7 @@ use unison_engine::{Condition, Operation, Write, WriteError};
 
 fn conditional(engine: &mut Sim, key: &[u8], condition: Condition) -> Result<Lsn, WriteError> {
     let operation = Operation::Put { key, value: b"new" };
-    let write = Write { operation, condition, want_previous: false };
+    let write = Write { condition, want_previous: false, ..Write::new(operation) };
     engine.stage(&write, NOW_MS).map(|written| written.lsn)
 }
 
@@ -73,7 +73,8 @@ fn one_key_of_a_batch_that_violates_the_condition_stops_all_of_it() {
         let before = engine.next_lsn();
         let pairs: [(&[u8], &[u8]); 3] = [(b"a", b"1"), (b"key", b"2"), (b"z", b"3")];
         let operation = Operation::PutBatch(&pairs);
-        let write = Write { operation, condition: Condition::Absent, want_previous: false };
+        let write =
+            Write { condition: Condition::Absent, want_previous: false, ..Write::new(operation) };
         let refused = engine.stage(&write, NOW_MS).map(|written| written.lsn);
         assert_eq!(refused, Err(WriteError::Conflict { current: Some(lsn) }));
         assert_eq!(engine.next_lsn(), before);
@@ -86,7 +87,8 @@ fn one_key_of_a_batch_that_violates_the_condition_stops_all_of_it() {
 fn the_previous_value_is_told_wherever_it_was() {
     everywhere(|engine, lsn| {
         let operation = Operation::Delete { key: b"key" };
-        let write = Write { operation, condition: Condition::Always, want_previous: true };
+        let write =
+            Write { condition: Condition::Always, want_previous: true, ..Write::new(operation) };
         let written = engine.stage(&write, NOW_MS).unwrap();
         assert_eq!((written.existed, written.existing_keys), (Some(true), 1));
         let previous = written.previous.unwrap();
@@ -101,7 +103,8 @@ fn the_previous_value_is_told_wherever_it_was() {
 fn a_batch_says_how_many_of_its_keys_were_there() {
     everywhere(|engine, _| {
         let operation = Operation::DeleteBatch(&[b"key", b"never", b"nowhere"]);
-        let write = Write { operation, condition: Condition::Always, want_previous: true };
+        let write =
+            Write { condition: Condition::Always, want_previous: true, ..Write::new(operation) };
         let written = engine.stage(&write, NOW_MS).unwrap();
         assert_eq!((written.existed, written.existing_keys), (Some(true), 1));
     });

@@ -142,7 +142,7 @@ impl Run {
         };
         let want_previous = self.prng.chance(40);
         let change = vec![(key.clone(), (!removes).then_some(value.clone()))];
-        self.write(&Write { operation, condition, want_previous }, &change);
+        self.write(&Write { condition, want_previous, ..Write::new(operation) }, &change);
     }
 
     fn write_batch(&mut self) {
@@ -164,7 +164,7 @@ impl Run {
             Operation::PutBatch(&pairs)
         };
         let want_previous = self.prng.chance(40);
-        self.write(&Write { operation, condition, want_previous }, &change);
+        self.write(&Write { condition, want_previous, ..Write::new(operation) }, &change);
     }
 
     fn write(&mut self, write: &Write<'_>, change: &[(Vec<u8>, Option<Vec<u8>>)]) {

@@ -20,7 +20,8 @@ fn a_failed_append_takes_everything_staged_back() {
     assert_eq!(engine.stats().rolled_back, 1);
     // Conditions no longer see what is gone.
     let operation = Operation::Put { key: b"lost", value: b"4" };
-    let write = Write { operation, condition: Condition::Absent, want_previous: true };
+    let write =
+        Write { condition: Condition::Absent, want_previous: true, ..Write::new(operation) };
     assert_eq!(engine.stage(&write, NOW_MS).unwrap().lsn, Lsn(2));
     commit(&mut engine);
     let reader = engine.reader();

@@ -77,7 +77,7 @@ pub(super) async fn write(
     operation: Operation<'_>,
     condition: Condition,
 ) -> Result<Response, ApiError> {
-    let write = Write { operation, condition, want_previous: false };
+    let write = Write { condition, want_previous: false, ..Write::new(operation) };
     let lsn = commit_one(namespace, write).await?.lsn;
     Ok(([(header::ETAG, etag(lsn))], Json(Success { success: true, lsn: lsn.0 })).into_response())
 }

@@ -170,9 +170,9 @@ impl<'b> Run<'b> {
 
     fn writes<'r>(&'r self, rows: &'r [Rows<'r>]) -> Vec<Write<'r>> {
         let of = |((change, condition, answer), rows): (&'r Queued<'b>, &'r Rows<'r>)| Write {
-            operation: self.operation(change, rows),
             condition: *condition,
             want_previous: answer.wants_previous(change),
+            ..Write::new(self.operation(change, rows))
         };
         self.changes.iter().zip(rows).map(of).collect()
     }

@@ -44,7 +44,10 @@ impl Change {
         want_previous: bool,
     ) -> Result<Written<SimStore>, WriteError> {
         let mut stage = |operation| {
-            engine.stage(&Write { operation, condition, want_previous }, fixture::NOW_MS)
+            engine.stage(
+                &Write { condition, want_previous, ..Write::new(operation) },
+                fixture::NOW_MS,
+            )
         };
         match self {
             Self::Put(rows) => {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use unison_base::Lsn;
 use unison_base::limits::VALUE_MAX;
-use unison_engine::{Condition, Operation, ReadError, ScanRequest, Write, WriteError};
+use unison_engine::{Condition, ReadError, ScanRequest, Write, WriteError};
 use unison_linux::store::{Reader, ValueRef};
 use unison_resp::glob;
 use unison_resp::hashes::Parts;
@@ -92,11 +92,8 @@ impl Session {
                 Ok(changed) => changed,
                 Err(why) => return self.output.err(why),
             };
-            let write = Write {
-                operation: Operation::Put { key, value: &value },
-                condition: Condition::UnchangedSince(lsn),
-                want_previous: false,
-            };
+            let write =
+                Write { condition: Condition::UnchangedSince(lsn), ..Write::put(key, &value) };
             match commit_one(&self.namespace, write).await {
                 Err(WriteError::Conflict { .. }) if Instant::now() < deadline => {
                     tokio::time::sleep(CONFLICT_PAUSE).await;
@@ -120,11 +117,7 @@ impl Session {
 
     async fn set_absent_and_get(&mut self, key: &[u8], value: &[u8]) {
         let deadline = Instant::now() + CONFLICT_PATIENCE;
-        let write = Write {
-            operation: Operation::Put { key, value },
-            condition: Condition::Absent,
-            want_previous: false,
-        };
+        let write = Write { condition: Condition::Absent, ..Write::put(key, value) };
         loop {
             match commit_one(&self.namespace, write).await {
                 Ok(written) => {
