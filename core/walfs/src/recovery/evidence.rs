@@ -1,6 +1,6 @@
 //! What is known of each segment before it is judged.
 
-use crate::layout::{FIRST_FRAME, SegmentHeader};
+use crate::layout::{FIRST_FRAME, FRAME_BYTES_MIN, SegmentHeader};
 use crate::survey::Survey;
 use unison_base::{Lsn, Position, SegmentId};
 use unison_ports::{SegmentEntry, SegmentKind};
@@ -38,6 +38,13 @@ impl Evidence {
         let said = self.survey.header.ok().filter(|header| header.is_plausible(self.entry.size));
         let said = said.map(|header| header.last_lsn()).unwrap_or_default();
         self.survey.highest().max(said)
+    }
+
+    /// How many records the segment may have held beside those that are known: where the search was
+    /// given up, as many as there is room for.
+    pub(crate) const fn unseen(&self) -> u64 {
+        let room = self.entry.size.saturating_sub(self.survey.prefix.end);
+        if self.survey.later.exhausted { room / FRAME_BYTES_MIN } else { 0 }
     }
 
     /// Whether the header proves that records of this segment had been synced.

@@ -48,7 +48,7 @@ pub(crate) fn judge<E: AsRef<Evidence>>(
         let Some(finding) = findings.get(judge.fates.judged) else { break };
         judge.one(finding.as_ref(), note);
     }
-    judge.expected.unwrap_or(Lsn::FIRST).prev()
+    judge.last()
 }
 
 /// The fates found so far.
@@ -78,6 +78,14 @@ impl<'a, E: AsRef<Evidence>> Judge<'a, E> {
     /// Those from `at` on.
     fn rest(&self, at: usize) -> impl Iterator<Item = &'a Evidence> + Clone + use<'a, E> {
         self.findings.get(at..).unwrap_or_default().iter().map(AsRef::as_ref)
+    }
+
+    /// The highest LSN in use. Of a segment that ends the log and was not searched to its end more may
+    /// have been acknowledged than is seen.
+    fn last(&self) -> Lsn {
+        let next = self.expected.unwrap_or(Lsn::FIRST);
+        let newest = self.previous.filter(|_| self.role == LogRole::Leader);
+        next.prev().plus(newest.map_or(0, |(_, newest)| newest.unseen()))
     }
 
     fn one(&mut self, finding: &'a Evidence, note: Note<'_>) {
@@ -143,7 +151,7 @@ impl<'a, E: AsRef<Evidence>> Judge<'a, E> {
     fn keep(&mut self, finding: &'a Evidence, fate: Fate, last: Lsn) {
         self.previous = Some((self.fates.judged, finding));
         self.fates.push(fate);
-        self.expected = Some(last.next());
+        self.expected = self.expected.max(Some(last.next()));
     }
 
     /// Rung F.

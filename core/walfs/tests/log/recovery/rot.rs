@@ -123,3 +123,37 @@ fn e_an_lsn_known_to_be_durable_is_not_given_out_again() {
     let (log, _) = leader(&disk);
     assert_eq!(read_all(&log.reader()).gaps, [(Lsn(101), Lsn(150))]);
 }
+
+/// Bytes that look like the heads of thousands of frames, all of which end where these end.
+fn heads(bytes: usize) -> Vec<u8> {
+    let head = |at: usize| [[0x5A; 4], (at as u32).to_le_bytes()].concat();
+    let mut value: Vec<u8> = (1..bytes / 8).rev().flat_map(|words| head(words * 8 - 8)).collect();
+    value.extend([0xDE, 0xAD, 0xBE, 0xEF, 0xFE, 0xED, 0xFA, 0xCE]);
+    value
+}
+
+/// Whoever wrote the value cannot have acknowledged LSNs given out again, nor keep the log from opening.
+#[test]
+fn d_behind_bytes_that_were_made_to_wear_out_the_search_no_lsn_is_given_out_again() {
+    for before in [0, 7] {
+        let disk = disk(false);
+        let (mut log, _) = open(&disk);
+        fill(&mut log, before, MOST);
+        let mut crafted = record(log.next_lsn(), Some(log.durable()), 0);
+        crafted.extend(heads(40_000));
+        let at = log.stage(&crafted).unwrap();
+        log.append_staged().unwrap();
+        fill(&mut log, before + 12, MOST);
+        let last = log.durable();
+        assert_eq!(log.tail().segment, at.segment);
+        drop(log);
+        flip(&disk, at.segment, u64::from(at.offset) + 70);
+        let (log, report) = leader(&disk);
+        assert_eq!(report.rungs.rot_segments, 1, "{report:?}");
+        assert!(log.next_lsn() > last, "{last} was acknowledged");
+        goes_on(log, &disk);
+        let (log, report) = leader(&disk);
+        assert_eq!(report.rungs.rot_segments, 0, "said once: {report:?}");
+        assert!(read_all(&log.reader()).records.len() as u64 > before);
+    }
+}
