@@ -10,6 +10,8 @@ use smoltcp::socket::tcp::State;
 
 /// How long a caller may take to hear why the conversation has ended.
 const LINGER_MS: u64 = 5_000;
+/// How long a caller may take to complete the handshake: places are scarce.
+const HANDSHAKE_MS: u64 = 5_000;
 /// Scratch for what a caller still sends after that.
 const DRAIN_BYTES: usize = 512;
 
@@ -35,6 +37,10 @@ pub(crate) trait Conversation<X> {
 enum Place<C> {
     /// Nobody has come.
     Free,
+    /// Somebody has begun a handshake.
+    Greeting {
+        since_ms: u64,
+    },
     Serving(C),
     /// The last words are on their way.
     Ending {
@@ -104,16 +110,20 @@ impl<C, const PLACES: usize> Server<C, PLACES> {
         let mut callers = self.callers();
         let mut wake = Wake::At(u64::MAX);
         for (socket, place) in &mut self.places {
-            if matches!(place, Place::Free) && has_come(network, *socket, self.port) {
-                *place = if callers < Self::CALLERS_MAX {
+            match place.arrival(network, *socket, self.port) {
+                Arrival::Taken => {}
+                Arrival::Nobody => *place = Place::Free,
+                Arrival::Half => place.greet(network, *socket, now_ms),
+                Arrival::Caller if callers < Self::CALLERS_MAX => {
                     callers += 1;
                     self.counters.accepted += 1;
-                    Place::Serving(C::begin(now_ms))
-                } else {
+                    *place = Place::Serving(C::begin(now_ms));
+                }
+                Arrival::Caller => {
                     self.counters.refused += 1;
                     refuse(network, *socket, &self.refusal);
-                    Place::Ending { since_ms: now_ms }
-                };
+                    *place = Place::Ending { since_ms: now_ms };
+                }
             }
             wake = wake.earlier(place.drive(network, *socket, now_ms, service));
         }
@@ -121,7 +131,50 @@ impl<C, const PLACES: usize> Server<C, PLACES> {
     }
 }
 
+/// What a look at a place finds.
+enum Arrival {
+    /// The place is in use.
+    Taken,
+    Nobody,
+    /// A handshake is under way.
+    Half,
+    Caller,
+}
+
 impl<C> Place<C> {
+    /// Whether somebody has connected to a place that is not in use; listens when nobody can.
+    fn arrival<N: Device>(
+        &self,
+        network: &mut Network<N>,
+        socket: SocketHandle,
+        port: u16,
+    ) -> Arrival {
+        if matches!(self, Self::Serving(_) | Self::Ending { .. }) {
+            return Arrival::Taken;
+        }
+        let socket = network.tcp(socket);
+        match socket.state() {
+            State::Listen => Arrival::Nobody,
+            State::SynReceived => Arrival::Half,
+            State::Closed | State::TimeWait => {
+                // Port 0 is never configured, and a closed socket can listen.
+                let _ = socket.listen(port);
+                Arrival::Nobody
+            }
+            _ => Arrival::Caller,
+        }
+    }
+
+    /// Gives up a handshake that takes too long, so that others can connect.
+    fn greet<N: Device>(&mut self, network: &mut Network<N>, socket: SocketHandle, now_ms: u64) {
+        let since_ms = if let Self::Greeting { since_ms } = *self { since_ms } else { now_ms };
+        *self = Self::Greeting { since_ms };
+        if now_ms >= since_ms.saturating_add(HANDSHAKE_MS) {
+            network.tcp(socket).abort();
+            *self = Self::Free;
+        }
+    }
+
     fn drive<N: Device, X>(
         &mut self,
         network: &mut Network<N>,
@@ -141,7 +194,11 @@ impl<C> Place<C> {
                 }
             }
         }
-        let Self::Ending { since_ms } = *self else { return Wake::At(u64::MAX) };
+        let since_ms = match *self {
+            Self::Ending { since_ms } => since_ms,
+            Self::Greeting { since_ms } => return Wake::At(since_ms.saturating_add(HANDSHAKE_MS)),
+            Self::Free | Self::Serving(_) => return Wake::At(u64::MAX),
+        };
         let deadline_ms = since_ms.saturating_add(LINGER_MS);
         if !has_gone(network, socket) {
             if now_ms < deadline_ms {
@@ -151,20 +208,6 @@ impl<C> Place<C> {
         }
         *self = Self::Free;
         Wake::Now
-    }
-}
-
-/// Whether somebody has connected; listens when nobody can.
-fn has_come<N: Device>(network: &mut Network<N>, socket: SocketHandle, port: u16) -> bool {
-    let socket = network.tcp(socket);
-    match socket.state() {
-        State::Listen | State::SynReceived => false,
-        State::Closed | State::TimeWait => {
-            // Port 0 is never configured, and a closed socket can listen.
-            let _ = socket.listen(port);
-            false
-        }
-        _ => true,
     }
 }
 

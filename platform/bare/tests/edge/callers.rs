@@ -63,6 +63,18 @@ fn callers_who_come_at_once_are_no_more_than_the_limit() {
 }
 
 #[test]
+fn handshakes_that_nobody_completes_do_not_hold_places() {
+    let mut world = ready();
+    world.wire.mute_node(true);
+    let silent: Vec<_> = (0..=RESP_CALLERS).map(|_| world.call(RESP).socket).collect();
+    world.pass(3_000);
+    silent.into_iter().for_each(|socket| world.peer.forget(socket));
+    world.pass(3_000);
+    world.wire.mute_node(false);
+    assert_eq!(world.ask("PING").text(), "PONG");
+}
+
+#[test]
 fn too_many_http_callers_are_told_to_come_back() {
     let mut world = ready();
     let callers: Vec<_> = (0..HTTP_CALLERS).map(|_| world.call(HTTP)).collect();
@@ -146,6 +158,18 @@ fn a_command_that_is_too_large_is_refused_with_the_limit() {
     world.peer.tcp(caller.socket).close();
     let ended = world.until(2_000, |world| !world.peer.tcp(caller.socket).is_active());
     assert!(ended, "what it still sends is read, so that it comes to its end");
+}
+
+#[test]
+fn a_command_that_names_too_many_keys_is_refused() {
+    let mut world = ready();
+    let keys = |count: usize| " key".repeat(count);
+    assert_eq!(world.ask(&format!("EXISTS{}", keys(1_000))), Reply::Integer(1_000));
+    for command in ["EXISTS", "MGET", "HMGET row"] {
+        let refused = world.ask(&format!("{command}{}", keys(1_100)));
+        let said = "ERR a command names at most 1024 keys or fields on this node; ask for fewer";
+        assert_eq!(refused.text(), said, "{command}");
+    }
 }
 
 #[test]

@@ -19,6 +19,8 @@ pub(crate) struct Weather {
     pub(crate) late_ms: u64,
 }
 
+const NODE_SIDE: usize = 0;
+
 /// Frames on their way, by when they arrive and in which order they were sent.
 type Frames = BTreeMap<(u64, u64), Vec<u8>>;
 
@@ -26,6 +28,8 @@ struct State {
     ways: [Frames; 2],
     weather: Weather,
     cut: bool,
+    /// What the node sends is lost.
+    node_is_mute: bool,
     sent: u64,
     prng: Prng,
 }
@@ -40,6 +44,7 @@ impl Wire {
             ways: Default::default(),
             weather: Weather::default(),
             cut: false,
+            node_is_mute: false,
             sent: 0,
             prng: Prng::new(seed),
         })))
@@ -61,6 +66,11 @@ impl Wire {
         state.ways = Default::default();
     }
 
+    /// From now on what the node sends is lost, or no longer.
+    pub(crate) fn mute_node(&self, mute: bool) {
+        self.0.borrow_mut().node_is_mute = mute;
+    }
+
     /// When the next frame arrives.
     pub(crate) fn next_ms(&self) -> Option<u64> {
         let state = self.0.borrow();
@@ -68,9 +78,10 @@ impl Wire {
     }
 
     fn put(&self, side: usize, now_ms: u64, frame: &[u8]) {
-        let State { ways, weather, cut, sent, prng } = &mut *self.0.borrow_mut();
+        let State { ways, weather, cut, node_is_mute, sent, prng } = &mut *self.0.borrow_mut();
         let mut strikes = |percent: u64| prng.below(100) < percent;
-        if *cut || strikes(weather.lost_percent) {
+        let mute = *node_is_mute && side == NODE_SIDE;
+        if *cut || mute || strikes(weather.lost_percent) {
             return;
         }
         let copies = 1 + u64::from(strikes(weather.repeated_percent));

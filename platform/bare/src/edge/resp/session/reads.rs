@@ -16,6 +16,9 @@ use unison_resp::{hash_scan, reads};
 
 /// How much one page of a scan looks at.
 const SCAN_LIMITS: Limits = Limits { keys: 256, key_bytes: 64 << 10 };
+/// Most keys or fields that one command names: each may cost looks into the disk, and everybody else
+/// waits.
+const NAMES_MAX: usize = 1_024;
 /// Most fields in an answer with all of a hash.
 const FIELDS_MAX: usize = 4_096;
 
@@ -25,6 +28,9 @@ enum Refused {
     /// Memory may not suffice for it.
     #[error("an answer of {bytes} bytes is more than this node's free memory; ask for less")]
     Large { bytes: usize },
+    /// It names too many keys.
+    #[error("a command names at most {NAMES_MAX} keys or fields on this node; ask for fewer")]
+    Names,
     /// All of a hash is too much, or cannot be read.
     #[error(transparent)]
     All(#[from] AllError),
@@ -53,6 +59,7 @@ impl Session {
             return self.output.error(&format!("LOADING namespace {name} cannot be read: {why}"));
         };
         let answered = match verb {
+            _ if command.len() > NAMES_MAX + 2 => Err(Refused::Names),
             Verb::Get | Verb::GetRange | Verb::MultiGet => {
                 self.values(verb, command, &reader, service)
             }
