@@ -99,7 +99,9 @@ fn another_history_is_set_aside_and_the_hubs_is_followed_from_the_start() {
 fn another_history_on_a_disk_that_is_nearly_full_makes_room_for_the_hubs() {
     let mut world = World::new();
     let large = |world: &mut World| {
-        (0..3_500_u32).for_each(|key| drop(world.hub().put(&key.to_be_bytes(), &[7; 2_000])));
+        for key in 0..3_500_u32 {
+            world.hub().put(&key.to_be_bytes(), &[7; 2_000]);
+        }
     };
     large(&mut world);
     world.catch_up();

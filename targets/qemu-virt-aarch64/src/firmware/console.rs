@@ -34,6 +34,15 @@ pub(crate) unsafe fn open() {
     CONSOLE.lock().uart = Some(uart);
 }
 
+/// Takes the console from whoever was writing: a fault may have come in the middle of it.
+///
+/// # Safety
+/// Only when the run ends: who held the console must not go on.
+pub(crate) unsafe fn take_over() {
+    // SAFETY: one core, and the caller promises that the holder, if there is one, is gone.
+    unsafe { CONSOLE.force_unlock() };
+}
+
 impl Console {
     fn encode(&mut self, step: impl FnOnce(&mut defmt::Encoder, &mut dyn FnMut(&[u8]))) {
         let Self { uart, encoder } = self;

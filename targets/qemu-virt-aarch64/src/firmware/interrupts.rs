@@ -89,6 +89,13 @@ pub(crate) fn pause(until_ms: u64) {
     }
 }
 
+/// Lets the main loop's next sleep end at once.
+pub(crate) fn stay_awake() {
+    if let Some(controller) = &mut *CONTROLLER.lock() {
+        controller.woken = true;
+    }
+}
+
 fn take_woken() -> bool {
     let mut controller = CONTROLLER.lock();
     controller.as_mut().is_some_and(|controller| core::mem::take(&mut controller.woken))

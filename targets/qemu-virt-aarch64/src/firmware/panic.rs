@@ -1,7 +1,7 @@
 //! The end of a run that went wrong: a report, a pause that grows with every panic in a row, and a
 //! restart. What was acknowledged is in the log on the disk.
 
-use crate::firmware::{clock, interrupts, power, retained};
+use crate::firmware::{clock, console, interrupts, power, retained};
 use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -20,8 +20,11 @@ fn panic(info: &PanicInfo<'_>) -> ! {
         // The report itself went wrong.
         power::reset();
     }
-    defmt::error!("{}", defmt::Display2Format(info));
+    // Counted before anything can go wrong with the report.
     let panics = retained::add_panic(info);
+    // SAFETY: the run ends here, and with it whatever the console's owner was about to do.
+    unsafe { console::take_over() };
+    defmt::error!("{}", defmt::Display2Format(info));
     let pause_ms = pause_ms(panics);
     defmt::error!("panic {=u64} in a row: restart in {=u64} ms", panics, pause_ms);
     interrupts::pause(clock::monotonic_ms().saturating_add(pause_ms));

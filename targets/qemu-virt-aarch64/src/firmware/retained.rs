@@ -44,22 +44,29 @@ pub(crate) fn read() -> Option<Account> {
 /// Adds a panic, and tells how many there are now.
 pub(crate) fn add_panic(report: &impl core::fmt::Display) -> u64 {
     let panics = read().map_or(0, |account| account.panics).saturating_add(1);
+    // Already counted when the report itself goes wrong.
+    store(account(panics, ""));
     let mut text = String::<REPORT_MAX>::new();
     // Cut off at the capacity.
     let _ = write!(Cut(&mut text), "{report}");
+    store(account(panics, &text));
+    panics
+}
+
+/// `report` is at most [`REPORT_MAX`] bytes.
+fn account(panics: u64, report: &str) -> Page {
     let mut page = Page {
         magic: MAGIC,
         panics,
-        report_bytes: text.len() as u64,
+        report_bytes: report.len() as u64,
         report: [0; REPORT_MAX],
         sum: 0,
     };
-    for (to, from) in page.report.iter_mut().zip(text.as_bytes()) {
+    for (to, from) in page.report.iter_mut().zip(report.as_bytes()) {
         *to = *from;
     }
     page.sum = sum(&page);
-    store(page);
-    panics
+    page
 }
 
 /// Forgets them: this run has lasted.

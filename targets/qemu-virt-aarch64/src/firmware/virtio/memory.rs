@@ -2,6 +2,10 @@
 
 use alloc::alloc::{Layout, alloc_zeroed, dealloc};
 use core::ptr::NonNull;
+use core::sync::atomic::{Ordering, fence};
+use virtio_drivers::queue::VirtQueue;
+use virtio_drivers::transport::Transport;
+use virtio_drivers::transport::mmio::MmioTransport;
 use virtio_drivers::{BufferDirection, Hal, PAGE_SIZE, PhysAddr};
 
 /// Identity mapping, coherent devices.
@@ -41,4 +45,18 @@ unsafe impl Hal for Identity {
 fn layout(pages: usize) -> Option<Layout> {
     let bytes = pages.checked_mul(PAGE_SIZE).filter(|bytes| *bytes > 0)?;
     Layout::from_size_align(bytes, PAGE_SIZE).ok()
+}
+
+/// Tells the device of what was added to a queue, unless it says that it looks by itself. The fence
+/// keeps that answer from being older than what was added: the device would stop looking in between,
+/// and nobody would tell it.
+pub(super) fn notify<const SIZE: usize>(
+    queue: &VirtQueue<Identity, SIZE>,
+    number: u16,
+    transport: &mut MmioTransport<'static>,
+) {
+    fence(Ordering::SeqCst);
+    if queue.should_notify() {
+        transport.notify(number);
+    }
 }

@@ -66,7 +66,12 @@ impl phy::Device for Network {
 
     fn receive(&mut self, _now: Instant) -> Option<(ReceivedPacket<'_>, Room<'_>)> {
         self.received.offer(&mut self.transport);
-        if !self.has_packet() || !self.sent.has_room() {
+        if !self.has_packet() {
+            return None;
+        }
+        if !self.sent.has_room() {
+            // Nothing tells when there is room, and the packet's interrupt is not acknowledged.
+            interrupts::stay_awake();
             return None;
         }
         let packet = self.received.take()?;

@@ -2,12 +2,11 @@
 //! else's reach, and no packet allocates.
 
 use super::DeviceError;
-use super::memory::Identity;
+use super::memory::{self, Identity};
 use alloc::boxed::Box;
 use alloc::vec;
 use heapless::Vec;
 use virtio_drivers::queue::VirtQueue;
-use virtio_drivers::transport::Transport;
 use virtio_drivers::transport::mmio::MmioTransport;
 
 /// In front of every packet, in both directions; all zeros when nothing is offloaded.
@@ -80,7 +79,8 @@ impl<const SIZE: usize> Received<SIZE> {
         let written = unsafe { self.0.queue.pop_used(token, &[], &mut [buffer]) }.ok()?;
         self.0.release(token, held.index);
         let written = usize::try_from(written).ok()?.min(BUFFER_BYTES);
-        self.0.memory.get(held.index)?.get(HEADER_BYTES..written)
+        // Shorter than its header is a packet of nothing; those behind it come next.
+        Some(self.0.memory.get(held.index)?.get(HEADER_BYTES..written).unwrap_or_default())
     }
 
     /// Whether a packet is there.
@@ -180,8 +180,8 @@ impl<const SIZE: usize> Buffers<SIZE> {
     }
 
     fn notify(&self, anything: bool, transport: &mut MmioTransport<'static>) {
-        if anything && self.queue.should_notify() {
-            transport.notify(self.number);
+        if anything {
+            memory::notify(&self.queue, self.number, transport);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A queue on which one request at a time is put and waited for.
 
 use super::DeviceError;
-use super::memory::Identity;
+use super::memory::{self, Identity};
 use super::probe::Device;
 use crate::firmware::clock;
 use crate::firmware::interrupts::{self, Listener};
@@ -15,6 +15,8 @@ const PARTS_MAX: usize = 4;
 const QUEUE: u16 = 0;
 /// How long a device may take for an answer before it counts as broken.
 const ANSWER_MS_MAX: u64 = 30_000;
+/// How long it may take for a reset.
+const RESET_MS_MAX: u64 = 1_000;
 
 /// A started device and its queue.
 pub(super) struct Requests {
@@ -49,9 +51,7 @@ impl Requests {
         // SAFETY: the parts are borrowed for the whole call, which ends when the device has handed
         // them back or was switched off.
         let token = unsafe { self.queue.add(inputs, outputs) }?;
-        if self.queue.should_notify() {
-            self.transport.notify(QUEUE);
-        }
+        memory::notify(&self.queue, QUEUE, &mut self.transport);
         self.wait()?;
         // SAFETY: the same parts as above.
         let written = unsafe { self.queue.pop_used(token, inputs, outputs) };
@@ -73,11 +73,16 @@ impl Requests {
         }
     }
 
-    /// After a reset the device uses none of our memory any more. It is not tried again: nothing
-    /// is known about the requests it had.
+    /// Once the device says that it is reset it uses none of our memory any more. It is not tried
+    /// again: nothing is known about the requests it had. One that does not even reset may still write
+    /// into the buffers of whoever waits: only a restart of the machine ends that.
     fn switch_off(&mut self) -> DeviceError {
         self.silent = true;
         self.transport.set_status(DeviceStatus::empty());
+        let latest_ms = clock::monotonic_ms().saturating_add(RESET_MS_MAX);
+        while self.transport.get_status() != DeviceStatus::empty() {
+            assert!(clock::monotonic_ms() < latest_ms, "a device is silent and does not reset");
+        }
         DeviceError::Silent
     }
 }
