@@ -6,8 +6,10 @@ mod generated;
 
 pub use generated::{
     ColumnData, ColumnDataArgs, EncodedEntry, EncodedEntryArgs, EntryType, EventEntry,
-    EventEntryArgs, KeyValueEntry, KeyValueEntryArgs, LogRecord, LogRecordArgs, OperationType,
-    RowUpdateEntry, RowUpdateEntryArgs, TxnState,
+    EventEntryArgs, Header, HeaderArgs, KeyValueEntry, KeyValueEntryArgs, LogRecord, LogRecordArgs,
+    MessageDeleteEntry, MessageDeleteEntryArgs, MessageEntry, MessageEntryArgs, OperationType,
+    RowUpdateEntry, RowUpdateEntryArgs, StreamDefineEntry, StreamDefineEntryArgs, TrimEntry,
+    TrimEntryArgs, TxnState,
 };
 
 /// Raises the watermark of expiry: one key-value entry without a key, its value the time, u64

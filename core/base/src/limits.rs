@@ -22,6 +22,20 @@ pub const BATCH_BYTES_MAX: usize = 4 << 20;
 pub const INDEX_BYTES_MAX: usize = 5 << 20;
 /// What an entry of the index takes beside its key, bytes.
 pub const INDEX_ENTRY_BYTES: usize = 96;
+/// Longest name of a topic, filter or pattern, bytes of UTF-8.
+pub const TOPIC_NAME_MAX: usize = 4_096;
+/// Most levels of a name of a topic, filter or pattern.
+pub const TOPIC_LEVELS_MAX: usize = 64;
+/// Most headers of a message.
+pub const MESSAGE_HEADERS_MAX: usize = 64;
+/// Longest name of a header, bytes of UTF-8.
+pub const MESSAGE_HEADER_NAME_MAX: usize = 255;
+/// Most bytes of names and values of one message's headers.
+pub const MESSAGE_HEADERS_BYTES_MAX: usize = 64 << 10;
+/// Most patterns that a namespace keeps messages of.
+pub const PATTERNS_MAX: usize = 10_000;
+/// Most topics and patterns whose messages one read merges.
+pub const READ_STREAMS_MAX: usize = 10_000;
 /// Smallest segment file, bytes.
 pub const SEGMENT_BYTES_MIN: u64 = 64 << 10;
 /// Default segment file, bytes.

@@ -45,11 +45,17 @@ pub use errors::{
     SnapshotError, TreeError, TreeTable, WriteError,
 };
 pub use flush::{FlushJob, FlushResult, Released};
+pub use models::topic::key::{MessageId, MessagePosition};
+pub use models::topic::name::{TopicError, TopicFilter, topic_from_dotted};
+pub use models::topic::trie::{TopicMemo, TopicTrie};
 pub use options::EngineOptions;
 pub use read::{
-    Cell, Column, ColumnRange, Columns, Item, Reader, Row, RowScan, RowScanRequest, Scan,
-    ScanRequest, ScannedRow, Snapshot, ValueRef,
+    Cell, Column, ColumnRange, Columns, Item, Message, MessageRequest, Messages, Reader,
+    RetainedMessages, Row, RowScan, RowScanRequest, Scan, ScanRequest, ScannedRow, Snapshot,
+    TopicName, Topics, ValueRef,
 };
 pub use settle::{SettleJob, SettleResult};
 pub use stats::{EngineStats, Pressure};
-pub use write::{ColumnNames, ColumnValues, Condition, Operation, Write, Written};
+pub use write::{
+    ColumnNames, ColumnValues, Condition, NewMessage, Operation, TrimBefore, Write, Written,
+};

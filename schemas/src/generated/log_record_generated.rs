@@ -11,16 +11,23 @@ extern crate alloc;
 #[deprecated(since = "2.0.0", note = "Use associated constants instead. This will no longer be generated in 2021.")]
 pub const ENUM_MIN_OPERATION_TYPE: u8 = 0;
 #[deprecated(since = "2.0.0", note = "Use associated constants instead. This will no longer be generated in 2021.")]
-pub const ENUM_MAX_OPERATION_TYPE: u8 = 5;
+pub const ENUM_MAX_OPERATION_TYPE: u8 = 22;
 #[deprecated(since = "2.0.0", note = "Use associated constants instead. This will no longer be generated in 2021.")]
 #[allow(non_camel_case_types)]
-pub const ENUM_VALUES_OPERATION_TYPE: [OperationType; 6] = [
+pub const ENUM_VALUES_OPERATION_TYPE: [OperationType; 13] = [
   OperationType::NoOperation,
   OperationType::Insert,
   OperationType::Delete,
   OperationType::TxnMarker,
   OperationType::DeleteRowByKey,
   OperationType::RaftInternal,
+  OperationType::TopicDefine,
+  OperationType::Publish,
+  OperationType::PatternDefine,
+  OperationType::PatternPublish,
+  OperationType::MessageDelete,
+  OperationType::Trim,
+  OperationType::ExpireTo,
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -34,9 +41,16 @@ impl OperationType {
   pub const TxnMarker: Self = Self(3);
   pub const DeleteRowByKey: Self = Self(4);
   pub const RaftInternal: Self = Self(5);
+  pub const TopicDefine: Self = Self(16);
+  pub const Publish: Self = Self(17);
+  pub const PatternDefine: Self = Self(18);
+  pub const PatternPublish: Self = Self(19);
+  pub const MessageDelete: Self = Self(20);
+  pub const Trim: Self = Self(21);
+  pub const ExpireTo: Self = Self(22);
 
   pub const ENUM_MIN: u8 = 0;
-  pub const ENUM_MAX: u8 = 5;
+  pub const ENUM_MAX: u8 = 22;
   pub const ENUM_VALUES: &'static [Self] = &[
     Self::NoOperation,
     Self::Insert,
@@ -44,6 +58,13 @@ impl OperationType {
     Self::TxnMarker,
     Self::DeleteRowByKey,
     Self::RaftInternal,
+    Self::TopicDefine,
+    Self::Publish,
+    Self::PatternDefine,
+    Self::PatternPublish,
+    Self::MessageDelete,
+    Self::Trim,
+    Self::ExpireTo,
   ];
   /// Returns the variant's name or "" if unknown.
   pub fn variant_name(self) -> Option<&'static str> {
@@ -54,6 +75,13 @@ impl OperationType {
       Self::TxnMarker => Some("TxnMarker"),
       Self::DeleteRowByKey => Some("DeleteRowByKey"),
       Self::RaftInternal => Some("RaftInternal"),
+      Self::TopicDefine => Some("TopicDefine"),
+      Self::Publish => Some("Publish"),
+      Self::PatternDefine => Some("PatternDefine"),
+      Self::PatternPublish => Some("PatternPublish"),
+      Self::MessageDelete => Some("MessageDelete"),
+      Self::Trim => Some("Trim"),
+      Self::ExpireTo => Some("ExpireTo"),
       _ => None,
     }
   }
@@ -1171,6 +1199,673 @@ impl ::core::fmt::Debug for EventEntry<'_> {
       ds.field("occurred_at", &self.occurred_at());
       ds.field("payload", &self.payload());
       ds.field("metadata", &self.metadata());
+      ds.finish()
+  }
+}
+pub enum StreamDefineEntryOffset {}
+#[derive(Copy, Clone, PartialEq)]
+
+pub struct StreamDefineEntry<'a> {
+  pub _tab: ::flatbuffers::Table<'a>,
+}
+
+impl<'a> ::flatbuffers::Follow<'a> for StreamDefineEntry<'a> {
+  type Inner = StreamDefineEntry<'a>;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    Self { _tab: unsafe { ::flatbuffers::Table::new(buf, loc) } }
+  }
+}
+
+impl<'a> StreamDefineEntry<'a> {
+  pub const VT_ID: ::flatbuffers::VOffsetT = 4;
+  pub const VT_NAME: ::flatbuffers::VOffsetT = 6;
+
+  #[inline]
+  pub unsafe fn init_from_table(table: ::flatbuffers::Table<'a>) -> Self {
+    StreamDefineEntry { _tab: table }
+  }
+  #[allow(unused_mut)]
+  pub fn create<'bldr: 'args, 'args: 'mut_bldr, 'mut_bldr, A: ::flatbuffers::Allocator + 'bldr>(
+    _fbb: &'mut_bldr mut ::flatbuffers::FlatBufferBuilder<'bldr, A>,
+    args: &'args StreamDefineEntryArgs<'args>
+  ) -> ::flatbuffers::WIPOffset<StreamDefineEntry<'bldr>> {
+    let mut builder = StreamDefineEntryBuilder::new(_fbb);
+    builder.add_id(args.id);
+    if let Some(x) = args.name { builder.add_name(x); }
+    builder.finish()
+  }
+
+
+  #[inline]
+  pub fn id(&self) -> u64 {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<u64>(StreamDefineEntry::VT_ID, Some(0)).unwrap()}
+  }
+  #[inline]
+  pub fn name(&self) -> Option<&'a str> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<&str>>(StreamDefineEntry::VT_NAME, None)}
+  }
+}
+
+impl ::flatbuffers::Verifiable for StreamDefineEntry<'_> {
+  #[inline]
+  fn run_verifier(
+    v: &mut ::flatbuffers::Verifier, pos: usize
+  ) -> Result<(), ::flatbuffers::InvalidFlatbuffer> {
+    v.visit_table(pos)?
+     .visit_field::<u64>("id", Self::VT_ID, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<&str>>("name", Self::VT_NAME, false)?
+     .finish();
+    Ok(())
+  }
+}
+pub struct StreamDefineEntryArgs<'a> {
+    pub id: u64,
+    pub name: Option<::flatbuffers::WIPOffset<&'a str>>,
+}
+impl<'a> Default for StreamDefineEntryArgs<'a> {
+  #[inline]
+  fn default() -> Self {
+    StreamDefineEntryArgs {
+      id: 0,
+      name: None,
+    }
+  }
+}
+
+pub struct StreamDefineEntryBuilder<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> {
+  fbb_: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>,
+  start_: ::flatbuffers::WIPOffset<::flatbuffers::TableUnfinishedWIPOffset>,
+}
+impl<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> StreamDefineEntryBuilder<'a, 'b, A> {
+  #[inline]
+  pub fn add_id(&mut self, id: u64) {
+    self.fbb_.push_slot::<u64>(StreamDefineEntry::VT_ID, id, 0);
+  }
+  #[inline]
+  pub fn add_name(&mut self, name: ::flatbuffers::WIPOffset<&'b  str>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(StreamDefineEntry::VT_NAME, name);
+  }
+  #[inline]
+  pub fn new(_fbb: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>) -> StreamDefineEntryBuilder<'a, 'b, A> {
+    let start = _fbb.start_table();
+    StreamDefineEntryBuilder {
+      fbb_: _fbb,
+      start_: start,
+    }
+  }
+  #[inline]
+  pub fn finish(self) -> ::flatbuffers::WIPOffset<StreamDefineEntry<'a>> {
+    let o = self.fbb_.end_table(self.start_);
+    ::flatbuffers::WIPOffset::new(o.value())
+  }
+}
+
+impl ::core::fmt::Debug for StreamDefineEntry<'_> {
+  fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+    let mut ds = f.debug_struct("StreamDefineEntry");
+      ds.field("id", &self.id());
+      ds.field("name", &self.name());
+      ds.finish()
+  }
+}
+pub enum HeaderOffset {}
+#[derive(Copy, Clone, PartialEq)]
+
+pub struct Header<'a> {
+  pub _tab: ::flatbuffers::Table<'a>,
+}
+
+impl<'a> ::flatbuffers::Follow<'a> for Header<'a> {
+  type Inner = Header<'a>;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    Self { _tab: unsafe { ::flatbuffers::Table::new(buf, loc) } }
+  }
+}
+
+impl<'a> Header<'a> {
+  pub const VT_NAME: ::flatbuffers::VOffsetT = 4;
+  pub const VT_VALUE: ::flatbuffers::VOffsetT = 6;
+
+  #[inline]
+  pub unsafe fn init_from_table(table: ::flatbuffers::Table<'a>) -> Self {
+    Header { _tab: table }
+  }
+  #[allow(unused_mut)]
+  pub fn create<'bldr: 'args, 'args: 'mut_bldr, 'mut_bldr, A: ::flatbuffers::Allocator + 'bldr>(
+    _fbb: &'mut_bldr mut ::flatbuffers::FlatBufferBuilder<'bldr, A>,
+    args: &'args HeaderArgs<'args>
+  ) -> ::flatbuffers::WIPOffset<Header<'bldr>> {
+    let mut builder = HeaderBuilder::new(_fbb);
+    if let Some(x) = args.value { builder.add_value(x); }
+    if let Some(x) = args.name { builder.add_name(x); }
+    builder.finish()
+  }
+
+
+  #[inline]
+  pub fn name(&self) -> Option<&'a str> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<&str>>(Header::VT_NAME, None)}
+  }
+  #[inline]
+  pub fn value(&self) -> Option<::flatbuffers::Vector<'a, u8>> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, u8>>>(Header::VT_VALUE, None)}
+  }
+}
+
+impl ::flatbuffers::Verifiable for Header<'_> {
+  #[inline]
+  fn run_verifier(
+    v: &mut ::flatbuffers::Verifier, pos: usize
+  ) -> Result<(), ::flatbuffers::InvalidFlatbuffer> {
+    v.visit_table(pos)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<&str>>("name", Self::VT_NAME, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, u8>>>("value", Self::VT_VALUE, false)?
+     .finish();
+    Ok(())
+  }
+}
+pub struct HeaderArgs<'a> {
+    pub name: Option<::flatbuffers::WIPOffset<&'a str>>,
+    pub value: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, u8>>>,
+}
+impl<'a> Default for HeaderArgs<'a> {
+  #[inline]
+  fn default() -> Self {
+    HeaderArgs {
+      name: None,
+      value: None,
+    }
+  }
+}
+
+pub struct HeaderBuilder<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> {
+  fbb_: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>,
+  start_: ::flatbuffers::WIPOffset<::flatbuffers::TableUnfinishedWIPOffset>,
+}
+impl<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> HeaderBuilder<'a, 'b, A> {
+  #[inline]
+  pub fn add_name(&mut self, name: ::flatbuffers::WIPOffset<&'b  str>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(Header::VT_NAME, name);
+  }
+  #[inline]
+  pub fn add_value(&mut self, value: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , u8>>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(Header::VT_VALUE, value);
+  }
+  #[inline]
+  pub fn new(_fbb: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>) -> HeaderBuilder<'a, 'b, A> {
+    let start = _fbb.start_table();
+    HeaderBuilder {
+      fbb_: _fbb,
+      start_: start,
+    }
+  }
+  #[inline]
+  pub fn finish(self) -> ::flatbuffers::WIPOffset<Header<'a>> {
+    let o = self.fbb_.end_table(self.start_);
+    ::flatbuffers::WIPOffset::new(o.value())
+  }
+}
+
+impl ::core::fmt::Debug for Header<'_> {
+  fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+    let mut ds = f.debug_struct("Header");
+      ds.field("name", &self.name());
+      ds.field("value", &self.value());
+      ds.finish()
+  }
+}
+pub enum MessageEntryOffset {}
+#[derive(Copy, Clone, PartialEq)]
+
+pub struct MessageEntry<'a> {
+  pub _tab: ::flatbuffers::Table<'a>,
+}
+
+impl<'a> ::flatbuffers::Follow<'a> for MessageEntry<'a> {
+  type Inner = MessageEntry<'a>;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    Self { _tab: unsafe { ::flatbuffers::Table::new(buf, loc) } }
+  }
+}
+
+impl<'a> MessageEntry<'a> {
+  pub const VT_STREAM: ::flatbuffers::VOffsetT = 4;
+  pub const VT_EXPIRES_AT: ::flatbuffers::VOffsetT = 6;
+  pub const VT_FLAGS: ::flatbuffers::VOffsetT = 8;
+  pub const VT_HEADERS: ::flatbuffers::VOffsetT = 10;
+  pub const VT_PAYLOAD: ::flatbuffers::VOffsetT = 12;
+
+  #[inline]
+  pub unsafe fn init_from_table(table: ::flatbuffers::Table<'a>) -> Self {
+    MessageEntry { _tab: table }
+  }
+  #[allow(unused_mut)]
+  pub fn create<'bldr: 'args, 'args: 'mut_bldr, 'mut_bldr, A: ::flatbuffers::Allocator + 'bldr>(
+    _fbb: &'mut_bldr mut ::flatbuffers::FlatBufferBuilder<'bldr, A>,
+    args: &'args MessageEntryArgs<'args>
+  ) -> ::flatbuffers::WIPOffset<MessageEntry<'bldr>> {
+    let mut builder = MessageEntryBuilder::new(_fbb);
+    builder.add_expires_at(args.expires_at);
+    builder.add_stream(args.stream);
+    if let Some(x) = args.payload { builder.add_payload(x); }
+    if let Some(x) = args.headers { builder.add_headers(x); }
+    builder.add_flags(args.flags);
+    builder.finish()
+  }
+
+
+  #[inline]
+  pub fn stream(&self) -> u64 {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<u64>(MessageEntry::VT_STREAM, Some(0)).unwrap()}
+  }
+  #[inline]
+  pub fn expires_at(&self) -> u64 {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<u64>(MessageEntry::VT_EXPIRES_AT, Some(0)).unwrap()}
+  }
+  #[inline]
+  pub fn flags(&self) -> u8 {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<u8>(MessageEntry::VT_FLAGS, Some(0)).unwrap()}
+  }
+  #[inline]
+  pub fn headers(&self) -> Option<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<Header<'a>>>> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<Header>>>>(MessageEntry::VT_HEADERS, None)}
+  }
+  #[inline]
+  pub fn payload(&self) -> Option<::flatbuffers::Vector<'a, u8>> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, u8>>>(MessageEntry::VT_PAYLOAD, None)}
+  }
+}
+
+impl ::flatbuffers::Verifiable for MessageEntry<'_> {
+  #[inline]
+  fn run_verifier(
+    v: &mut ::flatbuffers::Verifier, pos: usize
+  ) -> Result<(), ::flatbuffers::InvalidFlatbuffer> {
+    v.visit_table(pos)?
+     .visit_field::<u64>("stream", Self::VT_STREAM, false)?
+     .visit_field::<u64>("expires_at", Self::VT_EXPIRES_AT, false)?
+     .visit_field::<u8>("flags", Self::VT_FLAGS, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, ::flatbuffers::ForwardsUOffset<Header>>>>("headers", Self::VT_HEADERS, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, u8>>>("payload", Self::VT_PAYLOAD, false)?
+     .finish();
+    Ok(())
+  }
+}
+pub struct MessageEntryArgs<'a> {
+    pub stream: u64,
+    pub expires_at: u64,
+    pub flags: u8,
+    pub headers: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<Header<'a>>>>>,
+    pub payload: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, u8>>>,
+}
+impl<'a> Default for MessageEntryArgs<'a> {
+  #[inline]
+  fn default() -> Self {
+    MessageEntryArgs {
+      stream: 0,
+      expires_at: 0,
+      flags: 0,
+      headers: None,
+      payload: None,
+    }
+  }
+}
+
+pub struct MessageEntryBuilder<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> {
+  fbb_: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>,
+  start_: ::flatbuffers::WIPOffset<::flatbuffers::TableUnfinishedWIPOffset>,
+}
+impl<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> MessageEntryBuilder<'a, 'b, A> {
+  #[inline]
+  pub fn add_stream(&mut self, stream: u64) {
+    self.fbb_.push_slot::<u64>(MessageEntry::VT_STREAM, stream, 0);
+  }
+  #[inline]
+  pub fn add_expires_at(&mut self, expires_at: u64) {
+    self.fbb_.push_slot::<u64>(MessageEntry::VT_EXPIRES_AT, expires_at, 0);
+  }
+  #[inline]
+  pub fn add_flags(&mut self, flags: u8) {
+    self.fbb_.push_slot::<u8>(MessageEntry::VT_FLAGS, flags, 0);
+  }
+  #[inline]
+  pub fn add_headers(&mut self, headers: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , ::flatbuffers::ForwardsUOffset<Header<'b >>>>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(MessageEntry::VT_HEADERS, headers);
+  }
+  #[inline]
+  pub fn add_payload(&mut self, payload: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , u8>>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(MessageEntry::VT_PAYLOAD, payload);
+  }
+  #[inline]
+  pub fn new(_fbb: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>) -> MessageEntryBuilder<'a, 'b, A> {
+    let start = _fbb.start_table();
+    MessageEntryBuilder {
+      fbb_: _fbb,
+      start_: start,
+    }
+  }
+  #[inline]
+  pub fn finish(self) -> ::flatbuffers::WIPOffset<MessageEntry<'a>> {
+    let o = self.fbb_.end_table(self.start_);
+    ::flatbuffers::WIPOffset::new(o.value())
+  }
+}
+
+impl ::core::fmt::Debug for MessageEntry<'_> {
+  fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+    let mut ds = f.debug_struct("MessageEntry");
+      ds.field("stream", &self.stream());
+      ds.field("expires_at", &self.expires_at());
+      ds.field("flags", &self.flags());
+      ds.field("headers", &self.headers());
+      ds.field("payload", &self.payload());
+      ds.finish()
+  }
+}
+pub enum MessageDeleteEntryOffset {}
+#[derive(Copy, Clone, PartialEq)]
+
+pub struct MessageDeleteEntry<'a> {
+  pub _tab: ::flatbuffers::Table<'a>,
+}
+
+impl<'a> ::flatbuffers::Follow<'a> for MessageDeleteEntry<'a> {
+  type Inner = MessageDeleteEntry<'a>;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    Self { _tab: unsafe { ::flatbuffers::Table::new(buf, loc) } }
+  }
+}
+
+impl<'a> MessageDeleteEntry<'a> {
+  pub const VT_STREAM: ::flatbuffers::VOffsetT = 4;
+  pub const VT_TIME: ::flatbuffers::VOffsetT = 6;
+  pub const VT_LSN: ::flatbuffers::VOffsetT = 8;
+  pub const VT_INDEX: ::flatbuffers::VOffsetT = 10;
+
+  #[inline]
+  pub unsafe fn init_from_table(table: ::flatbuffers::Table<'a>) -> Self {
+    MessageDeleteEntry { _tab: table }
+  }
+  #[allow(unused_mut)]
+  pub fn create<'bldr: 'args, 'args: 'mut_bldr, 'mut_bldr, A: ::flatbuffers::Allocator + 'bldr>(
+    _fbb: &'mut_bldr mut ::flatbuffers::FlatBufferBuilder<'bldr, A>,
+    args: &'args MessageDeleteEntryArgs
+  ) -> ::flatbuffers::WIPOffset<MessageDeleteEntry<'bldr>> {
+    let mut builder = MessageDeleteEntryBuilder::new(_fbb);
+    builder.add_lsn(args.lsn);
+    builder.add_time(args.time);
+    builder.add_stream(args.stream);
+    builder.add_index(args.index);
+    builder.finish()
+  }
+
+
+  #[inline]
+  pub fn stream(&self) -> u64 {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<u64>(MessageDeleteEntry::VT_STREAM, Some(0)).unwrap()}
+  }
+  #[inline]
+  pub fn time(&self) -> u64 {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<u64>(MessageDeleteEntry::VT_TIME, Some(0)).unwrap()}
+  }
+  #[inline]
+  pub fn lsn(&self) -> u64 {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<u64>(MessageDeleteEntry::VT_LSN, Some(0)).unwrap()}
+  }
+  #[inline]
+  pub fn index(&self) -> u32 {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<u32>(MessageDeleteEntry::VT_INDEX, Some(0)).unwrap()}
+  }
+}
+
+impl ::flatbuffers::Verifiable for MessageDeleteEntry<'_> {
+  #[inline]
+  fn run_verifier(
+    v: &mut ::flatbuffers::Verifier, pos: usize
+  ) -> Result<(), ::flatbuffers::InvalidFlatbuffer> {
+    v.visit_table(pos)?
+     .visit_field::<u64>("stream", Self::VT_STREAM, false)?
+     .visit_field::<u64>("time", Self::VT_TIME, false)?
+     .visit_field::<u64>("lsn", Self::VT_LSN, false)?
+     .visit_field::<u32>("index", Self::VT_INDEX, false)?
+     .finish();
+    Ok(())
+  }
+}
+pub struct MessageDeleteEntryArgs {
+    pub stream: u64,
+    pub time: u64,
+    pub lsn: u64,
+    pub index: u32,
+}
+impl<'a> Default for MessageDeleteEntryArgs {
+  #[inline]
+  fn default() -> Self {
+    MessageDeleteEntryArgs {
+      stream: 0,
+      time: 0,
+      lsn: 0,
+      index: 0,
+    }
+  }
+}
+
+pub struct MessageDeleteEntryBuilder<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> {
+  fbb_: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>,
+  start_: ::flatbuffers::WIPOffset<::flatbuffers::TableUnfinishedWIPOffset>,
+}
+impl<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> MessageDeleteEntryBuilder<'a, 'b, A> {
+  #[inline]
+  pub fn add_stream(&mut self, stream: u64) {
+    self.fbb_.push_slot::<u64>(MessageDeleteEntry::VT_STREAM, stream, 0);
+  }
+  #[inline]
+  pub fn add_time(&mut self, time: u64) {
+    self.fbb_.push_slot::<u64>(MessageDeleteEntry::VT_TIME, time, 0);
+  }
+  #[inline]
+  pub fn add_lsn(&mut self, lsn: u64) {
+    self.fbb_.push_slot::<u64>(MessageDeleteEntry::VT_LSN, lsn, 0);
+  }
+  #[inline]
+  pub fn add_index(&mut self, index: u32) {
+    self.fbb_.push_slot::<u32>(MessageDeleteEntry::VT_INDEX, index, 0);
+  }
+  #[inline]
+  pub fn new(_fbb: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>) -> MessageDeleteEntryBuilder<'a, 'b, A> {
+    let start = _fbb.start_table();
+    MessageDeleteEntryBuilder {
+      fbb_: _fbb,
+      start_: start,
+    }
+  }
+  #[inline]
+  pub fn finish(self) -> ::flatbuffers::WIPOffset<MessageDeleteEntry<'a>> {
+    let o = self.fbb_.end_table(self.start_);
+    ::flatbuffers::WIPOffset::new(o.value())
+  }
+}
+
+impl ::core::fmt::Debug for MessageDeleteEntry<'_> {
+  fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+    let mut ds = f.debug_struct("MessageDeleteEntry");
+      ds.field("stream", &self.stream());
+      ds.field("time", &self.time());
+      ds.field("lsn", &self.lsn());
+      ds.field("index", &self.index());
+      ds.finish()
+  }
+}
+pub enum TrimEntryOffset {}
+#[derive(Copy, Clone, PartialEq)]
+
+pub struct TrimEntry<'a> {
+  pub _tab: ::flatbuffers::Table<'a>,
+}
+
+impl<'a> ::flatbuffers::Follow<'a> for TrimEntry<'a> {
+  type Inner = TrimEntry<'a>;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    Self { _tab: unsafe { ::flatbuffers::Table::new(buf, loc) } }
+  }
+}
+
+impl<'a> TrimEntry<'a> {
+  pub const VT_STREAM: ::flatbuffers::VOffsetT = 4;
+  pub const VT_TIME: ::flatbuffers::VOffsetT = 6;
+  pub const VT_LSN: ::flatbuffers::VOffsetT = 8;
+
+  #[inline]
+  pub unsafe fn init_from_table(table: ::flatbuffers::Table<'a>) -> Self {
+    TrimEntry { _tab: table }
+  }
+  #[allow(unused_mut)]
+  pub fn create<'bldr: 'args, 'args: 'mut_bldr, 'mut_bldr, A: ::flatbuffers::Allocator + 'bldr>(
+    _fbb: &'mut_bldr mut ::flatbuffers::FlatBufferBuilder<'bldr, A>,
+    args: &'args TrimEntryArgs
+  ) -> ::flatbuffers::WIPOffset<TrimEntry<'bldr>> {
+    let mut builder = TrimEntryBuilder::new(_fbb);
+    builder.add_lsn(args.lsn);
+    builder.add_time(args.time);
+    builder.add_stream(args.stream);
+    builder.finish()
+  }
+
+
+  #[inline]
+  pub fn stream(&self) -> u64 {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<u64>(TrimEntry::VT_STREAM, Some(0)).unwrap()}
+  }
+  #[inline]
+  pub fn time(&self) -> u64 {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<u64>(TrimEntry::VT_TIME, Some(0)).unwrap()}
+  }
+  #[inline]
+  pub fn lsn(&self) -> u64 {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<u64>(TrimEntry::VT_LSN, Some(0)).unwrap()}
+  }
+}
+
+impl ::flatbuffers::Verifiable for TrimEntry<'_> {
+  #[inline]
+  fn run_verifier(
+    v: &mut ::flatbuffers::Verifier, pos: usize
+  ) -> Result<(), ::flatbuffers::InvalidFlatbuffer> {
+    v.visit_table(pos)?
+     .visit_field::<u64>("stream", Self::VT_STREAM, false)?
+     .visit_field::<u64>("time", Self::VT_TIME, false)?
+     .visit_field::<u64>("lsn", Self::VT_LSN, false)?
+     .finish();
+    Ok(())
+  }
+}
+pub struct TrimEntryArgs {
+    pub stream: u64,
+    pub time: u64,
+    pub lsn: u64,
+}
+impl<'a> Default for TrimEntryArgs {
+  #[inline]
+  fn default() -> Self {
+    TrimEntryArgs {
+      stream: 0,
+      time: 0,
+      lsn: 0,
+    }
+  }
+}
+
+pub struct TrimEntryBuilder<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> {
+  fbb_: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>,
+  start_: ::flatbuffers::WIPOffset<::flatbuffers::TableUnfinishedWIPOffset>,
+}
+impl<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> TrimEntryBuilder<'a, 'b, A> {
+  #[inline]
+  pub fn add_stream(&mut self, stream: u64) {
+    self.fbb_.push_slot::<u64>(TrimEntry::VT_STREAM, stream, 0);
+  }
+  #[inline]
+  pub fn add_time(&mut self, time: u64) {
+    self.fbb_.push_slot::<u64>(TrimEntry::VT_TIME, time, 0);
+  }
+  #[inline]
+  pub fn add_lsn(&mut self, lsn: u64) {
+    self.fbb_.push_slot::<u64>(TrimEntry::VT_LSN, lsn, 0);
+  }
+  #[inline]
+  pub fn new(_fbb: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>) -> TrimEntryBuilder<'a, 'b, A> {
+    let start = _fbb.start_table();
+    TrimEntryBuilder {
+      fbb_: _fbb,
+      start_: start,
+    }
+  }
+  #[inline]
+  pub fn finish(self) -> ::flatbuffers::WIPOffset<TrimEntry<'a>> {
+    let o = self.fbb_.end_table(self.start_);
+    ::flatbuffers::WIPOffset::new(o.value())
+  }
+}
+
+impl ::core::fmt::Debug for TrimEntry<'_> {
+  fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+    let mut ds = f.debug_struct("TrimEntry");
+      ds.field("stream", &self.stream());
+      ds.field("time", &self.time());
+      ds.field("lsn", &self.lsn());
       ds.finish()
   }
 }

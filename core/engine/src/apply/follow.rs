@@ -52,6 +52,7 @@ impl<S: SegmentStore> Engine<S> {
                 self.apply_part(&run, frames, room).inspect_err(|_| self.incoming.clear())?;
             room = room.saturating_sub(self.incoming.index_bytes());
             self.incoming.apply(&self.active, &mut self.clock, &mut self.due);
+            self.learn_patterns();
             self.freeze_if_due();
             if part.is_last {
                 return Ok(self.log.appended());
@@ -157,7 +158,9 @@ impl<S: SegmentStore> Engine<S> {
         let cut = self.log.cut_after(lsn, now_ms.saturating_mul(1_000_000));
         let lsn = if cut.is_ok() { lsn } else { self.log.appended() };
         self.keep_up_to(lsn, &view);
-        Ok(cut?)
+        let reloaded = self.reload_topics();
+        cut?;
+        Ok(reloaded?)
     }
 
     /// Forgets what memory holds above `lsn`.

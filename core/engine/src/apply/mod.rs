@@ -2,6 +2,9 @@
 
 mod follow;
 mod replay;
+mod topics;
+
+pub(crate) use topics::{definition_index_bytes, values_of};
 
 use crate::errors::RecordError;
 use crate::expiry::{Due, Expiry, WATERMARK_KEY};
@@ -30,6 +33,9 @@ pub(crate) struct Incoming {
     newest: Hlc,
     skipped: u64,
     frame_bytes: u64,
+    /// Patterns among them, and those that are in the memtable by now.
+    patterns: Vec<topics::Defined>,
+    defined: Vec<topics::Defined>,
 }
 
 struct Version {
@@ -56,6 +62,7 @@ impl Incoming {
         self.newest = Hlc::default();
         self.skipped = 0;
         self.frame_bytes = 0;
+        self.patterns.clear();
     }
 
     /// Verifies the record of a frame at `position` and takes its versions when it is above
@@ -93,6 +100,12 @@ impl Incoming {
                 self.take_rows(&record, position);
             }
             Kind::ExpireTo => self.take_watermark(&record),
+            Kind::DefineTopics
+            | Kind::DefinePatterns
+            | Kind::Publish
+            | Kind::PublishPatterns
+            | Kind::DeleteMessages
+            | Kind::Trim => self.take_topics(&record, position),
             Kind::Foreign => self.skipped = self.skipped.saturating_add(1),
             Kind::Nothing => {}
         }
@@ -199,6 +212,7 @@ impl Incoming {
         }
         self.versions.shrink_to(KEPT_VERSIONS);
         due.pass(memtable.watermark());
+        self.defined.append(&mut self.patterns);
         self.clear();
     }
 }
@@ -219,6 +233,7 @@ fn record_index_bytes(record: &Record<'_>) -> usize {
             Some(index_bytes(head))
         })),
         Kind::Nothing | Kind::Foreign => 0,
+        _ => topics::record_index_bytes(record),
     }
 }
 

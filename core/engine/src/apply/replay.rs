@@ -44,6 +44,7 @@ impl<S: SegmentStore> Engine<S> {
             let taken = self.incoming.take(payload, place, report.checkpoint, usize::MAX);
             report.invalid += u64::from(taken.is_err());
             self.incoming.apply(&self.active, &mut self.clock, &mut self.due);
+            self.learn_patterns();
             self.flush_while_full(record.lsn).map_err(Stop::Failed)?;
         }
         Ok(())

@@ -13,6 +13,7 @@ use crate::options::EngineOptions;
 use crate::read::{Reader, Shared, View};
 use crate::records::Encoder;
 use crate::tree::{LiveBytes, Tree};
+use crate::write::TopicWriter;
 use alloc::collections::BTreeSet;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
@@ -82,6 +83,7 @@ pub struct Engine<S: SegmentStore> {
     /// Lives as long as a job on the tree is out.
     job: Weak<()>,
     pub(crate) counters: Counters,
+    pub(crate) topics: TopicWriter,
 }
 
 impl<S: SegmentStore> Engine<S> {

@@ -6,10 +6,12 @@ use crate::apply::Incoming;
 use crate::errors::EngineOpenError;
 use crate::expiry::Due;
 use crate::memtable::Memtable;
+use crate::models::topic::patterns::Patterns;
 use crate::options::EngineOptions;
 use crate::read::{Counted, Shared, View};
 use crate::records::Encoder;
 use crate::tree::{Checkpoint, Tree, TreeView};
+use crate::write::TopicWriter;
 use alloc::collections::BTreeSet;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
@@ -76,6 +78,7 @@ impl<S: SegmentStore> Engine<S> {
             tree_made_anew: found.outdated,
         };
         engine.replay(&mut report)?;
+        engine.reload_topics()?;
         engine.set_applied(engine.log.appended().max(checkpoint));
         Ok((engine, report))
     }
@@ -108,6 +111,7 @@ impl<S: SegmentStore> Engine<S> {
             superseded: Vec::new(),
             job: Weak::new(),
             counters: Counters::default(),
+            topics: TopicWriter::default(),
         };
         Ok((engine, checkpoint.lsn))
     }
@@ -122,6 +126,7 @@ fn shared<S: SegmentStore>(log: &Log<S>, tree: TreeView, active: &Arc<Memtable>)
         applied: AtomicU64::new(applied.0),
         log: log.reader(),
         counted: Published::new(Counted::nothing()),
+        patterns: Published::new(Patterns::default()),
     })
 }
 

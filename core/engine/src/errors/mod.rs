@@ -4,6 +4,7 @@ mod tree;
 
 pub use tree::{TreeError, TreeTable};
 
+use crate::models::topic::name::TopicError;
 use crate::stats::Pressure;
 use unison_base::limits::INDEX_ENTRY_BYTES;
 use unison_base::{Lsn, Position, SegmentId};
@@ -99,6 +100,39 @@ pub enum WriteError {
         /// Most bytes in the index.
         limit: usize,
     },
+    /// The name of a topic or a pattern is none.
+    #[error(transparent)]
+    Topic(#[from] TopicError),
+    /// A message has too many headers, or too long ones.
+    #[error(
+        "a message has at most {headers} headers with names of 1 to {name} bytes and {bytes} bytes \
+         altogether"
+    )]
+    Headers {
+        /// Most headers of a message.
+        headers: usize,
+        /// Most bytes of a header's name.
+        name: usize,
+        /// Most bytes of names and values.
+        bytes: usize,
+    },
+    /// The namespace keeps messages of so many patterns that no other one can be added.
+    #[error("a namespace keeps messages of at most {limit} patterns")]
+    Patterns {
+        /// Most patterns of a namespace.
+        limit: usize,
+    },
+    /// There is no such message, or no more.
+    #[error("there is no message {lsn}-{index}")]
+    NoMessage {
+        /// LSN of the record that would have written it.
+        lsn: Lsn,
+        /// Which message of that record.
+        index: u32,
+    },
+    /// None of the topics or patterns named is there.
+    #[error("none of the topics or patterns named is there")]
+    NoTopic,
     /// A batch without operations.
     #[error("a batch has at least one operation")]
     EmptyBatch,
@@ -209,6 +243,9 @@ pub enum CutError {
     /// The log could not be cut.
     #[error(transparent)]
     Log(#[from] unison_walfs::CutError),
+    /// The log was cut; what is left in the tree could not be read.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
 }
 
 /// Why something could not be read.
@@ -229,6 +266,15 @@ pub enum ReadError {
         /// Bytes of the name.
         bytes: usize,
         /// Most bytes of a name.
+        limit: usize,
+    },
+    /// A filter or a topic's name is none.
+    #[error(transparent)]
+    Topic(#[from] TopicError),
+    /// A filter finds more topics and patterns than one read merges.
+    #[error("a read merges the messages of at most {limit} topics and patterns; narrow the filter")]
+    Streams {
+        /// Most topics and patterns of a read.
         limit: usize,
     },
     /// The bytes of a value are not what was written.

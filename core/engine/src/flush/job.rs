@@ -1,9 +1,11 @@
 //! The part of a flush that any thread may run.
 
 use super::row::RowFlush;
+use super::stream::Trimmed;
 use crate::engine::Engine;
 use crate::errors::{FlushError, ReadError, TreeError};
 use crate::memtable::{Direction, Entry, Location, Memtable, MemtableCursor, Version};
+use crate::models::topic::key::KeyKind;
 use crate::read::{checked, slice};
 use crate::tree::{
     Checkpoint, LiveBytes, NewExpiry, Tree, TreeEntry, TreeValue, TreeView, TreeWrite,
@@ -110,7 +112,7 @@ impl<S: SegmentStore> Work<S> {
     fn write_data(&self, tree: &mut TreeWrite<'_>) -> Result<u64, FlushError> {
         let (all, newest) = (Bound::Unbounded, Lsn::MAX);
         let mut cursor = MemtableCursor::new(&self.memtable, all, newest, Direction::Forward);
-        let (mut keys, mut row) = (0_u64, RowFlush::default());
+        let (mut keys, mut row, mut trimmed) = (0_u64, RowFlush::default(), Trimmed::default());
         while let Some(version) = cursor.next() {
             keys = keys.saturating_add(1);
             row = row.advance(version.key.as_bytes(), tree)?;
@@ -119,7 +121,8 @@ impl<S: SegmentStore> Work<S> {
                     row = RowFlush::begin(&version, (cleared, expiry), tree)?;
                 }
                 Entry::Watermark(_) => {}
-                _ if row.is_gone(version.lsn) => {}
+                Entry::Numbers(numbers) => trimmed.numbers(&version, numbers, tree)?,
+                _ if row.is_gone(version.lsn) || trimmed.is_gone(version.key.as_bytes()) => {}
                 entry => {
                     row.note(entry);
                     self.write_key(&version, tree)?;
@@ -143,16 +146,17 @@ impl<S: SegmentStore> Work<S> {
             }
             _ => return tree.remove(key),
         };
-        let small = self.small_value(location);
+        let small = self.small_value(key, location);
         let value = small.as_deref().map_or(TreeValue::InLog(location), TreeValue::Inline);
         tree.put(key, &TreeEntry { lsn, expiry, value })
     }
 
-    /// The bytes of a value that is copied into the tree. One that cannot be read keeps its place in
+    /// The bytes of a value that is copied into the tree; never a message, of which the place is
+    /// smaller than its tables, and which is read in runs. One that cannot be read keeps its place in
     /// the log, where readers are told.
-    fn small_value(&self, location: Location) -> Option<unison_walfs::Slice<S>> {
+    fn small_value(&self, key: &[u8], location: Location) -> Option<unison_walfs::Slice<S>> {
         let length = usize::try_from(location.length).ok()?;
-        if length > self.inline_value_bytes {
+        if length > self.inline_value_bytes || key.starts_with(&KeyKind::Message.prefix()) {
             return None;
         }
         slice(&self.log, location).and_then(|bytes| checked(location, bytes)).ok()

@@ -2,6 +2,7 @@
 
 mod job;
 mod row;
+mod stream;
 
 pub use job::{FlushJob, FlushResult};
 

@@ -6,10 +6,10 @@
 //! ```
 //!
 //! A row's head has, instead of a place in the log, two words of LSN and one that says what happened
-//! to the row. What expires has the time in two words behind the key. Every field is one word of 32 bits. An entry is known by the number of its first word. What is
+//! to the row; numbers that are a value lie there themselves. What expires has the time in two words behind the key. Every field is one word of 32 bits. An entry is known by the number of its first word. What is
 //! written is published by whoever stores that number where readers find it.
 
-use super::{Entry, Location, RowChange};
+use super::{Entry, Join, Location, Numbers, RowChange};
 use crate::expiry::Expiry;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -34,6 +34,10 @@ const FLAG_WATERMARK: u32 = 1 << 21;
 const FLAG_EXPIRES: u32 = 1 << 22;
 /// Of a row: it is known when it expires, perhaps never.
 const FLAG_EXPIRY_KNOWN: u32 = 1 << 23;
+
+const FLAG_NUMBERS: u32 = 1 << 24;
+/// Of numbers: those before are not lowered.
+const FLAG_RAISE: u32 = 1 << 25;
 
 const EXPIRY_WORDS: usize = 2;
 
@@ -90,7 +94,9 @@ fn tail(entry: &Entry) -> Expiry {
     match *entry {
         Entry::Value(_, expiry) => expiry,
         Entry::Row { expiry, .. } => expiry.unwrap_or_default(),
-        Entry::Tombstone | Entry::Expire { .. } | Entry::Watermark(_) => Expiry::NEVER,
+        Entry::Tombstone | Entry::Expire { .. } | Entry::Watermark(_) | Entry::Numbers(_) => {
+            Expiry::NEVER
+        }
     }
 }
 
@@ -182,6 +188,10 @@ fn encoded(entry: Entry) -> (u32, [u32; 4]) {
             let [low, high] = halves(cleared.0);
             let known = if expiry.is_some() { FLAG_EXPIRY_KNOWN } else { 0 };
             (FLAG_ROW | known, [low, high, word_of_change(change), 0])
+        }
+        Entry::Numbers(Numbers { first, second, join }) => {
+            let ([a, b], [c, d]) = (halves(first), halves(second));
+            (FLAG_NUMBERS | (if join == Join::Raise { FLAG_RAISE } else { 0 }), [a, b, c, d])
         }
     }
 }
@@ -285,6 +295,10 @@ impl<'a> EntryRef<'a> {
         }
         if flags & FLAG_WATERMARK != 0 {
             return Entry::Watermark(first);
+        }
+        if flags & FLAG_NUMBERS != 0 {
+            let join = if flags & FLAG_RAISE != 0 { Join::Raise } else { Join::Replace };
+            return Entry::Numbers(Numbers { first, second: joined(length, crc), join });
         }
         let location = Location { segment: SegmentId(segment), offset, length, crc };
         Entry::Value(location, self.tail())

@@ -78,6 +78,42 @@ pub(crate) enum Entry {
         /// When the row expires; `None` when this memtable does not know.
         expiry: Option<Expiry>,
     },
+    /// A value of two numbers, kept in the entry itself.
+    Numbers(Numbers),
+}
+
+/// Two numbers; what they mean is their key's matter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Numbers {
+    pub(crate) first: u64,
+    pub(crate) second: u64,
+    pub(crate) join: Join,
+}
+
+/// What becomes of a key's numbers when it has some already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Join {
+    /// The new ones stay.
+    Replace,
+    /// The higher pair stays.
+    Raise,
+}
+
+impl Numbers {
+    /// Numbers that replace others.
+    pub(crate) const fn new(first: u64, second: u64) -> Self {
+        Self { first, second, join: Join::Replace }
+    }
+
+    /// These numbers where there were others before.
+    pub(crate) fn joined(self, before: Self) -> Self {
+        let Self { first, second, join } = self;
+        let (first, second) = match join {
+            Join::Replace => (first, second),
+            Join::Raise => (first, second).max((before.first, before.second)),
+        };
+        Self { first, second, join }
+    }
 }
 
 impl Entry {
@@ -86,7 +122,7 @@ impl Entry {
         match *self {
             Self::Value(_, expiry) | Self::Expire { expiry, .. } => expiry,
             Self::Row { expiry, .. } => expiry.unwrap_or_default(),
-            Self::Tombstone | Self::Watermark(_) => Expiry::NEVER,
+            Self::Tombstone | Self::Watermark(_) | Self::Numbers(_) => Expiry::NEVER,
         }
     }
 }
@@ -170,7 +206,8 @@ impl Memtable {
     }
 
     /// A row's head carries on which record deleted the row last and when the row expires, and a key
-    /// that expires at another time carries on its value: so one look tells.
+    /// that expires at another time carries on its value: so one look tells. A bound that only rises
+    /// never falls.
     fn carried(&self, key: &[u8], entry: Entry) -> Entry {
         match entry {
             Entry::Row { .. } | Entry::Expire { .. } => match self.find(key, Lsn::MAX) {
@@ -178,7 +215,13 @@ impl Memtable {
                 None => carry::first(entry, self.watermark()),
             },
             Entry::Watermark(ms) => Entry::Watermark(ms.max(self.watermark())),
-            Entry::Value(..) | Entry::Tombstone => entry,
+            Entry::Numbers(numbers) if numbers.join == Join::Raise => {
+                match self.find(key, Lsn::MAX) {
+                    Some((_, Entry::Numbers(before))) => Entry::Numbers(numbers.joined(before)),
+                    _ => entry,
+                }
+            }
+            Entry::Value(..) | Entry::Tombstone | Entry::Numbers(_) => entry,
         }
     }
 

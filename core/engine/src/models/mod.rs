@@ -3,6 +3,7 @@
 
 pub(crate) mod kv;
 pub(crate) mod row;
+pub(crate) mod topic;
 
 use alloc::vec::Vec;
 

@@ -2,7 +2,7 @@
 
 use super::merge::{MemtableMerge, ordered};
 use super::value::{Pin, Place};
-use super::view::found;
+use super::view::{found, held};
 use crate::errors::{ReadError, TreeError, TreeTable};
 use crate::expiry::{At, Expiry};
 use crate::memtable::{Direction, Entry, StorageKey};
@@ -144,6 +144,7 @@ impl<S: SegmentStore> Entries<S> {
         let content = match version.entry {
             Entry::Row { .. } => Content::Row,
             Entry::Value(..) if self.pin.view.is_past(expiry, self.at) => Content::Removed,
+            Entry::Numbers(numbers) => Content::Value(held(numbers)),
             Entry::Value(location, _) => Content::Value(Place::Log(location)),
             // Its value is elsewhere, or it has none.
             Entry::Expire { .. } => match self.pin.view.find(version.key.as_bytes(), self.at)? {

@@ -3,24 +3,29 @@
 mod count;
 mod entries;
 mod merge;
+mod messages;
 mod reader;
 mod row;
 mod rows;
 mod scan;
 mod snapshot;
+mod topics;
 mod value;
 mod view;
 
+pub use messages::{Message, MessageRequest, Messages, RetainedMessages};
 pub use reader::Reader;
 pub use row::{Column, ColumnRange, Columns, Row};
 pub use rows::{Cell, RowScan, RowScanRequest, ScannedRow};
 pub use scan::{Item, Scan, ScanRequest};
 pub use snapshot::Snapshot;
+pub use topics::{TopicName, Topics};
 pub use value::ValueRef;
 
 pub(crate) use count::Counted;
 pub(crate) use reader::Shared;
 pub(crate) use row::cell;
+pub(crate) use topics::{last_id, load_patterns, message_by_id, numbers};
 pub(crate) use value::{Found, Pin, Place, checked, slice};
 pub(crate) use view::View;
 

@@ -8,6 +8,7 @@ use crate::errors::{ReadError, SnapshotError};
 use crate::expiry::At;
 use crate::memtable::StorageKey;
 use crate::models::kv;
+use crate::models::topic::patterns::Patterns;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
@@ -23,6 +24,7 @@ pub(crate) struct Shared<S: SegmentStore> {
     pub(crate) applied: AtomicU64,
     pub(crate) log: LogReader<S>,
     pub(crate) counted: Published<Counted>,
+    pub(crate) patterns: Published<Patterns>,
 }
 
 impl<S: SegmentStore> Shared<S> {
@@ -145,7 +147,7 @@ impl<S: SegmentStore> Reader<S> {
     pub fn snapshot(&self) -> Snapshot<S> {
         let view = self.shared.view.load();
         let at = self.moment(&view);
-        Snapshot::new(view, self.shared.log.clone(), at)
+        self.held(view, at)
     }
 
     /// The state as it was at `lsn`, possible from the newest checkpoint on.
@@ -161,7 +163,12 @@ impl<S: SegmentStore> Reader<S> {
         if lsn > newest {
             return Err(SnapshotError::Ahead { newest });
         }
-        Ok(Snapshot::new(view, self.shared.log.clone(), At { lsn, now_ms: self.now_ms }))
+        Ok(self.held(view, At { lsn, now_ms: self.now_ms }))
+    }
+
+    /// Patterns come after the rest: those that the state does not know have no messages in it.
+    fn held(&self, view: Arc<View>, at: At) -> Snapshot<S> {
+        Snapshot::new(view, self.shared.log.clone(), at, self.shared.patterns.load())
     }
 
     /// How many keys of the key-value model there are, exactly. Looks once at every key in memory, and at no value; asking

@@ -1,13 +1,17 @@
 //! One state, held.
 
+use super::messages::{MessageRequest, Messages, RetainedMessages};
 use super::reader::storage_key;
 use super::row::Row;
 use super::rows::{RowScan, RowScanRequest};
 use super::scan::{Scan, ScanRequest};
+use super::topics::Topics;
 use super::value::{Pin, ValueRef};
 use super::view::View;
 use crate::errors::ReadError;
 use crate::expiry::At;
+use crate::models::topic::name::TopicFilter;
+use crate::models::topic::patterns::Patterns;
 use alloc::sync::Arc;
 use core::fmt;
 use unison_base::Lsn;
@@ -18,11 +22,12 @@ use unison_walfs::LogReader;
 pub struct Snapshot<S: SegmentStore> {
     pin: Arc<Pin<S>>,
     at: At,
+    patterns: Arc<Patterns>,
 }
 
 impl<S: SegmentStore> Snapshot<S> {
-    pub(crate) fn new(view: Arc<View>, log: LogReader<S>, at: At) -> Self {
-        Self { pin: Arc::new(Pin { view, log }), at }
+    pub(crate) fn new(view: Arc<View>, log: LogReader<S>, at: At, patterns: Arc<Patterns>) -> Self {
+        Self { pin: Arc::new(Pin { view, log }), at, patterns }
     }
 
     /// The newest record in it.
@@ -71,6 +76,39 @@ impl<S: SegmentStore> Snapshot<S> {
         RowScan::new(Arc::clone(&self.pin), self.at, &request)
     }
 
+    /// Messages in the order of time.
+    ///
+    /// # Errors
+    /// [`ReadError::Streams`]; what the tree says when it cannot be read.
+    pub fn messages(&self, request: MessageRequest<'_>) -> Result<Messages<S>, ReadError> {
+        Messages::new(&self.pin, self.at, &self.patterns, &request)
+    }
+
+    /// The topics that a filter finds, behind `after`, in the order of their levels.
+    ///
+    /// # Errors
+    /// What the tree says when it cannot be read.
+    pub fn topics(
+        &self,
+        filter: &TopicFilter,
+        after: Option<&str>,
+    ) -> Result<Topics<S>, ReadError> {
+        Topics::new(&self.pin, self.at, filter, after)
+    }
+
+    /// The retained messages of the topics that a filter finds, behind `after`. One that has expired
+    /// is not there, nor one that was deleted or trimmed: no older one takes its place.
+    ///
+    /// # Errors
+    /// What the tree says when it cannot be read.
+    pub fn retained(
+        &self,
+        filter: &TopicFilter,
+        after: Option<&str>,
+    ) -> Result<RetainedMessages<S>, ReadError> {
+        RetainedMessages::new(&self.pin, self.at, filter, after)
+    }
+
     /// How many keys of the key-value model there are, exactly.
     ///
     /// # Errors
@@ -82,7 +120,7 @@ impl<S: SegmentStore> Snapshot<S> {
 
 impl<S: SegmentStore> Clone for Snapshot<S> {
     fn clone(&self) -> Self {
-        Self { pin: Arc::clone(&self.pin), at: self.at }
+        Self { pin: Arc::clone(&self.pin), at: self.at, patterns: Arc::clone(&self.patterns) }
     }
 }
 

@@ -3,7 +3,8 @@
 use super::value::{Found, Place};
 use crate::errors::ReadError;
 use crate::expiry::{At, Expiry};
-use crate::memtable::{Entry, Memtable, RowChange};
+use crate::memtable::{Entry, Memtable, Numbers, RowChange};
+use crate::models::topic::number::pair_bytes;
 use crate::tree::{TreeEntry, TreeValue, TreeView};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -204,6 +205,11 @@ impl NewExpiry {
         let alive = !self.expiry.is_past(newer.watermark);
         alive.then_some(Self { watermark: self.watermark, ..newer })
     }
+}
+
+/// Numbers as the value that the tree has for them.
+pub(crate) fn held<S: SegmentStore>(numbers: Numbers) -> Place<S> {
+    Place::Inline(Slice::from(pair_bytes(numbers.first, numbers.second).as_slice()))
 }
 
 /// An entry of the tree as something found.

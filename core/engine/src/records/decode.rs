@@ -2,6 +2,7 @@
 //! has seen the whole of it.
 
 use super::Span;
+use super::decode_topic::{is_of_topics, kind_of_topics, verify_topics};
 use crate::errors::RecordError;
 use crate::expiry::Expiry;
 use flatbuffers::{Follow, Verifiable, VerifierOptions, root_with_opts};
@@ -32,6 +33,16 @@ pub(crate) enum Kind {
     ExpireRows,
     /// Raises the watermark of expiry.
     ExpireTo,
+    /// Names topics, or says which texts are patterns.
+    DefineTopics,
+    DefinePatterns,
+    /// Messages of topics, or of patterns.
+    Publish,
+    PublishPatterns,
+    /// Deletes messages.
+    DeleteMessages,
+    /// Deletes what is old in streams of messages.
+    Trim,
     /// Says nothing.
     Nothing,
     /// Stored for those that understand it.
@@ -64,6 +75,7 @@ pub(crate) fn decode(payload: &[u8]) -> Result<Record<'_>, RecordError> {
         .map_err(|_| RecordError::Malformed)?;
     verify_checksum(&table)?;
     match (table.operation_type(), table.entry_type()) {
+        (operation, EntryType::Event) if is_of_topics(operation) => verify_topics(&table)?,
         (operation, _) if !is_known(operation) => {}
         (_, EntryType::KV | EntryType::Chunked) => verify_entries::<KeyValueEntry<'_>>(&table)?,
         (_, EntryType::Row) => verify_entries::<RowUpdateEntry<'_>>(&table)?,
@@ -88,6 +100,7 @@ fn kind(table: &LogRecord<'_>) -> Kind {
         (EXPIRE, TxnState::None, EntryType::KV) => Kind::Expire,
         (EXPIRE, TxnState::None, EntryType::Row) => Kind::ExpireRows,
         (EXPIRE_TO, TxnState::None, EntryType::KV) => Kind::ExpireTo,
+        (operation, TxnState::None, EntryType::Event) => kind_of_topics(operation),
         _ => Kind::Foreign,
     }
 }
@@ -105,7 +118,7 @@ fn verify_checksum(table: &LogRecord<'_>) -> Result<(), RecordError> {
     }
 }
 
-fn verify_entries<'a, T>(table: &LogRecord<'a>) -> Result<(), RecordError>
+pub(super) fn verify_entries<'a, T>(table: &LogRecord<'a>) -> Result<(), RecordError>
 where
     T: Follow<'a> + Verifiable + 'a,
 {

@@ -216,6 +216,15 @@ impl Encoder {
         self.checksum.update(self.bytes.get(nested..).unwrap_or_default());
     }
 
+    /// Adds an entry that is finished already.
+    pub(super) fn nested(&mut self, entry: &[u8]) {
+        let nested = self.begin_entry(&[], &[]);
+        // Its own table and key are not wanted.
+        self.bytes.truncate(nested);
+        self.bytes.extend_from_slice(entry);
+        self.end_entry(nested);
+    }
+
     fn value(&mut self, nested: usize, value: Option<&[u8]>) -> Span {
         let Some(value) = value else {
             // The vtable says that there is none.

@@ -214,7 +214,7 @@ fn foreign(operation: OperationType, checksum: Option<u32>, entry: &[u8]) -> Vec
 fn entries_are_verified_as_the_type_the_record_says() {
     let bytes = foreign(OperationType::Insert, None, b"no FlatBuffer at all");
     assert_eq!(decode(&bytes).map(|_| ()), Err(RecordError::Entry { index: 0 }));
-    let bytes = foreign(OperationType(16), None, b"no FlatBuffer at all");
+    let bytes = foreign(OperationType(99), None, b"no FlatBuffer at all");
     assert_eq!(decode(&bytes).unwrap().kind, Kind::Foreign);
 }
 
@@ -222,10 +222,10 @@ fn entries_are_verified_as_the_type_the_record_says() {
 fn a_wrong_checksum_is_refused_and_an_absent_one_is_not() {
     let entry = b"opaque";
     let computed = crc32(entry);
-    let wrong = foreign(OperationType(16), Some(computed ^ 1), entry);
+    let wrong = foreign(OperationType(99), Some(computed ^ 1), entry);
     let refused = RecordError::Checksum { stored: computed ^ 1, computed };
     assert_eq!(decode(&wrong).map(|_| ()), Err(refused));
-    assert!(decode(&foreign(OperationType(16), Some(0), entry)).is_ok());
+    assert!(decode(&foreign(OperationType(99), Some(0), entry)).is_ok());
 }
 
 #[test]
@@ -236,7 +236,7 @@ fn tables_that_share_their_bytes_cost_no_more_than_their_size() {
     let entries = Some(builder.create_vector(&[wrapped; 4_000]));
     let args = LogRecordArgs {
         lsn: 1,
-        operation_type: OperationType(16),
+        operation_type: OperationType(99),
         entries,
         ..LogRecordArgs::default()
     };

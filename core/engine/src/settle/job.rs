@@ -1,5 +1,6 @@
 //! The part of settling that any thread may run.
 
+use crate::apply::values_of;
 use crate::engine::Engine;
 use crate::errors::{SettleError, TreeError};
 use crate::expiry::Expiry;
@@ -153,6 +154,9 @@ impl<S: SegmentStore> SettleJob<S> {
                     self.visit_value(key, payload.saturating_add(span.offset), view, batch)?;
                 }
             }
+        }
+        for (key, span) in values_of(&record) {
+            self.visit_value(&key, payload.saturating_add(span.offset), view, batch)?;
         }
         Ok(next)
     }

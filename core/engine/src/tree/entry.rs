@@ -71,6 +71,14 @@ impl<'a> TreeEntry<'a> {
         }
     }
 
+    /// The value, when it is in the tree itself.
+    pub(crate) fn inline(&self) -> Option<&'a [u8]> {
+        match self.value {
+            TreeValue::Inline(bytes) => Some(bytes),
+            TreeValue::InLog(_) => None,
+        }
+    }
+
     /// The segment this entry keeps alive, and how many bytes of it.
     pub(crate) fn live(&self) -> Option<(SegmentId, u64)> {
         match self.value {

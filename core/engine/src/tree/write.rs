@@ -93,6 +93,27 @@ impl<'t> TreeWrite<'t> {
         Ok(keys)
     }
 
+    /// Removes the keys from `start` to before `end`, of a model that counts none.
+    pub(crate) fn remove_range(&mut self, start: &[u8], end: &[u8]) -> Result<(), TreeError> {
+        if start >= end {
+            return Ok(());
+        }
+        let range = (Bound::Included(start), Bound::Excluded(end));
+        let mut expiring = Vec::new();
+        for removed in self.data.extract_from_if(range, |_, _| true)? {
+            let (key, entry) = removed?;
+            let (live, expiry) = books_of(entry.value())?;
+            account(&mut self.live, live, -1);
+            if expiry.is_set() {
+                expiring.push(index_key(expiry, key.value()));
+            }
+        }
+        for key in expiring {
+            self.data.remove(key.as_slice())?;
+        }
+        Ok(())
+    }
+
     /// Whether a row has cells.
     pub(crate) fn has_cells(&self, head: &[u8]) -> Result<bool, TreeError> {
         let end = successor(head);

@@ -14,6 +14,7 @@ pub(super) fn check(operation: &Operation<'_>) -> Result<(), WriteError> {
         return Err(WriteError::BatchOperations { operations, limit: BATCH_OPERATIONS_MAX });
     }
     super::rows::check(operation)?;
+    super::topics::check(operation)?;
     let mut total = 0_usize;
     operation.try_each(|key, value| {
         total = total.saturating_add(key.len()).saturating_add(value.map_or(0, <[u8]>::len));

@@ -5,16 +5,21 @@ mod condition;
 mod expire;
 mod rows;
 mod stage;
+mod topics;
 
 pub use rows::{ColumnNames, ColumnValues};
+pub use topics::{NewMessage, TrimBefore};
 
+pub(crate) use topics::TopicWriter;
+
+use crate::models::topic::key::MessageId;
 use crate::read::ValueRef;
 use core::fmt;
 use unison_base::Lsn;
 use unison_ports::SegmentStore;
 use unison_schemas::{EXPIRE, EntryType, OperationType};
 
-/// What to change. Keys are the user's own.
+/// What to change. Keys and names are the user's own.
 #[derive(Clone, Copy, Debug)]
 pub enum Operation<'a> {
     /// Sets a key.
@@ -51,11 +56,22 @@ pub enum Operation<'a> {
         /// The row.
         row: &'a [u8],
     },
+    /// Publishes messages to topics, all or none; a topic is there from its first message on.
+    Publish(&'a [NewMessage<'a>]),
+    /// Publishes messages to patterns: every topic that a pattern finds shows them, also one that is
+    /// first used later.
+    PublishPattern(&'a [NewMessage<'a>]),
+    /// Deletes a message; it must be there.
+    DeleteMessage(MessageId),
+    /// Deletes old messages of topics, of which one must be there.
+    Trim(TrimBefore<'a>),
+    /// Deletes old messages of patterns, of which one must be there.
+    TrimPatterns(TrimBefore<'a>),
 }
 
 /// What must hold for every key or row of the operation, or nothing is written. Compared with
 /// everything staged before. A row is there while it has a column, and its version is the newest
-/// record that changed it.
+/// record that changed it. For messages there are no conditions: it is passed over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Condition {
     /// No condition.
@@ -134,7 +150,7 @@ impl<S: SegmentStore> fmt::Debug for Written<S> {
 }
 
 impl<'a> Operation<'a> {
-    /// How many keys or rows it names.
+    /// How many keys, rows, messages or topics it names.
     #[must_use]
     pub const fn len(&self) -> usize {
         match self {
@@ -146,6 +162,9 @@ impl<'a> Operation<'a> {
             Self::DeleteBatch(keys) | Self::DeleteRows(keys) => keys.len(),
             Self::PutColumns(rows) => rows.len(),
             Self::DeleteColumns(rows) => rows.len(),
+            Self::Publish(messages) | Self::PublishPattern(messages) => messages.len(),
+            Self::DeleteMessage(_) => 1,
+            Self::Trim(trim) | Self::TrimPatterns(trim) => trim.topics.len(),
         }
     }
 
@@ -155,8 +174,8 @@ impl<'a> Operation<'a> {
         self.len() == 0
     }
 
-    /// Calls `visit` with every key, and its value unless it is removed, until it fails. Rows have
-    /// none.
+    /// Calls `visit` with every key, and its value unless it is removed, until it fails. Rows and
+    /// messages have none.
     pub(crate) fn try_each<E>(
         &self,
         mut visit: impl FnMut(&'a [u8], Option<&'a [u8]>) -> Result<(), E>,
@@ -168,10 +187,7 @@ impl<'a> Operation<'a> {
                 pairs.iter().try_for_each(|&(key, value)| visit(key, Some(value)))
             }
             Self::DeleteBatch(keys) => keys.iter().try_for_each(|&key| visit(key, None)),
-            Self::PutColumns(_)
-            | Self::DeleteColumns(_)
-            | Self::DeleteRows(_)
-            | Self::ExpireRow { .. } => Ok(()),
+            _ => Ok(()),
         }
     }
 
@@ -194,6 +210,10 @@ impl<'a> Operation<'a> {
             Self::DeleteRows(_) => (OperationType::DeleteRowByKey, EntryType::Row),
             Self::Expire { .. } => (EXPIRE, EntryType::KV),
             Self::ExpireRow { .. } => (EXPIRE, EntryType::Row),
+            Self::Publish(_) => (OperationType::Publish, EntryType::Event),
+            Self::PublishPattern(_) => (OperationType::PatternPublish, EntryType::Event),
+            Self::DeleteMessage(_) => (OperationType::MessageDelete, EntryType::Event),
+            Self::Trim(_) | Self::TrimPatterns(_) => (OperationType::Trim, EntryType::Event),
         }
     }
 

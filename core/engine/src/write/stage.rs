@@ -12,6 +12,7 @@ use crate::stats::Pressure;
 use unison_base::frame::frame_bytes;
 use unison_base::{Lsn, Position};
 use unison_ports::SegmentStore;
+use unison_schemas::EntryType;
 use unison_walfs::{LogRole, StageError};
 
 /// A record buffer larger than this is given back after use.
@@ -29,6 +30,9 @@ impl<S: SegmentStore> Engine<S> {
         check(&write.operation)?;
         self.make_room()?;
         self.accepting()?;
+        if write.operation.kind().1 == EntryType::Event {
+            return self.stage_topics(&write.operation, now_ms);
+        }
         let before = self.look_before(write, now_ms)?;
         self.bury(&write.operation, now_ms)?;
         let lsn = self.stage_write(write, now_ms)?;

@@ -206,7 +206,7 @@ fn a_sound_frame_around_a_bad_record_is_refused_before_the_log_is_touched() {
     let (run, frames) = framed(&bad_entry);
     let refused = ApplyError::Record { lsn: Lsn(1), cause: RecordError::Entry { index: 0 } };
     assert_eq!(follower.apply_run(run, &frames, NOW_MS), Err(refused));
-    let mut malformed = record(OperationType(16), EntryType::KV, b"opaque");
+    let mut malformed = record(OperationType(99), EntryType::KV, b"opaque");
     // The offset of the entries now points outside; the LSN is still readable.
     let table = u32::from_le_bytes(malformed[..4].try_into().unwrap()) as usize;
     let vtable =
@@ -223,7 +223,7 @@ fn a_sound_frame_around_a_bad_record_is_refused_before_the_log_is_touched() {
 #[test]
 fn records_of_other_kinds_are_stored_and_passed_over() {
     let (disk, mut follower) = fixture::new(follower_options());
-    let (run, frames) = framed(&record(OperationType(17), EntryType::Event, b"from the future"));
+    let (run, frames) = framed(&record(OperationType(100), EntryType::Event, b"from the future"));
     assert_eq!(follower.apply_run(run, &frames, NOW_MS), Ok(Lsn(1)));
     assert_eq!(follower.stats().skipped_records, 1);
     flush(&mut follower);

@@ -14,3 +14,4 @@ mod rollback;
 mod rows;
 mod scans;
 mod snapshots;
+mod topics;

@@ -1,13 +1,15 @@
 //! The golden records: each file is read, compared field by field with what it should say, and
 //! encoded again to the very same bytes.
 
+mod entries;
+
+use entries::{Entry, check_entry, encode_entry};
 use flatbuffers::{FlatBufferBuilder, WIPOffset};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use unison_schemas::{
-    ColumnData, ColumnDataArgs, EXPIRE, EXPIRE_TO, EncodedEntry, EncodedEntryArgs, EntryType,
-    EventEntry, EventEntryArgs, KeyValueEntry, KeyValueEntryArgs, LogRecord, LogRecordArgs,
-    OperationType, RowUpdateEntry, RowUpdateEntryArgs, TxnState,
+    EXPIRE, EXPIRE_TO, EncodedEntry, EncodedEntryArgs, EntryType, LogRecord, LogRecordArgs,
+    OperationType, TxnState,
 };
 
 /// What a golden record should say.
@@ -18,13 +20,6 @@ struct Golden {
     entry: EntryType,
     txn: bool,
     entries: Vec<Entry>,
-}
-
-enum Entry {
-    KeyValue { key: &'static [u8], value: Option<&'static [u8]>, expires_at: u64 },
-    Row { key: &'static [u8], columns: &'static [(&'static str, &'static [u8])], expires_at: u64 },
-    Event { id: &'static str, kind: &'static str, at: u64, payload: &'static [u8] },
-    Opaque(&'static [u8]),
 }
 
 const LSN: u64 = 42;
@@ -56,7 +51,7 @@ fn txn(
 }
 
 fn golden() -> Vec<Golden> {
-    [key_values(), rows(), expiry(), transactions(), large_objects(), others()]
+    [key_values(), rows(), expiry(), transactions(), large_objects(), topics(), others()]
         .into_iter()
         .flatten()
         .collect()
@@ -138,6 +133,35 @@ fn large_objects() -> Vec<Golden> {
     ]
 }
 
+fn topics() -> Vec<Golden> {
+    use {EntryType as E, OperationType as O};
+    let stream = |id, name| Entry::Stream { id, name };
+    let message =
+        |stream, payload| Entry::Message { stream, expires_at: 0, flags: 0, headers: &[], payload };
+    let whole = Entry::Message {
+        stream: 1,
+        expires_at: 1_800_000_000_000,
+        flags: 1,
+        headers: &[("content-type", b"text/plain"), ("trace", b"")],
+        payload: b"21.5",
+    };
+    let deleted = Entry::MessageDelete { stream: 1, time: 1_700_000_000_000, lsn: 41, index: 2 };
+    let trims = vec![
+        Entry::Trim { stream: 1, time: 1_700_000_000_000, lsn: 0 },
+        Entry::Trim { stream: 2, time: 1_700_000_000_000, lsn: 42 },
+    ];
+    let topics = vec![stream(1, "site/7/temperature"), stream(2, "site/7/door")];
+    vec![
+        plain("topic_define", O::TopicDefine, E::Event, topics),
+        plain("publish", O::Publish, E::Event, vec![message(1, b"21.5"), message(2, b"")]),
+        plain("publish_whole", O::Publish, E::Event, vec![whole]),
+        plain("pattern_define", O::PatternDefine, E::Event, vec![stream(3, "site/+/door/#")]),
+        plain("pattern_publish", O::PatternPublish, E::Event, vec![message(3, b"lock")]),
+        plain("message_delete", O::MessageDelete, E::Event, vec![deleted]),
+        plain("trim", O::Trim, E::Event, trims),
+    ]
+}
+
 fn others() -> Vec<Golden> {
     use {EntryType as E, OperationType as O};
     let event = Entry::Event {
@@ -151,49 +175,8 @@ fn others() -> Vec<Golden> {
         plain("no_operation", O::NoOperation, E::KV, vec![]),
         plain("event", O::Insert, E::Event, vec![event]),
         plain("raft_internal", O::RaftInternal, E::KV, opaque(b"not for us")),
-        plain("operation_16", O(16), E::Event, opaque(b"from a newer version")),
+        plain("operation_99", O(99), E::Event, opaque(b"from a newer version")),
     ]
-}
-
-fn encode_entry(entry: &Entry) -> Vec<u8> {
-    let mut builder = FlatBufferBuilder::new();
-    match *entry {
-        Entry::KeyValue { key, value, expires_at } => {
-            let value = value.map(|value| builder.create_vector(value));
-            let key = Some(builder.create_vector(key));
-            let args = KeyValueEntryArgs { key, value, expires_at };
-            let root = KeyValueEntry::create(&mut builder, &args);
-            builder.finish_minimal(root);
-        }
-        Entry::Row { key, columns, expires_at } => {
-            let columns: Vec<_> = columns
-                .iter()
-                .map(|&(name, value)| {
-                    let name = Some(builder.create_string(name));
-                    let value = Some(builder.create_vector(value));
-                    ColumnData::create(&mut builder, &ColumnDataArgs { name, value })
-                })
-                .collect();
-            let columns = Some(builder.create_vector(&columns));
-            let key = Some(builder.create_vector(key));
-            let args = RowUpdateEntryArgs { key, columns, expires_at };
-            let root = RowUpdateEntry::create(&mut builder, &args);
-            builder.finish_minimal(root);
-        }
-        Entry::Event { id, kind, at, payload } => {
-            let args = EventEntryArgs {
-                event_id: Some(builder.create_string(id)),
-                event_type: Some(builder.create_string(kind)),
-                occurred_at: at,
-                payload: Some(builder.create_vector(payload)),
-                metadata: None,
-            };
-            let root = EventEntry::create(&mut builder, &args);
-            builder.finish_minimal(root);
-        }
-        Entry::Opaque(bytes) => return bytes.to_vec(),
-    }
-    builder.finished_data().to_vec()
 }
 
 /// The fields of a record that `encode` puts together again.
@@ -270,38 +253,6 @@ fn decode(bytes: &[u8]) -> Fields {
         previous: record.prev_txn_wal_index().map(|index| index.bytes().to_vec()),
         entries: entries.iter().map(|entry| entry.entry().expect("bytes").bytes().into()).collect(),
         durable: record.durable_lsn(),
-    }
-}
-
-fn check_entry(bytes: &[u8], expected: &Entry) {
-    match *expected {
-        Entry::KeyValue { key, value, expires_at } => {
-            let entry = flatbuffers::root::<KeyValueEntry<'_>>(bytes).expect("a key-value entry");
-            assert_eq!(entry.key().expect("a key").bytes(), key);
-            assert_eq!(entry.value().map(|value| value.bytes()), value);
-            assert_eq!(entry.expires_at(), expires_at);
-        }
-        Entry::Row { key, columns, expires_at } => {
-            let entry = flatbuffers::root::<RowUpdateEntry<'_>>(bytes).expect("a row entry");
-            assert_eq!(entry.key().expect("a key").bytes(), key);
-            let found = entry.columns().expect("columns");
-            let found: Vec<_> = found
-                .iter()
-                .map(|column| {
-                    let value = column.value().expect("a value");
-                    (column.name().expect("a name"), value.bytes())
-                })
-                .collect();
-            assert_eq!(found, columns);
-            assert_eq!(entry.expires_at(), expires_at);
-        }
-        Entry::Event { id, kind, at, payload } => {
-            let entry = flatbuffers::root::<EventEntry<'_>>(bytes).expect("an event entry");
-            assert_eq!((entry.event_id(), entry.event_type()), (Some(id), Some(kind)));
-            assert_eq!(entry.occurred_at(), at);
-            assert_eq!(entry.payload().expect("a payload").bytes(), payload);
-        }
-        Entry::Opaque(opaque) => assert_eq!(bytes, opaque),
     }
 }
 
@@ -387,6 +338,16 @@ fn enum_values_are_those_of_the_public_format() {
         OperationType::RaftInternal,
     ];
     assert_eq!(operations.map(|operation| operation.0), [0, 1, 2, 3, 4, 5]);
+    let ours = [
+        OperationType::TopicDefine,
+        OperationType::Publish,
+        OperationType::PatternDefine,
+        OperationType::PatternPublish,
+        OperationType::MessageDelete,
+        OperationType::Trim,
+        OperationType::ExpireTo,
+    ];
+    assert_eq!(ours.map(|operation| operation.0), [16, 17, 18, 19, 20, 21, 22]);
     let states = [TxnState::None, TxnState::Begin, TxnState::Prepare, TxnState::Commit];
     assert_eq!(states.map(|state| state.0), [0, 1, 2, 3]);
     let entries = [EntryType::KV, EntryType::Chunked, EntryType::Row, EntryType::Event];

@@ -1,0 +1,175 @@
+//! Records of topics: what they put under which keys, on a leader, on a follower and in a replay.
+
+use super::{Incoming, located, within_limit};
+use crate::engine::Engine;
+use crate::errors::TreeError;
+use crate::expiry::Expiry;
+use crate::memtable::{Entry, Join, Numbers, index_bytes};
+use crate::models::topic::key::{self, FIXED_KEY_MAX, KeyKind, MessagePosition};
+use crate::models::topic::name::{TopicFilter, check_topic};
+use crate::models::topic::patterns::Patterns;
+use crate::read::{Pin, load_patterns};
+use crate::records::{
+    Kind, MessageEntryRef, Record, Span, definitions, deletions, messages, trims,
+};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use unison_base::Position;
+use unison_base::limits::{BATCH_OPERATIONS_MAX, INDEX_BYTES_MAX};
+use unison_ports::SegmentStore;
+
+/// What a message takes in the index at most, bytes: itself, and as a retained one.
+pub(crate) const MESSAGE_INDEX_BYTES: usize = 2 * index_bytes(FIXED_KEY_MAX);
+/// So a batch of messages never meets the index's limit.
+const _: () = assert!(BATCH_OPERATIONS_MAX * MESSAGE_INDEX_BYTES <= INDEX_BYTES_MAX);
+
+/// A pattern that a record defined.
+pub(super) type Defined = (u64, TopicFilter);
+
+impl Incoming {
+    /// Takes the versions of a record of topics.
+    pub(super) fn take_topics(&mut self, record: &Record<'_>, position: Position) {
+        match record.kind {
+            Kind::DefineTopics | Kind::DefinePatterns => self.take_definitions(record, position),
+            Kind::Publish | Kind::PublishPatterns => self.take_messages(record, position),
+            Kind::DeleteMessages => {
+                for (stream, at) in deletions(record) {
+                    self.push(&key::message(stream, &at), record.lsn(), Entry::Tombstone);
+                }
+            }
+            _ => self.take_trims(record),
+        }
+    }
+
+    /// A text that is no name or no pattern, and an id that there is not, mean something to others
+    /// only.
+    fn take_definitions(&mut self, record: &Record<'_>, position: Position) {
+        let mut foreign = false;
+        for (id, text, span) in definitions(record) {
+            let kinds = match record.kind {
+                Kind::DefineTopics => {
+                    check_topic(text).ok().map(|()| (KeyKind::Name, KeyKind::Topic))
+                }
+                _ => TopicFilter::new(text).ok().map(|pattern| {
+                    self.patterns.push((id, pattern));
+                    (KeyKind::Text, KeyKind::Pattern)
+                }),
+            };
+            let Some((by_name, by_id)) = kinds.filter(|_| id > 0) else {
+                foreign = true;
+                continue;
+            };
+            let number = Entry::Numbers(Numbers::new(id, 0));
+            self.push(&key::name(by_name, text), record.lsn(), number);
+            let text = located(position, span, text.as_bytes(), Expiry::NEVER);
+            self.push(&key::by_id(by_id, id), record.lsn(), text);
+        }
+        self.skipped = self.skipped.saturating_add(u64::from(foreign));
+    }
+
+    fn take_messages(&mut self, record: &Record<'_>, position: Position) {
+        let (time_ms, lsn) = (record.hlc().millis(), record.lsn());
+        for (index, (message, bytes, span)) in (0..).zip(messages(record)) {
+            let at = MessagePosition { time_ms, lsn, index };
+            let body = located(position, span, bytes, Expiry(message.expires_at));
+            for (key, entry) in versions(&message, &at, body) {
+                self.push(&key, lsn, entry);
+            }
+        }
+    }
+
+    /// A trim takes nothing that is newer than itself, whatever it says.
+    fn take_trims(&mut self, record: &Record<'_>) {
+        let own = (record.hlc().millis(), record.lsn());
+        for (stream, time_ms, lsn) in trims(record) {
+            let (first, lsn) = (time_ms, lsn).min(own);
+            let bound = Numbers { first, second: lsn.0, join: Join::Raise };
+            self.push(&key::stream(stream), record.lsn(), Entry::Numbers(bound));
+        }
+    }
+
+    fn has_defined(&self) -> bool {
+        !self.defined.is_empty()
+    }
+
+    /// Patterns of what was put into the memtable.
+    fn take_defined(&mut self) -> Vec<Defined> {
+        core::mem::take(&mut self.defined)
+    }
+}
+
+/// What one message puts under which keys, once it is known which record commits it, and so where
+/// it lies in its stream.
+pub(crate) fn versions(
+    message: &MessageEntryRef<'_>,
+    at: &MessagePosition,
+    body: Entry,
+) -> impl Iterator<Item = (Vec<u8>, Entry)> {
+    let stream = message.stream;
+    let retained = message.retained.then(|| {
+        let numbers = Numbers::new(at.time_ms, u64::from(at.index));
+        (key::by_id(KeyKind::Retained, stream), Entry::Numbers(numbers))
+    });
+    core::iter::once((key::message(stream, at), body)).chain(retained)
+}
+
+/// Keys of what the tree may point to in a record of topics, with places in the record.
+pub(crate) fn values_of(record: &Record<'_>) -> Vec<(Vec<u8>, Span)> {
+    let (time_ms, lsn) = (record.hlc().millis(), record.lsn());
+    match record.kind {
+        Kind::Publish | Kind::PublishPatterns => (0..)
+            .zip(messages(record))
+            .map(|(index, (message, _, span))| {
+                let at = MessagePosition { time_ms, lsn, index };
+                (key::message(message.stream, &at), span)
+            })
+            .collect(),
+        Kind::DefineTopics | Kind::DefinePatterns => {
+            let topics = record.kind == Kind::DefineTopics;
+            let kind = if topics { KeyKind::Topic } else { KeyKind::Pattern };
+            definitions(record).map(|(id, _, span)| (key::by_id(kind, id), span)).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// What a record of topics takes in the index, bytes, counted no further than the limit is passed.
+pub(super) fn record_index_bytes(record: &Record<'_>) -> usize {
+    match record.kind {
+        Kind::DefineTopics | Kind::DefinePatterns => {
+            within_limit(definitions(record).map(|(_, text, _)| definition_index_bytes(text)))
+        }
+        Kind::Publish | Kind::PublishPatterns => {
+            within_limit(messages(record).map(|_| MESSAGE_INDEX_BYTES))
+        }
+        Kind::DeleteMessages => within_limit(deletions(record).map(|_| index_bytes(FIXED_KEY_MAX))),
+        _ => within_limit(trims(record).map(|_| index_bytes(FIXED_KEY_MAX))),
+    }
+}
+
+/// What a definition takes in the index, bytes.
+pub(crate) const fn definition_index_bytes(text: &str) -> usize {
+    index_bytes(key::name_bytes(text)).saturating_add(index_bytes(FIXED_KEY_MAX))
+}
+
+impl<S: SegmentStore> Engine<S> {
+    /// Lets readers know the patterns of the records that were applied.
+    pub(crate) fn learn_patterns(&mut self) {
+        if self.incoming.has_defined() {
+            let mut patterns = Patterns::clone(&self.shared.patterns.load());
+            for (id, pattern) in self.incoming.take_defined() {
+                patterns.insert(id, pattern);
+            }
+            self.shared.patterns.store(Arc::new(patterns));
+        }
+    }
+
+    /// Finds out anew which patterns and ids there are, after opening and when records have gone.
+    pub(crate) fn reload_topics(&mut self) -> Result<(), TreeError> {
+        let (view, log) = (self.shared.view.load(), self.shared.log.clone());
+        let patterns = load_patterns(&Arc::new(Pin { view, log }))?;
+        self.shared.patterns.store(Arc::new(patterns));
+        self.topics.forget_ids();
+        Ok(())
+    }
+}

@@ -1,0 +1,340 @@
+//! Messages of all topics and patterns that a filter reaches, merged in the order of time.
+
+use super::entries::{Content, Entries};
+use super::topics::{Names, numbers, trimmed_to};
+use super::value::{Found, Pin};
+use crate::errors::{ReadError, TreeError, TreeTable};
+use crate::expiry::At;
+use crate::memtable::Direction;
+use crate::models::successor;
+use crate::models::topic::key::{self, KeyKind, MessagePosition};
+use crate::models::topic::name::TopicFilter;
+use crate::models::topic::patterns::Patterns;
+use crate::records::message_of_entry;
+use alloc::collections::BinaryHeap;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::cmp::Ordering;
+use core::fmt;
+use core::ops::Bound;
+use unison_base::limits::READ_STREAMS_MAX;
+use unison_ports::SegmentStore;
+use unison_walfs::Slice;
+
+/// Which messages, and in which order.
+#[derive(Clone, Copy, Debug)]
+pub struct MessageRequest<'a> {
+    /// Messages of the topics that it finds, and of the patterns that could find one of those.
+    pub filter: &'a TopicFilter,
+    /// Not before this time, ms since 1970.
+    pub from_ms: u64,
+    /// Before this time, ms since 1970.
+    pub to_ms: u64,
+    /// The newest message first.
+    pub newest_first: bool,
+    /// Begin behind this one: where a page ended.
+    pub after: Option<MessagePosition>,
+}
+
+impl<'a> MessageRequest<'a> {
+    /// All messages, the oldest first.
+    #[must_use]
+    pub const fn all(filter: &'a TopicFilter) -> Self {
+        let (from_ms, to_ms) = (0, u64::MAX);
+        Self { filter, from_ms, to_ms, newest_first: false, after: None }
+    }
+}
+
+/// One message.
+pub struct Message<S: SegmentStore> {
+    /// The topic that it was published to; of a pattern's message, the pattern.
+    pub topic: Arc<str>,
+    /// Whether it was published to a pattern.
+    pub is_pattern: bool,
+    /// Time and identity.
+    pub at: MessagePosition,
+    /// When it expires, ms since 1970.
+    pub expires_at: Option<u64>,
+    /// Published to become its topic's retained message.
+    pub retained: bool,
+    entry: Slice<S>,
+}
+
+impl<S: SegmentStore> Message<S> {
+    /// The payload.
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        message_of_entry(&self.entry).map(|message| message.payload()).unwrap_or_default()
+    }
+
+    /// Names and values, in the order in which they were given.
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        message_of_entry(&self.entry).into_iter().flat_map(|message| message.headers())
+    }
+
+    /// The message with its value.
+    pub(super) fn load(
+        pin: &Arc<Pin<S>>,
+        (topic, is_pattern): (&Arc<str>, bool),
+        (at, found): (MessagePosition, Found<S>),
+    ) -> Result<Self, ReadError> {
+        let entry = found.lazy(pin).into_bytes()?;
+        let corrupt = TreeError::Corrupt { table: TreeTable::Data };
+        let message = message_of_entry(&entry).ok_or(corrupt)?;
+        let expires_at = (message.expires_at > 0).then_some(message.expires_at);
+        let (topic, retained) = (Arc::clone(topic), message.retained);
+        Ok(Self { topic, is_pattern, at, expires_at, retained, entry })
+    }
+}
+
+/// Iterator over messages of one snapshot. After an error it yields nothing more.
+pub struct Messages<S: SegmentStore> {
+    pin: Arc<Pin<S>>,
+    newest_first: bool,
+    streams: Vec<Stream<S>>,
+    heads: BinaryHeap<Head>,
+    ended: bool,
+}
+
+/// The messages of one topic or pattern.
+struct Stream<S: SegmentStore> {
+    topic: Arc<str>,
+    is_pattern: bool,
+    entries: Entries<S>,
+    next: Option<(MessagePosition, Found<S>)>,
+}
+
+/// Where a stream is; the greatest one comes first.
+struct Head {
+    at: MessagePosition,
+    newest_first: bool,
+    stream: usize,
+}
+
+impl Ord for Head {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let order = self.at.cmp(&other.at).then_with(|| self.stream.cmp(&other.stream));
+        if self.newest_first { order } else { order.reverse() }
+    }
+}
+
+impl PartialOrd for Head {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Head {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Head {}
+
+impl<S: SegmentStore> Messages<S> {
+    pub(super) fn new(
+        pin: &Arc<Pin<S>>,
+        at: At,
+        patterns: &Patterns,
+        request: &MessageRequest<'_>,
+    ) -> Result<Self, ReadError> {
+        let (streams, heads) = (Vec::new(), BinaryHeap::new());
+        let pin = Arc::clone(pin);
+        let newest_first = request.newest_first;
+        let mut messages = Self { pin, newest_first, streams, heads, ended: false };
+        messages.add_topics(at, request)?;
+        let mut found = Vec::new();
+        patterns.overlapping(request.filter, |id, text| found.push((id, Arc::clone(text))));
+        for (id, text) in found {
+            messages.add(at, request, id, (text.as_str().into(), true))?;
+        }
+        Ok(messages)
+    }
+
+    fn add_topics(&mut self, at: At, request: &MessageRequest<'_>) -> Result<(), ReadError> {
+        let filter = request.filter;
+        if filter.is_topic() {
+            let key = key::name(KeyKind::Name, filter.as_str());
+            return match numbers(&self.pin.view, &key, at.lsn)? {
+                Some((_, id, _)) => self.add(at, request, id, (filter.as_str().into(), false)),
+                None => Ok(()),
+            };
+        }
+        let mut names = Names::new(&self.pin, at, (KeyKind::Name, filter), None)?;
+        while let Some(topic) = names.next(filter)? {
+            self.add(at, request, topic.id, (topic.name.into(), false))?;
+        }
+        Ok(())
+    }
+
+    fn add(
+        &mut self,
+        at: At,
+        request: &MessageRequest<'_>,
+        id: u64,
+        (topic, is_pattern): (Arc<str>, bool),
+    ) -> Result<(), ReadError> {
+        let bounds = bounds(id, request, trimmed_to(&self.pin.view, id, at.lsn));
+        let direction = if self.newest_first { Direction::Backward } else { Direction::Forward };
+        let entries = Entries::new(Arc::clone(&self.pin), at, bounds, direction)?;
+        let mut stream = Stream { topic, is_pattern, entries, next: None };
+        if stream.advance()? {
+            if self.streams.len() >= READ_STREAMS_MAX {
+                return Err(ReadError::Streams { limit: READ_STREAMS_MAX });
+            }
+            self.streams.push(stream);
+            self.push_head(self.streams.len().saturating_sub(1));
+        }
+        Ok(())
+    }
+
+    fn push_head(&mut self, stream: usize) {
+        let next = self.streams.get(stream).and_then(|stream| stream.next.as_ref());
+        if let Some((at, _)) = next {
+            self.heads.push(Head { at: *at, newest_first: self.newest_first, stream });
+        }
+    }
+
+    fn next_message(&mut self) -> Result<Option<Message<S>>, ReadError> {
+        while let Some(head) = self.heads.pop() {
+            let Some(stream) = self.streams.get_mut(head.stream) else { continue };
+            let Some(next) = stream.next.take() else { continue };
+            let topic = (&stream.topic, stream.is_pattern);
+            let message = Message::load(&self.pin, topic, next)?;
+            stream.advance()?;
+            self.push_head(head.stream);
+            return Ok(Some(message));
+        }
+        Ok(None)
+    }
+}
+
+impl<S: SegmentStore> Stream<S> {
+    /// Goes to the next message that is there. False at the end.
+    fn advance(&mut self) -> Result<bool, ReadError> {
+        while let Some(version) = self.entries.step()? {
+            let corrupt = TreeError::Corrupt { table: TreeTable::Data };
+            let (_, at) = key::message_of(version.key()).ok_or(corrupt)?;
+            let (lsn, expiry) = (version.lsn, version.expiry);
+            if let Content::Value(place) = version.content {
+                self.next = Some((at, Found { lsn, expiry, place }));
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// Lowest and highest key: the tightest of times, trim, and where the page before ended.
+fn bounds(
+    id: u64,
+    request: &MessageRequest<'_>,
+    trimmed_to: Vec<u8>,
+) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
+    let from = key::from_time(id, request.from_ms).max(trimmed_to);
+    let behind = successor(&key::stream(id));
+    let to = if request.to_ms == u64::MAX { behind } else { key::from_time(id, request.to_ms) };
+    match request.after.map(|at| key::message(id, &at)) {
+        Some(after) if request.newest_first => {
+            (Bound::Included(from), Bound::Excluded(to.min(after)))
+        }
+        Some(after) if after >= from => (Bound::Excluded(after), Bound::Excluded(to)),
+        _ => (Bound::Included(from), Bound::Excluded(to)),
+    }
+}
+
+impl<S: SegmentStore> Iterator for Messages<S> {
+    type Item = Result<Message<S>, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended {
+            return None;
+        }
+        let message = self.next_message().transpose();
+        self.ended = !matches!(message, Some(Ok(_)));
+        message
+    }
+}
+
+/// Iterator over the retained messages of topics, in the order of their names. After an error it
+/// yields nothing more.
+pub struct RetainedMessages<S: SegmentStore> {
+    pin: Arc<Pin<S>>,
+    at: At,
+    names: Names<S>,
+    filter: TopicFilter,
+    ended: bool,
+}
+
+impl<S: SegmentStore> RetainedMessages<S> {
+    pub(super) fn new(
+        pin: &Arc<Pin<S>>,
+        at: At,
+        filter: &TopicFilter,
+        after: Option<&str>,
+    ) -> Result<Self, ReadError> {
+        let names = Names::new(pin, at, (KeyKind::Name, filter), after)?;
+        let (pin, filter) = (Arc::clone(pin), filter.clone());
+        Ok(Self { pin, at, names, filter, ended: false })
+    }
+
+    fn next_message(&mut self) -> Result<Option<Message<S>>, ReadError> {
+        while let Some(topic) = self.names.next(&self.filter)? {
+            let message = self.retained(topic.id, topic.name)?;
+            if message.is_some() {
+                return Ok(message);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The retained message of a topic, if it is still there.
+    fn retained(&self, id: u64, name: String) -> Result<Option<Message<S>>, ReadError> {
+        let (view, key) = (&self.pin.view, key::by_id(KeyKind::Retained, id));
+        let Some((lsn, time_ms, index)) = numbers(view, &key, self.at.lsn)? else {
+            return Ok(None);
+        };
+        let index = u32::try_from(index).unwrap_or(u32::MAX);
+        let at = MessagePosition { time_ms, lsn, index };
+        let key = key::message(id, &at);
+        if key < trimmed_to(view, id, self.at.lsn) {
+            return Ok(None);
+        }
+        let Some(found) = view.find(&key, self.at)? else { return Ok(None) };
+        Ok(Some(Message::load(&self.pin, (&name.into(), false), (at, found))?))
+    }
+}
+
+impl<S: SegmentStore> Iterator for RetainedMessages<S> {
+    type Item = Result<Message<S>, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended {
+            return None;
+        }
+        let message = self.next_message().transpose();
+        self.ended = !matches!(message, Some(Ok(_)));
+        message
+    }
+}
+
+impl<S: SegmentStore> fmt::Debug for Message<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Message");
+        debug.field("topic", &self.topic).field("at", &self.at).finish_non_exhaustive()
+    }
+}
+
+impl<S: SegmentStore> fmt::Debug for Messages<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Messages").field("streams", &self.streams.len()).finish_non_exhaustive()
+    }
+}
+
+impl<S: SegmentStore> fmt::Debug for RetainedMessages<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RetainedMessages").field("filter", &self.filter).finish_non_exhaustive()
+    }
+}

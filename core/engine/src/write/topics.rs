@@ -1,0 +1,338 @@
+//! Writes to topics: their limits, the ids of what is new, and their records.
+
+use super::{Operation, Written};
+use crate::apply::definition_index_bytes;
+use crate::engine::Engine;
+use crate::errors::{ReadError, WriteError};
+use crate::models::topic::key::{self, KeyKind, MessageId, MessagePosition};
+use crate::models::topic::name::{TopicFilter, check_topic};
+use crate::read::{last_id, message_by_id, numbers};
+use crate::records::{Encoder, Head, Retain, TopicEncoder};
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use unison_base::Lsn;
+use unison_base::frame::{OVERHEAD_BYTES, frame_bytes};
+use unison_base::limits::{
+    BATCH_BYTES_MAX, INDEX_BYTES_MAX, MESSAGE_HEADER_NAME_MAX, MESSAGE_HEADERS_BYTES_MAX,
+    MESSAGE_HEADERS_MAX, PATTERNS_MAX, VALUE_MAX,
+};
+use unison_ports::SegmentStore;
+use unison_schemas::{EntryType, OperationType};
+
+/// Bytes of a segment's header.
+const FIRST_FRAME: u64 = 64;
+
+/// A message on its way in. Its id is the LSN of the write and its place in it, from 0.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NewMessage<'a> {
+    /// The topic, or the pattern, that it is published to.
+    pub topic: &'a str,
+    /// The payload; may be empty.
+    pub payload: &'a [u8],
+    /// Names and values.
+    pub headers: &'a [(&'a str, &'a [u8])],
+    /// After how many milliseconds it is gone; `None`: never.
+    pub ttl_ms: Option<u64>,
+    /// It becomes its topic's retained message. Means nothing for a pattern.
+    pub retain: bool,
+}
+
+/// Which messages of which topics a trim takes.
+#[derive(Clone, Copy, Debug)]
+pub struct TrimBefore<'a> {
+    /// The topics, or the patterns.
+    pub topics: &'a [&'a str],
+    /// Messages of an earlier time go, ms since 1970.
+    pub before_ms: u64,
+}
+
+/// What writing to topics keeps between writes.
+#[derive(Default)]
+pub(crate) struct TopicWriter {
+    next_id: Option<u64>,
+    /// The record of definitions that goes before a record of messages.
+    definitions: Encoder,
+    entries: TopicEncoder,
+}
+
+impl TopicWriter {
+    /// The next id is looked up again.
+    pub(crate) fn forget_ids(&mut self) {
+        self.next_id = None;
+    }
+}
+
+/// Ids of what messages are published to, and what of that is new.
+#[derive(Default)]
+struct Streams<'a> {
+    ids: Vec<u64>,
+    new: Vec<(u64, &'a str)>,
+}
+
+/// Refuses messages that break a limit.
+pub(super) fn check(operation: &Operation<'_>) -> Result<(), WriteError> {
+    let (messages, pattern) = match *operation {
+        Operation::Publish(messages) => (messages, false),
+        Operation::PublishPattern(messages) => (messages, true),
+        _ => return Ok(()),
+    };
+    let mut total = 0_usize;
+    for message in messages {
+        if pattern {
+            TopicFilter::new(message.topic)?;
+        } else {
+            check_topic(message.topic)?;
+        }
+        total = total.saturating_add(check_message(message)?);
+    }
+    if messages.len() > 1 && total > BATCH_BYTES_MAX {
+        return Err(WriteError::BatchBytes { bytes: total, limit: BATCH_BYTES_MAX });
+    }
+    Ok(())
+}
+
+/// Bytes of a message that keeps the limits.
+fn check_message(message: &NewMessage<'_>) -> Result<usize, WriteError> {
+    let payload = message.payload.len();
+    if payload > VALUE_MAX {
+        return Err(WriteError::ValueLength { bytes: payload, limit: VALUE_MAX });
+    }
+    let names = 1..=MESSAGE_HEADER_NAME_MAX;
+    let mut headers = 0_usize;
+    for (name, value) in message.headers {
+        headers = headers.saturating_add(name.len()).saturating_add(value.len());
+        if !names.contains(&name.len()) {
+            return Err(HEADERS);
+        }
+    }
+    if message.headers.len() > MESSAGE_HEADERS_MAX || headers > MESSAGE_HEADERS_BYTES_MAX {
+        return Err(HEADERS);
+    }
+    Ok(message.topic.len().saturating_add(payload).saturating_add(headers))
+}
+
+const HEADERS: WriteError = WriteError::Headers {
+    headers: MESSAGE_HEADERS_MAX,
+    name: MESSAGE_HEADER_NAME_MAX,
+    bytes: MESSAGE_HEADERS_BYTES_MAX,
+};
+
+impl<S: SegmentStore> Engine<S> {
+    /// Stages an operation on topics.
+    pub(super) fn stage_topics(
+        &mut self,
+        operation: &Operation<'_>,
+        now_ms: u64,
+    ) -> Result<Written<S>, WriteError> {
+        let lsn = match *operation {
+            Operation::Publish(messages) | Operation::PublishPattern(messages) => {
+                self.stage_messages(operation, messages, now_ms)?
+            }
+            Operation::DeleteMessage(id) => self.stage_deletion(operation, id, now_ms)?,
+            Operation::Trim(trim) => self.stage_trim(operation, (KeyKind::Name, trim), now_ms)?,
+            Operation::TrimPatterns(trim) => {
+                self.stage_trim(operation, (KeyKind::Text, trim), now_ms)?
+            }
+            _ => return Err(WriteError::EmptyBatch),
+        };
+        Ok(Written { lsn, previous: None, existed: None, existing_keys: 0 })
+    }
+
+    /// Messages, and before them what of their topics is new. A failure between the two leaves topics
+    /// without messages; a record that is too large is seen before.
+    fn stage_messages(
+        &mut self,
+        operation: &Operation<'_>,
+        messages: &[NewMessage<'_>],
+        now_ms: u64,
+    ) -> Result<Lsn, WriteError> {
+        let streams = self.streams(operation, messages)?;
+        let defines = u64::from(!streams.new.is_empty());
+        if defines > 0 {
+            self.encode_definitions(operation, &streams.new, now_ms);
+        }
+        let head = self.topic_head(operation.kind().0, self.log.next_lsn().plus(defines), now_ms);
+        self.encode_messages(&head, messages, &streams.ids);
+        self.check_record()?;
+        if defines > 0 {
+            core::mem::swap(&mut self.encoder, &mut self.topics.definitions);
+            let staged = self.check_record().and_then(|()| self.stage_topic_record(now_ms));
+            core::mem::swap(&mut self.encoder, &mut self.topics.definitions);
+            staged?;
+        }
+        self.stage_topic_record(now_ms)?;
+        Ok(head.lsn)
+    }
+
+    /// The ids of topics or patterns; new ones are taken.
+    fn streams<'a>(
+        &mut self,
+        operation: &Operation<'_>,
+        messages: &[NewMessage<'a>],
+    ) -> Result<Streams<'a>, WriteError> {
+        let kind = match operation {
+            Operation::Publish(_) => KeyKind::Name,
+            _ => KeyKind::Text,
+        };
+        let (mut streams, mut added) = (Streams::default(), BTreeMap::new());
+        let mut index_bytes = 0_usize;
+        for message in messages {
+            let text = message.topic;
+            let known = match added.get(text) {
+                Some(id) => Some(*id),
+                None => self.stream_of(kind, text)?,
+            };
+            let id = match known {
+                Some(id) => id,
+                None => {
+                    let id = self.next_stream_id(added.len())?;
+                    added.insert(text, id);
+                    streams.new.push((id, text));
+                    index_bytes = index_bytes.saturating_add(definition_index_bytes(text));
+                    id
+                }
+            };
+            streams.ids.push(id);
+        }
+        if index_bytes > INDEX_BYTES_MAX {
+            return Err(WriteError::IndexBytes { bytes: index_bytes, limit: INDEX_BYTES_MAX });
+        }
+        let patterns = self.shared.patterns.with(|patterns| patterns.len());
+        if kind == KeyKind::Text && patterns.saturating_add(added.len()) > PATTERNS_MAX {
+            return Err(WriteError::Patterns { limit: PATTERNS_MAX });
+        }
+        Ok(streams)
+    }
+
+    /// The id of a topic or pattern, staged ones included.
+    fn stream_of(&self, kind: KeyKind, text: &str) -> Result<Option<u64>, ReadError> {
+        let found =
+            self.shared.view.with(|view| numbers(view, &key::name(kind, text), Lsn::MAX))?;
+        Ok(found.map(|(_, id, _)| id))
+    }
+
+    fn next_stream_id(&mut self, taken: usize) -> Result<u64, ReadError> {
+        let next = match self.topics.next_id {
+            Some(next) => next,
+            None => {
+                let next = last_id(self.shared.view.load(), &self.shared.log)?.saturating_add(1);
+                *self.topics.next_id.insert(next)
+            }
+        };
+        Ok(next.saturating_add(u64::try_from(taken).unwrap_or(u64::MAX)))
+    }
+
+    fn topic_head(&mut self, operation: OperationType, lsn: Lsn, now_ms: u64) -> Head {
+        Head {
+            lsn,
+            hlc: self.clock.tick(now_ms),
+            durable: self.log.durable(),
+            operation,
+            entry: EntryType::Event,
+        }
+    }
+
+    fn encode_definitions(&mut self, operation: &Operation<'_>, new: &[(u64, &str)], now_ms: u64) {
+        let kind = match operation {
+            Operation::Publish(_) => OperationType::TopicDefine,
+            _ => OperationType::PatternDefine,
+        };
+        let head = self.topic_head(kind, self.log.next_lsn(), now_ms);
+        let TopicWriter { definitions, entries, next_id } = &mut self.topics;
+        definitions.begin(&head, new.len());
+        for (id, name) in new {
+            entries.definition(definitions, *id, name);
+            *next_id = Some(id.saturating_add(1));
+        }
+        definitions.finish();
+    }
+
+    fn encode_messages(&mut self, head: &Head, messages: &[NewMessage<'_>], ids: &[u64]) {
+        self.encoder.begin(head, messages.len());
+        // What expires by the watermark is never seen.
+        let written_ms = head.hlc.millis().max(self.active.watermark());
+        for (message, id) in messages.iter().zip(ids) {
+            // 0 says never.
+            let ends = |ttl_ms: u64| written_ms.saturating_add(ttl_ms).max(1);
+            let expires_at = message.ttl_ms.map_or(0, ends);
+            let retain = if message.retain { Retain::Yes } else { Retain::No };
+            let (headers, payload) = (message.headers, message.payload);
+            let about = (*id, expires_at, retain);
+            self.topics.entries.message(&mut self.encoder, about, headers, payload);
+        }
+        self.encoder.finish();
+    }
+
+    /// Refuses the record in the encoder when no segment could hold it.
+    fn check_record(&self) -> Result<(), WriteError> {
+        let bytes = self.encoder.record().len();
+        let room = self.options.segment_bytes.saturating_sub(FIRST_FRAME);
+        let room = usize::try_from(room).unwrap_or(usize::MAX);
+        match frame_bytes(bytes) {
+            Some(frame) if frame <= room => Ok(()),
+            _ => {
+                let limit = room.saturating_sub(OVERHEAD_BYTES);
+                Err(WriteError::RecordTooLarge { bytes, limit })
+            }
+        }
+    }
+
+    /// Stages the record in the encoder and applies it as every replica does.
+    fn stage_topic_record(&mut self, now_ms: u64) -> Result<(), WriteError> {
+        let position = self.stage_record(now_ms)?;
+        let record = self.encoder.record();
+        let taken = self.incoming.take(record, position, Lsn::ZERO, usize::MAX);
+        debug_assert!(taken.is_ok());
+        self.incoming.apply(&self.active, &mut self.clock, &mut self.due);
+        self.learn_patterns();
+        Ok(())
+    }
+
+    fn stage_deletion(
+        &mut self,
+        operation: &Operation<'_>,
+        id: MessageId,
+        now_ms: u64,
+    ) -> Result<Lsn, WriteError> {
+        if id.lsn > self.log.appended() {
+            self.append_staged()?;
+        }
+        let found =
+            self.shared.view.with(|view| message_by_id(view, &self.shared.log, (id, now_ms)))?;
+        let MessageId { lsn, index } = id;
+        let (stream, time_ms) = found.ok_or(WriteError::NoMessage { lsn, index })?;
+        let head = self.topic_head(operation.kind().0, self.log.next_lsn(), now_ms);
+        self.encoder.begin(&head, 1);
+        let at = MessagePosition { time_ms, lsn, index };
+        self.topics.entries.deletion(&mut self.encoder, stream, &at);
+        self.encoder.finish();
+        self.stage_topic_record(now_ms)?;
+        Ok(head.lsn)
+    }
+
+    /// Topics that are not there are passed over.
+    fn stage_trim(
+        &mut self,
+        operation: &Operation<'_>,
+        (kind, trim): (KeyKind, TrimBefore<'_>),
+        now_ms: u64,
+    ) -> Result<Lsn, WriteError> {
+        let mut ids = Vec::with_capacity(trim.topics.len());
+        for text in trim.topics {
+            ids.extend(self.stream_of(kind, text)?);
+        }
+        if ids.is_empty() {
+            return Err(WriteError::NoTopic);
+        }
+        let head = self.topic_head(operation.kind().0, self.log.next_lsn(), now_ms);
+        let bound = (trim.before_ms, Lsn::ZERO).min((head.hlc.millis(), head.lsn));
+        self.encoder.begin(&head, ids.len());
+        for id in ids {
+            self.topics.entries.trim(&mut self.encoder, id, bound);
+        }
+        self.encoder.finish();
+        self.check_record()?;
+        self.stage_topic_record(now_ms)?;
+        Ok(head.lsn)
+    }
+}
