@@ -1,5 +1,6 @@
 //! Reliability row 14: an edge that was away for a month comes back over a line of 64 kbit/s.
 
+use super::durability::Durability;
 use super::link::Direction;
 use super::node::HUB;
 use super::outcome::Breach;
@@ -37,6 +38,7 @@ pub fn long_absence(seed: u64, log_bytes: u64, resets: u64) -> Result<Return, Br
     world.plan.writing =
         Writing { keys: 500, batches: 0, rows: 0, deletes: 0, value_bytes: Some(3_000) };
     world.plan.group_max = 8;
+    world.plan.durability = Durability::Always;
     world.plan.faults.clear();
     world.queue.push(0, Event::Starts(HUB, 0));
     world.queue.push(0, Event::Starts(EDGE, 0));

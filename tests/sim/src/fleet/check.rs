@@ -32,7 +32,7 @@ impl World {
     pub(super) fn hub_recovered(&mut self) -> Result<(), Breach> {
         let Some(engine) = self.nodes[HUB].engine() else { return Ok(()) };
         let (appended, log) = (engine.appended(), engine.log());
-        let owed = self.acknowledged.max(self.truth.durable());
+        let owed = self.acknowledged.max(self.truth.durable()).max(self.answered);
         if appended < owed {
             let detail = format!("up to {appended} is left of {owed}");
             return Err(self.breach(HUB, Promise::Acknowledged, detail));

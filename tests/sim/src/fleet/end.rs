@@ -1,5 +1,6 @@
 //! Processes end: in order, killed, with the power, or because they cannot trust their disk.
 
+use super::Plant;
 use super::fault::Fault;
 use super::home::Home;
 use super::life::RESTART_MS;
@@ -11,6 +12,7 @@ use super::replica::FleetReplica;
 use super::story::Story;
 use super::world::{World, new_disk};
 use crate::disk::{Calls, Cut, Effect, Fault as DiskFault, Switch, When};
+use unison_base::Lsn;
 use unison_link::ByeReason;
 use unison_node::FollowerSession;
 use unison_ports::IoError;
@@ -59,6 +61,7 @@ impl World {
     /// The power goes, and with it the process and what was not synced.
     pub(super) fn cut_power(&mut self, number: NodeNumber, cut: Cut) {
         self.end(number, Notice::None, "loses power");
+        self.forget_answers(number);
         let home = &self.nodes[number].home;
         let disk = home.borrow().disk.crash(cut, &mut self.chance);
         home.borrow_mut().disk = disk;
@@ -67,12 +70,24 @@ impl World {
     /// The process is killed; its disk goes on.
     pub(super) fn kill(&mut self, number: NodeNumber) {
         self.end(number, Notice::Reset, "is killed");
-        self.nodes[number].home.borrow().disk.heal();
+        let mut home = self.nodes[number].home.borrow_mut();
+        if number == HUB && self.options.plant == Some(Plant::LostInProcess) {
+            home.disk = home.disk.crash(Cut::LOST, &mut self.chance);
+        }
+        home.disk.heal();
+    }
+
+    /// What was answered before its sync may be gone: with the power, or because a sync failed.
+    fn forget_answers(&mut self, number: NodeNumber) {
+        if number == HUB {
+            self.answered = Lsn::ZERO;
+        }
     }
 
     /// The process cannot trust its disk any more; the next one recovers.
     pub(super) fn fatal(&mut self, number: NodeNumber) -> Result<(), Breach> {
         self.tally.recoveries.fatal += 1;
+        self.forget_answers(number);
         self.end(number, Notice::Reset, "cannot go on");
         if self.is_on(Fault::RepairFails) && self.chance.chance(60) {
             // What a failed sync has left in doubt is written again, which fails too.

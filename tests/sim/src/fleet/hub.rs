@@ -16,6 +16,8 @@ pub(super) struct Hub {
     pub(super) log_id: LogId,
     store: Arc<Store>,
     sync: Option<SyncTicket<Store>>,
+    /// When nobody waits for a sync, one is due later.
+    sync_comes: bool,
     flush: Option<FlushJob<Store>>,
     /// No sync has been taken in hand since an append failed.
     append_failed: bool,
@@ -28,7 +30,15 @@ pub(super) struct Fatal;
 impl Hub {
     pub(super) fn new(opened: Opened) -> Self {
         let Opened { store, engine, log_id, .. } = opened;
-        Self { engine, log_id, store, sync: None, flush: None, append_failed: false }
+        Self {
+            engine,
+            log_id,
+            store,
+            sync: None,
+            sync_comes: false,
+            flush: None,
+            append_failed: false,
+        }
     }
 
     /// Stages a record and tells the model of it, unless it was refused.
@@ -128,6 +138,26 @@ impl Hub {
         if let Some(preparation) = self.engine.preparation() {
             self.engine.install(preparation.run());
         }
+    }
+
+    /// Shows what is appended to readers, which no sync has to come before. Returns what that is.
+    pub(super) fn publish(&mut self) -> Lsn {
+        let appended = self.engine.appended();
+        self.engine.publish(appended);
+        appended
+    }
+
+    /// True when a sync has to be called for that nobody waits for.
+    pub(super) fn calls_for_sync(&mut self) -> bool {
+        let dirty = self.engine.durable() < self.engine.appended();
+        dirty && self.sync.is_none() && !std::mem::replace(&mut self.sync_comes, true)
+    }
+
+    /// Takes the sync in hand that was called for, unless a flush has made it needless.
+    pub(super) fn begin_called_sync(&mut self) -> bool {
+        self.sync_comes = false;
+        self.append_failed = false;
+        self.begin_sync()
     }
 
     /// Takes a sync in hand, when one is due and none is under way. Behind an append that failed one

@@ -23,7 +23,7 @@
 //!
 //! | promise | the atlas may | and may not |
 //! |---|---|---|
-//! | What the hub acknowledged, and what it served, is durable there | cut its power anywhere with any fate of unsynced writes, also in the middle of recovery; kill it; fail, delay or fill its disk; damage segment headers and the head of its tree | damage its frames: there is no second copy that it could fetch, so they are only set aside and reported, which walfs' own tests show |
+//! | What the hub acknowledged once it was synced, and what it served, is durable there; what a hub of weaker durability answered survives a kill, and with what else was appended no power cut leaves a hole | cut its power anywhere with any fate of unsynced writes, also in the middle of recovery; kill it; fail, delay or fill its disk; damage segment headers and the head of its tree | damage its frames: there is no second copy that it could fetch, so they are only set aside and reported, which walfs' own tests show |
 //! | A follower's log is a prefix of the hub's durable bytes, and its state that log, folded | all of the above, and rot, lost, misdirected, missing and repeated blocks and segments | change bytes so that their checksums fit, which no rot does |
 //! | What a follower called durable survives a power cut | the same as at the hub | nothing is promised once its medium has rotted: it fetches again |
 //! | A wrong value is never served; damage is said | rot anywhere in a follower's segments | rot inside the tree's pages: nothing looks at their checksums when they are read, so only the head of the file rots, which is noticed |
@@ -57,6 +57,7 @@ mod calm;
 mod check;
 mod clock;
 mod damage;
+mod durability;
 mod end;
 mod fault;
 mod follow;
@@ -109,11 +110,13 @@ pub enum Plant {
     HideFindings,
     /// A hub whose disk was full once never flushes again, so that it is busy for ever.
     BusyForEver,
+    /// What the hub has appended is lost with its process unless it is synced.
+    LostInProcess,
 }
 
 impl Plant {
     /// Every bug.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::AnswerBeforeSync,
         Self::CursorPlusOne,
         Self::CrcUnchecked,
@@ -122,6 +125,7 @@ impl Plant {
         Self::FlushBeforeSync,
         Self::HideFindings,
         Self::BusyForEver,
+        Self::LostInProcess,
     ];
 }
 

@@ -12,6 +12,8 @@ pub(super) type Life = u32;
 pub(super) enum Event {
     /// The hub's clients write.
     Clients,
+    /// What a hub of weaker durability has appended is to be synced.
+    SyncDue(Life),
     /// The hub's sync ends.
     Synced(Life),
     /// A flush of a node ends.

@@ -40,6 +40,8 @@ pub(super) struct World {
     pub(super) model: Model,
     pub(super) truth: Truth,
     pub(super) acknowledged: Lsn,
+    /// What a hub of weaker durability has answered: it survives a kill and no power cut.
+    pub(super) answered: Lsn,
     pub(super) trace: Trace,
     pub(super) tally: Tally,
     /// One stream of chances each, so that one part does not change another's luck.
@@ -70,7 +72,7 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(options: &Options) -> Self {
         let stream = |number: u64| Prng::new(options.seed ^ (number << 56) ^ 0x5EED);
-        let plan = Plan::draw(options, &mut stream(1));
+        let plan = Plan::draw(options, &mut stream(1), &mut stream(7)).favour(options.plant);
         let mut lines = stream(2);
         let nodes = (0..=plan.leaders.len()).map(|number| node(options, &plan, number, &mut lines));
         Self {
@@ -83,6 +85,7 @@ impl World {
             model: Model::default(),
             truth: Truth::default(),
             acknowledged: Lsn::ZERO,
+            answered: Lsn::ZERO,
             trace: Trace::new(options.teller),
             tally: Tally::default(),
             network: stream(3),
@@ -144,6 +147,10 @@ impl World {
         }
         match event {
             Event::Clients => self.clients_write(),
+            Event::SyncDue(life) => {
+                self.sync_is_due(life);
+                Ok(())
+            }
             Event::Synced(life) => self.hub_synced(life),
             Event::Flushed(number, life) => self.flushed(number, life),
             Event::Arrives(id, direction) => self.arrives(id, direction),
@@ -181,7 +188,7 @@ impl World {
     /// Whose process has to be awake for an event.
     fn node_of(&self, event: Event) -> Option<NodeNumber> {
         match event {
-            Event::Clients | Event::Synced(_) => Some(HUB),
+            Event::Clients | Event::SyncDue(_) | Event::Synced(_) => Some(HUB),
             Event::Flushed(number, _)
             | Event::FollowerTimer(number, _)
             | Event::Connects(number, _)

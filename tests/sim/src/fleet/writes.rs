@@ -1,6 +1,7 @@
 //! Clients write, the hub makes it durable, memory goes into trees.
 
 use super::Plant;
+use super::durability::Durability;
 use super::hub::Fatal;
 use super::model::Change;
 use super::node::{HUB, NodeNumber, Process};
@@ -33,6 +34,11 @@ impl World {
             }
         }
         let appended = hub.append(&mut self.model, wall_ms);
+        if self.plan.durability != Durability::Always {
+            // What an append that failed has left in the log is shown too.
+            let shown = hub.publish();
+            self.answered = self.answered.max(shown);
+        }
         if self.nodes[HUB].is_off() {
             return self.power_is_off(HUB);
         }
@@ -60,7 +66,21 @@ impl World {
     pub(super) fn begin_sync(&mut self) {
         let node = &mut self.nodes[HUB];
         let Some(Process::Hub(hub)) = &mut node.process else { return };
-        if hub.begin_sync() {
+        match self.plan.durability.sync_after_ms() {
+            Some(pause_ms) if hub.calls_for_sync() => {
+                self.queue.push(self.now_ms + pause_ms, Event::SyncDue(node.life));
+            }
+            None if hub.begin_sync() => {
+                self.queue.push(self.now_ms + node.sync_ms, Event::Synced(node.life));
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn sync_is_due(&mut self, life: Life) {
+        let node = &mut self.nodes[HUB];
+        let Some(Process::Hub(hub)) = &mut node.process else { return };
+        if node.life == life && hub.begin_called_sync() {
             self.queue.push(self.now_ms + node.sync_ms, Event::Synced(node.life));
         }
     }

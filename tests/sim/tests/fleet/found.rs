@@ -5,7 +5,7 @@
 
 use unison_sim::fleet::{self, Options};
 
-const FOUND: [(u64, &str); 8] = [
+const FOUND: [(u64, &str); 9] = [
     (
         98,
         "a disk failed one write while a follower set its suffix aside: readers went on to see \
@@ -40,6 +40,12 @@ const FOUND: [(u64, &str); 8] = [
          `a_log_that_is_empty_after_a_trouble_is_fetched_from_its_start`)",
     ),
     (2067, "a failed append that a power cut brings back: the model did not know it"),
+    (
+        2802,
+        "an edge behind a cut line took itself for up to date for as long as a dead leader may be \
+         silent, which one stall had stretched to minutes (link: \
+         `silence_is_no_good_news_however_long_the_round_trip_was`)",
+    ),
 ];
 
 #[test]

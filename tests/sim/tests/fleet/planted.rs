@@ -17,6 +17,7 @@ const fn broken_by(plant: Plant) -> &'static [Promise] {
         Plant::FlushBeforeSync => &[Promise::Acknowledged, Promise::Damage, Promise::State],
         Plant::HideFindings => &[Promise::Damage],
         Plant::BusyForEver => &[Promise::Writable],
+        Plant::LostInProcess => &[Promise::Acknowledged],
     }
 }
 

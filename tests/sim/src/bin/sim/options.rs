@@ -51,6 +51,7 @@ pub(crate) enum Bug {
     FlushBeforeSync,
     HideFindings,
     BusyForEver,
+    LostInProcess,
 }
 
 impl Bug {
@@ -64,6 +65,7 @@ impl Bug {
             Self::FlushBeforeSync => Plant::FlushBeforeSync,
             Self::HideFindings => Plant::HideFindings,
             Self::BusyForEver => Plant::BusyForEver,
+            Self::LostInProcess => Plant::LostInProcess,
         }
     }
 }
