@@ -11,7 +11,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use unison_e2e::resp::Answer;
 
-const ROWS: u32 = 18;
+const ROWS: u32 = 6;
 /// The tree holds the keys of all columns.
 const DISK_BYTES: u64 = 1 << 30;
 /// The key of each column holds its row's: the last of these fills what one write may take in the
