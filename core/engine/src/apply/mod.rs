@@ -164,7 +164,7 @@ impl Incoming {
         let (lsn, change, before) = (record.lsn(), changed_by(record.kind), self.versions.len());
         let keys = RowKeys::new(row);
         let head = keys.head().len();
-        self.push(keys.head(), lsn, row_change(change, lsn, row_expiry(change, entry.expiry())));
+        self.push(keys.head(), lsn, row_change(change, lsn, entry.expiry()));
         if matches!(change, RowChange::Deleted | RowChange::Kept) {
             return false;
         }
@@ -256,19 +256,12 @@ fn changed_by(kind: Kind) -> RowChange {
 }
 
 /// The head of a row that the record at `lsn` changed.
-pub(crate) fn row_change(change: RowChange, lsn: Lsn, expiry: Option<Expiry>) -> Entry {
-    let cleared = if change == RowChange::Deleted { lsn } else { Lsn::ZERO };
-    Entry::Row { change, cleared, expiry }
-}
-
-/// What a record that says `expires` tells of when the row expires; `None` when that stays as it was.
-pub(crate) fn row_expiry(change: RowChange, expires: Expiry) -> Option<Expiry> {
-    match change {
-        RowChange::Filled => expires.is_set().then_some(expires),
-        RowChange::Thinned => None,
-        RowChange::Deleted => Some(Expiry::NEVER),
-        RowChange::Kept => Some(expires),
-    }
+pub(crate) fn row_change(change: RowChange, lsn: Lsn, expiry: Expiry) -> Entry {
+    let (cleared, expiry) = match change {
+        RowChange::Deleted => (lsn, Expiry::NEVER),
+        _ => (Lsn::ZERO, expiry),
+    };
+    Entry::Row { change, cleared, expiry, first: lsn }
 }
 
 /// A value at its place in the record of the frame at `position`.

@@ -117,8 +117,9 @@ impl<S: SegmentStore> Work<S> {
             keys = keys.saturating_add(1);
             row = row.advance(version.key.as_bytes(), tree)?;
             match version.entry {
-                Entry::Row { cleared, expiry, .. } => {
-                    row = RowFlush::begin(&version, (cleared, expiry), tree)?;
+                Entry::Row { cleared, expiry, first, .. } => {
+                    let watermark = self.memtable.watermark_from(first);
+                    row = RowFlush::begin(&version, (cleared, expiry), watermark, tree)?;
                 }
                 Entry::Watermark(_) => {}
                 Entry::Numbers(numbers) => trimmed.numbers(&version, numbers, tree)?,

@@ -14,22 +14,26 @@ struct Open {
     head: StorageKey,
     lsn: Lsn,
     cleared: Lsn,
-    /// When the row expires; `None` when the tree says.
-    expiry: Option<Expiry>,
+    expiry: Expiry,
     /// A cell was put into the tree.
     filled: bool,
 }
 
 impl RowFlush {
-    /// A row that the memtable changed. When it deleted the row, everything of it that is in the tree
-    /// goes: all of that is older than the memtable.
+    /// A row that the memtable changed. When it deleted the row, or the row had expired by the
+    /// watermark at the first change, everything of it that is in the tree goes: all of that is
+    /// older than the memtable.
     pub(super) fn begin(
         head: &Version,
-        (cleared, expiry): (Lsn, Option<Expiry>),
+        (cleared, expiry): (Lsn, Expiry),
+        first_watermark: u64,
         tree: &mut TreeWrite<'_>,
     ) -> Result<Self, TreeError> {
-        if cleared > Lsn::ZERO {
-            tree.remove_row(head.key.as_bytes())?;
+        let key = head.key.as_bytes();
+        let begins_anew = tree.earliest_expiry() <= first_watermark
+            && tree.expiry_of(key)?.unwrap_or_default().is_past(first_watermark);
+        if cleared > Lsn::ZERO || begins_anew {
+            tree.remove_row(key)?;
         }
         let (head, lsn) = (head.key.clone(), head.lsn);
         Ok(Self(Some(Open { head, lsn, cleared, expiry, filled: false })))
@@ -64,11 +68,7 @@ impl RowFlush {
         let Some(row) = self.0 else { return Ok(()) };
         let head = row.head.as_bytes();
         if row.filled || tree.has_cells(head)? {
-            let expiry = match row.expiry {
-                Some(expiry) => expiry,
-                None => tree.expiry_of(head)?.unwrap_or_default(),
-            };
-            return tree.put_head(head, row.lsn, expiry);
+            return tree.put_head(head, row.lsn, row.expiry);
         }
         tree.remove(head)
     }

@@ -5,8 +5,9 @@
 //! | hash | older version | key bytes, flags | LSN low | LSN high | segment | offset | length | CRC | key ... |
 //! ```
 //!
-//! A row's head has, instead of a place in the log, two words of LSN and one that says what happened
-//! to the row; numbers that are a value lie there themselves. What expires has the time in two words behind the key. Every field is one word of 32 bits. An entry is known by the number of its first word. What is
+//! A row's head has, instead of a place in the log, two LSNs; numbers that are a value lie there
+//! themselves. What expires has the time in two words behind the key. Every field is one word of 32
+//! bits. An entry is known by the number of its first word. What is
 //! written is published by whoever stores that number where readers find it.
 
 use super::{Entry, Join, Location, Numbers, RowChange};
@@ -32,8 +33,9 @@ const FLAG_EXPIRE: u32 = 1 << 20;
 const FLAG_WATERMARK: u32 = 1 << 21;
 /// Two words behind the key say when it expires.
 const FLAG_EXPIRES: u32 = 1 << 22;
-/// Of a row: it is known when it expires, perhaps never.
-const FLAG_EXPIRY_KNOWN: u32 = 1 << 23;
+/// Of a row's head: two bits say what happened to the row.
+const CHANGE_SHIFT: u32 = 26;
+const CHANGE_MASK: u32 = 3;
 
 const FLAG_NUMBERS: u32 = 1 << 24;
 /// Of numbers: those before are not lowered.
@@ -92,8 +94,7 @@ pub(super) fn entry_words(key_bytes: usize, entry: &Entry) -> u32 {
 /// What stands behind the key.
 fn tail(entry: &Entry) -> Expiry {
     match *entry {
-        Entry::Value(_, expiry) => expiry,
-        Entry::Row { expiry, .. } => expiry.unwrap_or_default(),
+        Entry::Value(_, expiry) | Entry::Row { expiry, .. } => expiry,
         Entry::Tombstone | Entry::Expire { .. } | Entry::Watermark(_) | Entry::Numbers(_) => {
             Expiry::NEVER
         }
@@ -184,10 +185,9 @@ fn encoded(entry: Entry) -> (u32, [u32; 4]) {
             let [low, high] = halves(ms);
             (FLAG_WATERMARK, [low, high, 0, 0])
         }
-        Entry::Row { change, cleared, expiry } => {
-            let [low, high] = halves(cleared.0);
-            let known = if expiry.is_some() { FLAG_EXPIRY_KNOWN } else { 0 };
-            (FLAG_ROW | known, [low, high, word_of_change(change), 0])
+        Entry::Row { change, cleared, first, .. } => {
+            let ([a, b], [c, d]) = (halves(cleared.0), halves(first.0));
+            (FLAG_ROW | word_of_change(change) << CHANGE_SHIFT, [a, b, c, d])
         }
         Entry::Numbers(Numbers { first, second, join }) => {
             let ([a, b], [c, d]) = (halves(first), halves(second));
@@ -286,9 +286,9 @@ impl<'a> EntryRef<'a> {
         }
         let first = joined(segment, offset);
         if flags & FLAG_ROW != 0 {
-            let expiry = (flags & FLAG_EXPIRY_KNOWN != 0).then(|| self.tail());
-            let change = change_of_word(length);
-            return Entry::Row { change, cleared: Lsn(first), expiry };
+            let change = change_of_word(flags >> CHANGE_SHIFT & CHANGE_MASK);
+            let (cleared, first) = (Lsn(first), Lsn(joined(length, crc)));
+            return Entry::Row { change, cleared, expiry: self.tail(), first };
         }
         if flags & FLAG_EXPIRE != 0 {
             return Entry::Expire { expiry: Expiry(first), watermark: joined(length, crc) };

@@ -2,15 +2,12 @@
 
 use super::{Entry, RowChange};
 use crate::expiry::Expiry;
-use unison_base::Lsn;
 
 /// A version of a key that this memtable knows as `before`. `watermark` is that of expiry at the new
 /// version.
 pub(super) fn onto(entry: Entry, before: Entry, watermark: u64) -> Entry {
     match (entry, before) {
-        (Entry::Row { change, cleared, expiry }, Entry::Row { .. }) => {
-            head(change, cleared, expiry, before)
-        }
+        (Entry::Row { .. }, Entry::Row { .. }) => head(entry, before, watermark),
         (Entry::Expire { expiry, .. }, _) => value(expiry, before, watermark),
         _ => entry,
     }
@@ -24,13 +21,18 @@ pub(super) fn first(entry: Entry, watermark: u64) -> Entry {
     }
 }
 
-fn head(change: RowChange, cleared: Lsn, expiry: Option<Expiry>, before: Entry) -> Entry {
-    let Entry::Row { change: last, cleared: known, expiry: old } = before else { return before };
-    Entry::Row {
-        change: if change == RowChange::Kept { last } else { change },
-        cleared: cleared.max(known),
-        expiry: expiry.or(old),
-    }
+/// The head of a row that has expired by the watermark begins anew: what came before is cleared.
+fn head(entry: Entry, before: Entry, watermark: u64) -> Entry {
+    let Entry::Row { change, cleared, expiry, first: lsn } = entry else { return entry };
+    let Entry::Row { change: last, cleared: known, expiry: old, first } = before else {
+        return entry;
+    };
+    let (last, known) = match old.is_past(watermark) {
+        true => (RowChange::Deleted, lsn.prev()),
+        false => (last, known),
+    };
+    let change = if change == RowChange::Kept { last } else { change };
+    Entry::Row { change, cleared: cleared.max(known), expiry, first }
 }
 
 /// What has expired by the watermark has no value that could be kept.

@@ -75,8 +75,11 @@ pub(crate) enum Entry {
         /// The newest record in this memtable that deleted the whole row: cells up to it are gone.
         /// [`Lsn::ZERO`] when this memtable knows none.
         cleared: Lsn,
-        /// When the row expires; `None` when this memtable does not know.
-        expiry: Option<Expiry>,
+        /// When the row expires.
+        expiry: Expiry,
+        /// The first record in this memtable that changed the row. If the row had expired by the
+        /// watermark there, it began anew with this record.
+        first: Lsn,
     },
     /// A value of two numbers, kept in the entry itself.
     Numbers(Numbers),
@@ -120,8 +123,9 @@ impl Entry {
     /// When it expires, if it says so.
     pub(crate) fn expiry(&self) -> Expiry {
         match *self {
-            Self::Value(_, expiry) | Self::Expire { expiry, .. } => expiry,
-            Self::Row { expiry, .. } => expiry.unwrap_or_default(),
+            Self::Value(_, expiry) | Self::Expire { expiry, .. } | Self::Row { expiry, .. } => {
+                expiry
+            }
             Self::Tombstone | Self::Watermark(_) | Self::Numbers(_) => Expiry::NEVER,
         }
     }
@@ -205,9 +209,9 @@ impl Memtable {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// A row's head carries on which record deleted the row last and when the row expires, and a key
-    /// that expires at another time carries on its value: so one look tells. A bound that only rises
-    /// never falls.
+    /// A row's head carries on which record deleted the row last, and a key that expires at another
+    /// time carries on its value: so one look tells. A bound that
+    /// only rises never falls.
     fn carried(&self, key: &[u8], entry: Entry) -> Entry {
         match entry {
             Entry::Row { .. } | Entry::Expire { .. } => match self.find(key, Lsn::MAX) {
@@ -282,8 +286,7 @@ impl Memtable {
                 entry.kill();
             }
         }
-        let watermark = self.watermark_at(Lsn::MAX).unwrap_or(self.first_watermark);
-        self.watermark.store(watermark, Ordering::Relaxed);
+        self.watermark.store(self.watermark_from(Lsn::MAX), Ordering::Relaxed);
     }
 
     /// Copies every version at or below `lsn` into another memtable.
@@ -330,6 +333,11 @@ impl Memtable {
             (_, Entry::Watermark(ms)) => Some(ms),
             _ => None,
         }
+    }
+
+    /// The watermark of expiry at an LSN that is in here.
+    pub(crate) fn watermark_from(&self, lsn: Lsn) -> u64 {
+        self.watermark_at(lsn).unwrap_or(self.first_watermark)
     }
 
     /// When the first of what is in here expires; `u64::MAX` when nothing does. What was written over

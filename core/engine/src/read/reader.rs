@@ -132,6 +132,15 @@ impl<S: SegmentStore> Reader<S> {
         Ok(self.snapshot().row(row)?.map(|row| row.lsn()))
     }
 
+    /// When a row expires, milliseconds since 1970, 0 = never; `None` when the row has no column. Reads
+    /// no value.
+    ///
+    /// # Errors
+    /// As [`column`](Self::column).
+    pub fn row_expires_at(&self, row: &[u8]) -> Result<Option<u64>, ReadError> {
+        Ok(self.snapshot().row(row)?.map(|row| row.expires_at()))
+    }
+
     /// The values of several keys, all at one LSN, in the order asked.
     ///
     /// # Errors

@@ -79,7 +79,7 @@ impl<S: SegmentStore> Row<S> {
     /// When the row expires with all its columns, milliseconds since 1970; 0 = never.
     #[must_use]
     pub fn expires_at(&self) -> u64 {
-        self.version.expiry.unwrap_or_default().0
+        self.version.expiry.0
     }
 
     /// The value of one column.

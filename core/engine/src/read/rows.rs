@@ -113,7 +113,7 @@ impl<S: SegmentStore> RowScan<S> {
         let (lsn, cleared, expiry) = match version.content {
             Content::Value(_) if name.is_empty() => (version.lsn, Lsn::ZERO, version.expiry),
             _ => match self.entries.pin.view.row(head, self.at)? {
-                Some(known) => (known.lsn, known.cleared, known.expiry.unwrap_or_default()),
+                Some(known) => (known.lsn, known.cleared, known.expiry),
                 // It has expired: none of its cells is left.
                 None => (version.lsn, Lsn::MAX, Expiry::NEVER),
             },

@@ -100,47 +100,76 @@ impl View {
         Ok(self.tree.find(key, found)?.and_then(|found| NewExpiry::of(found, changed)))
     }
 
-    /// The newest record at `at`, of those behind the checkpoint, that deleted a row: its cells up to
-    /// there are gone, all those in the tree among them. `None` when the row has expired.
+    /// The newest record at `at`, of those behind the checkpoint, before which nothing of a row is left:
+    /// one that deleted it, or the one before it began anew. All of it that is in the tree is gone
+    /// then. `None` when the row has expired.
     pub(crate) fn cleared(&self, head: &[u8], at: At) -> Result<Option<Lsn>, ReadError> {
-        let known = self.remembered_row(head, at.lsn);
-        let expiry = match known.and_then(|known| known.expiry) {
-            Some(expiry) => expiry,
-            None if self.tree.earliest_expiry == u64::MAX => Expiry::NEVER,
-            None => self.tree.find(head, |entry| entry.expiry)?.unwrap_or_default(),
+        let Some(known) = self.remembered_row(head, at.lsn) else {
+            return Ok((!self.is_flushed_past(head, at)?).then_some(Lsn::ZERO));
         };
-        let cleared = known.map_or(Lsn::ZERO, |known| known.cleared);
-        Ok((!self.is_past(expiry, at)).then_some(cleared))
+        if self.is_past(known.expiry, at) {
+            return Ok(None);
+        }
+        let first = At { lsn: known.first, now_ms: 0 };
+        let begins_anew = !known.is_whole() && self.is_flushed_past(head, first)?;
+        Ok(Some(if begins_anew { known.first.prev() } else { known.cleared }))
+    }
+
+    /// Whether anything that is in the tree has expired at a moment.
+    fn is_any_flushed_past(&self, at: At) -> bool {
+        let earliest = self.tree.earliest_expiry;
+        earliest < u64::MAX && self.is_past(Expiry(earliest), at)
+    }
+
+    /// Whether a row that is in the tree has expired at a moment.
+    fn is_flushed_past(&self, head: &[u8], at: At) -> Result<bool, ReadError> {
+        if !self.is_any_flushed_past(at) {
+            return Ok(false);
+        }
+        let expiry = self.tree.find(head, |entry| entry.expiry)?.unwrap_or_default();
+        Ok(self.is_past(expiry, at))
     }
 
     /// What is known of a row, from its head alone; `None` when it has expired or nothing is known.
     pub(crate) fn row(&self, head: &[u8], at: At) -> Result<Option<RowVersion>, ReadError> {
-        let flushed = || self.tree.find(head, |entry| RowVersion::flushed(entry.lsn, entry.expiry));
         let known = match self.remembered_row(head, at.lsn) {
             Some(known) if self.says_all(&known) => Some(known),
-            Some(known) => Some(known.onto(flushed()?)),
-            None => flushed()?,
+            Some(known) => Some(known.onto(self.flushed_row(head)?.as_ref(), self)),
+            None => self.flushed_row(head)?,
         };
-        Ok(known.filter(|known| !self.is_past(known.expiry.unwrap_or_default(), at)))
+        Ok(known.filter(|known| !self.is_past(known.expiry, at)))
+    }
+
+    fn flushed_row(&self, head: &[u8]) -> Result<Option<RowVersion>, ReadError> {
+        Ok(self.tree.find(head, |entry| RowVersion {
+            lsn: entry.lsn,
+            cleared: Lsn::ZERO,
+            last: RowChange::Filled,
+            expiry: entry.expiry,
+            first: entry.lsn,
+        })?)
     }
 
     /// True when the tree would not change what memory knows of a row.
     fn says_all(&self, known: &RowVersion) -> bool {
-        let expires = known.expiry.is_none() && self.tree.earliest_expiry < u64::MAX;
-        known.is_whole() || (known.last != RowChange::Kept && !expires)
+        let first = At { lsn: known.first, now_ms: 0 };
+        known.is_whole() || known.last != RowChange::Kept && !self.is_any_flushed_past(first)
     }
 
     /// What memory knows of a row.
     fn remembered_row(&self, head: &[u8], lsn: Lsn) -> Option<RowVersion> {
         let mut known: Option<RowVersion> = None;
         for memtable in self.memtables() {
-            if let Some((lsn, Entry::Row { change, cleared, expiry })) = memtable.find(head, lsn) {
-                let older = RowVersion { lsn, cleared, last: change, expiry };
-                let newest = known.map_or(older, |known| known.onto(Some(older)));
-                known = Some(newest);
-                if newest.is_whole() {
-                    break;
-                }
+            let Some((lsn, Entry::Row { change, cleared, expiry, first })) =
+                memtable.find(head, lsn)
+            else {
+                continue;
+            };
+            let older = RowVersion { lsn, cleared, last: change, expiry, first };
+            let newest = known.map_or(older, |known| known.onto(Some(&older), self));
+            known = Some(newest);
+            if newest.is_whole() {
+                break;
             }
         }
         known
@@ -156,28 +185,32 @@ pub(crate) struct RowVersion {
     pub(crate) cleared: Lsn,
     /// What it was. A row that is in the tree and nowhere else has cells.
     pub(crate) last: RowChange,
-    /// When the row expires; `None` while that is not known.
-    pub(crate) expiry: Option<Expiry>,
+    pub(crate) expiry: Expiry,
+    /// The first change of those looked at: if the row had expired by the watermark there, it began
+    /// anew.
+    first: Lsn,
 }
 
 impl RowVersion {
-    fn flushed(lsn: Lsn, expiry: Expiry) -> Self {
-        Self { lsn, cleared: Lsn::ZERO, last: RowChange::Filled, expiry: Some(expiry) }
-    }
-
-    /// True when nothing older says more: behind a deletion that is so.
+    /// True when nothing older matters: behind a deletion that is so.
     fn is_whole(&self) -> bool {
         self.cleared > Lsn::ZERO
     }
 
     /// With what an older state says, or there is none.
-    fn onto(self, older: Option<Self>) -> Self {
-        let kept = older.map_or(RowChange::Deleted, |older| older.last);
+    fn onto(self, older: Option<&Self>, view: &View) -> Self {
+        let first = At { lsn: self.first, now_ms: 0 };
+        let alive = older.filter(|older| !view.is_past(older.expiry, first));
+        let (cleared, last) = match (older, alive) {
+            (_, Some(older)) => (older.cleared, older.last),
+            (Some(_), None) => (self.first.prev(), RowChange::Deleted),
+            (None, None) => (Lsn::ZERO, RowChange::Deleted),
+        };
         Self {
-            lsn: self.lsn,
-            cleared: self.cleared.max(older.map_or(Lsn::ZERO, |older| older.cleared)),
-            last: if self.last == RowChange::Kept { kept } else { self.last },
-            expiry: self.expiry.or(older.and_then(|older| older.expiry)),
+            cleared: self.cleared.max(cleared),
+            last: if self.last == RowChange::Kept { last } else { self.last },
+            first: alive.map_or(self.first, |older| older.first),
+            ..self
         }
     }
 }

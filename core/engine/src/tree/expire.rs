@@ -20,6 +20,16 @@ pub(crate) struct NewExpiry {
     pub(crate) watermark: u64,
 }
 
+/// When the first of what is in the tree expires; `u64::MAX` when nothing does.
+pub(super) fn earliest(
+    data: &impl ReadableTable<&'static [u8], &'static [u8]>,
+) -> Result<u64, TreeError> {
+    let (start, end) = (index_start(0), index_end(u64::MAX));
+    let first = data.range(start.as_slice()..end.as_slice())?.next().transpose()?;
+    let found = first.and_then(|(key, _)| Some(indexed(key.value())?.0));
+    Ok(found.map_or(u64::MAX, |expiry| expiry.0))
+}
+
 impl TreeWrite<'_> {
     /// When a key expires that is in the tree.
     pub(crate) fn expiry_of(&self, key: &[u8]) -> Result<Option<Expiry>, TreeError> {

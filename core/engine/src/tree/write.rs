@@ -1,5 +1,6 @@
 //! One write transaction: entries in key order, what died by them, and the checkpoint.
 
+use super::expire::earliest;
 use super::{CHECKPOINT_KEY, Checkpoint, DATA, META, SEGMENTS, TreeEntry, checkpoint_of};
 use crate::errors::{TreeError, TreeTable};
 use crate::expiry::{Expiry, index_key};
@@ -19,13 +20,23 @@ pub(crate) struct TreeWrite<'t> {
     checkpoint: Checkpoint,
     live: BTreeMap<SegmentId, i64>,
     encoded: Vec<u8>,
+    /// When the first of what was in the tree before expires.
+    earliest_expiry: u64,
 }
 
 impl<'t> TreeWrite<'t> {
     pub(crate) fn new(transaction: &'t WriteTransaction) -> Result<Self, TreeError> {
         let checkpoint = checkpoint_of(&transaction.open_table(META)?)?;
         let data = transaction.open_table(DATA)?;
-        Ok(Self { transaction, data, checkpoint, live: BTreeMap::new(), encoded: Vec::new() })
+        let earliest_expiry = earliest(&data)?;
+        let (live, encoded) = (BTreeMap::new(), Vec::new());
+        Ok(Self { transaction, data, checkpoint, live, encoded, earliest_expiry })
+    }
+
+    /// When the first of what was in the tree before this transaction expires; `u64::MAX` when nothing
+    /// did.
+    pub(crate) fn earliest_expiry(&self) -> u64 {
+        self.earliest_expiry
     }
 
     /// What the tree stood for when this transaction began, with the keys that it now has.

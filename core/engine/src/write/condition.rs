@@ -27,8 +27,8 @@ impl<S: SegmentStore> Engine<S> {
         now_ms: u64,
     ) -> Result<Before<S>, WriteError> {
         let mut before = Before { previous: None, existed: None, existing_keys: 0 };
-        let condition = condition_of(write);
-        if condition == Condition::Always && !write.want_previous {
+        let looks = write.condition != Condition::Always || write.operation.expires_only();
+        if !looks && !write.want_previous {
             return Ok(before);
         }
         if write.operation.kind().1 == EntryType::Row {
@@ -41,7 +41,7 @@ impl<S: SegmentStore> Engine<S> {
         write.operation.try_each(|key, _| {
             newest = self.newest(&StorageKey::prefixed(kv::PREFIX, key), At::newest(now_ms))?;
             before.existing_keys += u32::from(newest.is_some());
-            allowed(condition, newest.as_ref().map(|found| found.lsn))
+            allowed(write, newest.as_ref().map(|found| found.lsn))
         })?;
         before.existed = Some(before.existing_keys > 0);
         if write.want_previous && !write.operation.is_batch() {
@@ -64,16 +64,11 @@ impl<S: SegmentStore> Engine<S> {
     }
 }
 
-/// The condition of a write. What shall expire at another time has to be there.
-pub(super) fn condition_of(write: &Write<'_>) -> Condition {
-    match write.condition {
-        Condition::Always if write.operation.expires_only() => Condition::Present,
-        condition => condition,
-    }
-}
-
-pub(super) fn allowed(condition: Condition, current: Option<Lsn>) -> Result<(), WriteError> {
-    let holds = match condition {
+/// Whether the condition of a write holds for a key or a row. What shall expire at another time has to
+/// be there.
+pub(super) fn allowed(write: &Write<'_>, current: Option<Lsn>) -> Result<(), WriteError> {
+    let holds = match write.condition {
+        _ if write.operation.expires_only() && current.is_none() => false,
         Condition::Always => true,
         Condition::Absent => current.is_none(),
         Condition::Present => current.is_some(),

@@ -1,13 +1,14 @@
-//! What the writer does about expiry: it raises the watermark, and it buries rows before it fills them
-//! anew.
+//! What the writer does about expiry: it raises the watermark, and says of every row that it changes
+//! when the row expires.
 
-use super::{Operation, Write};
+use super::Write;
 use crate::engine::Engine;
 use crate::errors::{ReadError, WriteError};
-use crate::expiry::{At, WATERMARK_KEY};
+use crate::expiry::{At, Expiry, WATERMARK_KEY};
 use crate::memtable::Entry;
-use crate::models::row::RowKeys;
+use crate::read::{Pin, Row};
 use crate::records::Head;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use unison_base::Lsn;
 use unison_ports::SegmentStore;
@@ -38,6 +39,10 @@ impl<S: SegmentStore> Engine<S> {
             return Ok(None);
         }
         self.accepting()?;
+        self.raise(now_ms).map(Some)
+    }
+
+    fn raise(&mut self, now_ms: u64) -> Result<Lsn, WriteError> {
         let head = Head {
             lsn: self.log.next_lsn(),
             hlc: self.clock.tick(now_ms),
@@ -52,42 +57,38 @@ impl<S: SegmentStore> Engine<S> {
         self.active.insert(&WATERMARK_KEY, head.lsn, Entry::Watermark(now_ms));
         self.due.pass(now_ms);
         self.count_frame();
-        Ok(Some(head.lsn))
+        Ok(head.lsn)
     }
 
-    /// Deletes, by a record of its own, what is left of the rows that a write fills and that have
-    /// expired: a replica that has removed such a row already, and one that has not, then hold the same.
-    pub(super) fn bury(
+    /// When each row of a write expires from now on: as the write says, or when it did before. Empty
+    /// when none does.
+    ///
+    /// A row that has expired by the caller's clock and not by the watermark begins anew with this
+    /// write. So that it does everywhere, the watermark is raised first.
+    pub(super) fn expiries(
         &mut self,
-        operation: &Operation<'_>,
+        write: &Write<'_>,
         now_ms: u64,
-    ) -> Result<(), WriteError> {
-        let Operation::PutColumns(rows) = operation else { return Ok(()) };
-        let expired = self.expired_rows(rows.iter().map(|columns| columns.row), now_ms)?;
-        if !expired.is_empty() {
-            self.stage_write(&Write::new(Operation::DeleteRows(&expired)), now_ms)?;
+    ) -> Result<Vec<Expiry>, WriteError> {
+        let earliest = self.shared.view.with(|view| view.earliest_expiry());
+        if !write.operation.keeps_expiry() || earliest == u64::MAX {
+            return Ok(Vec::new());
         }
-        Ok(())
-    }
-
-    /// Those of the rows that have expired and may still be there.
-    pub(crate) fn expired_rows<'a>(
-        &self,
-        rows: impl Iterator<Item = &'a [u8]>,
-        now_ms: u64,
-    ) -> Result<Vec<&'a [u8]>, ReadError> {
-        let now_ms = now_ms.max(self.active.watermark());
-        self.shared.view.with(|view| {
-            let mut expired = Vec::new();
-            if view.earliest_expiry() > now_ms {
-                return Ok(expired);
-            }
-            for row in rows {
-                if view.cleared(RowKeys::new(row).head(), At::newest(now_ms))?.is_none() {
-                    expired.push(row);
-                }
-            }
-            Ok(expired)
-        })
+        let (view, log) = (self.shared.view.load(), self.shared.log.clone());
+        let pin = Arc::new(Pin { view, log });
+        let asked = write.expiry();
+        let (mut expiries, mut late) = (Vec::with_capacity(write.operation.len()), false);
+        write.operation.try_each_row(|row, _| {
+            let before = Row::find(&pin, row, At::newest(0))?;
+            let before = Expiry(before.map_or(0, |row| row.expires_at()));
+            late |= before.is_past(now_ms);
+            let kept = if before.is_past(now_ms) { Expiry::NEVER } else { before };
+            expiries.push(if asked.is_set() { asked } else { kept });
+            Ok::<(), ReadError>(())
+        })?;
+        if late {
+            self.raise(now_ms)?;
+        }
+        Ok(expiries)
     }
 }

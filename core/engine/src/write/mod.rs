@@ -12,6 +12,7 @@ pub use topics::{NewMessage, TrimBefore};
 
 pub(crate) use topics::TopicWriter;
 
+use crate::expiry::Expiry;
 use crate::models::topic::key::MessageId;
 use crate::read::ValueRef;
 use core::fmt;
@@ -110,6 +111,11 @@ impl<'a> Write<'a> {
     #[must_use]
     pub const fn put(key: &'a [u8], value: &'a [u8]) -> Self {
         Self::new(Operation::Put { key, value })
+    }
+
+    /// When it says that what it puts or names expires.
+    pub(crate) const fn expiry(&self) -> Expiry {
+        if self.operation.may_expire() { Expiry(self.expires_at) } else { Expiry::NEVER }
     }
 
     /// The same, expiring then: milliseconds since 1970, 0 = never.
@@ -220,6 +226,11 @@ impl<'a> Operation<'a> {
     /// True when it says when something expires, and changes nothing else.
     pub(crate) const fn expires_only(&self) -> bool {
         matches!(self, Self::Expire { .. } | Self::ExpireRow { .. })
+    }
+
+    /// True when the rows that it changes expire when they did before, unless it says otherwise.
+    pub(crate) const fn keeps_expiry(&self) -> bool {
+        matches!(self, Self::PutColumns(_) | Self::DeleteColumns(_))
     }
 
     /// True when what it puts, or names, may expire.

@@ -1,8 +1,7 @@
 //! Writes to rows: their parts, their limits, and what they leave in the memtable.
 
-use super::condition::condition_of;
 use super::{Condition, Operation, Write};
-use crate::apply::{located, row_change, row_expiry};
+use crate::apply::{located, row_change};
 use crate::engine::Engine;
 use crate::errors::WriteError;
 use crate::expiry::{At, Expiry};
@@ -218,15 +217,15 @@ impl<S: SegmentStore> Engine<S> {
     ) -> Result<RowsBefore, WriteError> {
         let (view, log) = (self.shared.view.load(), self.shared.log.clone());
         let pin = Arc::new(Pin { view, log });
-        let (at, condition) = (At::newest(now_ms), condition_of(write));
+        let at = At::newest(now_ms);
         let mut before = RowsBefore::default();
         write.operation.try_each_row(|row, part| {
-            let columns_only = condition == Condition::Always && part.columns() > 0;
+            let columns_only = write.condition == Condition::Always && part.columns() > 0;
             let version = match columns_only {
                 true => None,
                 false => Row::find(&pin, row, at)?.as_ref().map(Row::lsn),
             };
-            super::condition::allowed(condition, version)?;
+            super::condition::allowed(write, version)?;
             let existing = match part {
                 Part::DeleteRow | Part::Expire => u32::from(version.is_some()),
                 _ if write.want_previous => existing_columns(&pin, row, part, at)?,
@@ -240,11 +239,19 @@ impl<S: SegmentStore> Engine<S> {
     }
 
     /// Puts the versions of the rows just staged into the memtable.
-    pub(super) fn remember_rows(&self, write: &Write<'_>, lsn: Lsn, position: Position) {
+    pub(super) fn remember_rows(
+        &self,
+        write: &Write<'_>,
+        expiries: &[Expiry],
+        lsn: Lsn,
+        position: Position,
+    ) {
+        let all = write.expiry();
+        let mut expiries = expiries.iter();
         let mut spans = self.encoder.spans().iter();
         write.operation.each_row(|row, part| {
             let mut keys = RowKeys::new(row);
-            let expiry = row_expiry(part.change(), Expiry(write.expires_at));
+            let expiry = expiries.next().copied().unwrap_or(all);
             self.active.insert(keys.head(), lsn, row_change(part.change(), lsn, expiry));
             for (name, value) in part.iter() {
                 let span = spans.next().copied().unwrap_or_default();

@@ -34,26 +34,16 @@ impl<S: SegmentStore> Engine<S> {
             return self.stage_topics(&write.operation, now_ms);
         }
         let before = self.look_before(write, now_ms)?;
-        self.bury(&write.operation, now_ms)?;
-        let lsn = self.stage_write(write, now_ms)?;
+        let expiries = self.expiries(write, now_ms)?;
+        let lsn = self.encode(write, &expiries, now_ms);
+        let position = self.stage_record(now_ms)?;
+        self.remember(write, &expiries, lsn, position);
         Ok(Written {
             lsn,
             previous: before.previous,
             existed: before.existed,
             existing_keys: before.existing_keys,
         })
-    }
-
-    /// Stages a write that may be.
-    pub(super) fn stage_write(
-        &mut self,
-        write: &Write<'_>,
-        now_ms: u64,
-    ) -> Result<Lsn, WriteError> {
-        let lsn = self.encode(write, now_ms);
-        let position = self.stage_record(now_ms)?;
-        self.remember(write, lsn, position);
-        Ok(lsn)
     }
 
     /// Appends everything staged with one write. Nothing of it is durable or visible yet.
@@ -87,7 +77,7 @@ impl<S: SegmentStore> Engine<S> {
     }
 
     /// Makes the record in the encoder's buffer.
-    fn encode(&mut self, write: &Write<'_>, now_ms: u64) -> Lsn {
+    fn encode(&mut self, write: &Write<'_>, rows: &[Expiry], now_ms: u64) -> Lsn {
         let operation = &write.operation;
         let (kind, entry) = operation.kind();
         let head = Head {
@@ -98,11 +88,15 @@ impl<S: SegmentStore> Engine<S> {
             entry,
         };
         self.encoder.begin(&head, operation.len());
-        if operation.may_expire() {
-            self.encoder.expires_at(write.expires_at);
-        }
+        self.encoder.expires_at(write.expiry().0);
         operation.each(|key, value| self.encoder.entry(kv::PREFIX, key, value));
-        operation.each_row(|row, part| self.encoder.row(row, part.iter()));
+        let mut rows = rows.iter();
+        operation.each_row(|row, part| {
+            if let Some(expiry) = rows.next() {
+                self.encoder.expires_at(expiry.0);
+            }
+            self.encoder.row(row, part.iter());
+        });
         self.encoder.finish();
         head.lsn
     }
@@ -130,9 +124,9 @@ impl<S: SegmentStore> Engine<S> {
     }
 
     /// Puts the versions of the record just staged into the memtable.
-    fn remember(&mut self, write: &Write<'_>, lsn: Lsn, position: Position) {
-        let expiry = Expiry(write.expires_at);
-        self.remember_rows(write, lsn, position);
+    fn remember(&mut self, write: &Write<'_>, rows: &[Expiry], lsn: Lsn, position: Position) {
+        let expiry = write.expiry();
+        self.remember_rows(write, rows, lsn, position);
         let mut spans = self.encoder.spans().iter();
         write.operation.each(|key, value| {
             let span = spans.next().copied().unwrap_or_default();
@@ -144,7 +138,7 @@ impl<S: SegmentStore> Engine<S> {
             let key = StorageKey::prefixed(kv::PREFIX, key);
             self.active.insert(key.as_bytes(), lsn, entry);
         });
-        if expiry.is_set() && write.operation.may_expire() {
+        if expiry.is_set() {
             self.due.add(expiry.0);
         }
         self.count_frame();

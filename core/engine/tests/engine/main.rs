@@ -4,6 +4,7 @@ mod conditions;
 mod crash;
 mod cuts;
 mod damage;
+mod expiry;
 mod faults;
 mod fixture;
 mod follow;

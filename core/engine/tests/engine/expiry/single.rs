@@ -1,0 +1,1 @@
+//! Expiry, one rule at a time.
