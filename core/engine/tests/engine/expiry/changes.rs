@@ -6,11 +6,14 @@ use unison_base::Lsn;
 use unison_engine::{ColumnNames, ColumnValues, Condition, Operation, Write, WriteError, Written};
 use unison_sim::disk::SimStore;
 
+/// A row and columns of it.
+type Columns = (Vec<u8>, Vec<(String, Vec<u8>)>);
+
 #[derive(Clone, Debug)]
 pub(super) enum Change {
     Put(Vec<(Vec<u8>, Vec<u8>)>),
     Delete(Vec<u8>),
-    PutColumns(Vec<(Vec<u8>, Vec<(String, Vec<u8>)>)>),
+    PutColumns(Vec<Columns>),
     DeleteColumns(Vec<u8>, Vec<String>),
     DeleteRow(Vec<u8>),
     Expire(Vec<u8>),
@@ -93,7 +96,7 @@ impl Change {
         };
         let count = match self {
             Self::PutColumns(rows) => {
-                let of = |(row, columns): &(Vec<u8>, Vec<(String, Vec<u8>)>)| {
+                let of = |(row, columns): &Columns| {
                     columns.iter().filter(|(name, _)| there(row, name)).count()
                 };
                 rows.iter().map(of).sum()
