@@ -7,6 +7,7 @@ use crate::reader::{frame_length, walk};
 use crate::rotation::Prepared;
 use crate::run::{Fresh, RunHeader};
 use crate::table::{Extent, Pin};
+use crate::tail;
 use crate::window::CHUNK_BYTES;
 use alloc::sync::Arc;
 use alloc::vec;
@@ -227,7 +228,8 @@ impl<S: SegmentStore> Log<S> {
         let source = extent.segment.file(&self.shared.store)?;
         let prepared = self.make_named(extent.segment.id, size)?;
         let mut active: Active<S> = prepared.into_active(extent.first);
-        copy(&*source, &*active.file, *end)?;
+        let buffer = &mut vec![0; CHUNK_BYTES];
+        tail::copy(&*source, &*active.file, FIRST_FRAME, *end, buffer)?;
         active.file.sync()?;
         active.extent.publish(*count, *end);
         let header = active.header_now(self.now_ns, FLAG_ACTIVE);
@@ -243,19 +245,4 @@ impl<S: SegmentStore> Log<S> {
         self.shared.cuts.fetch_add(1, Ordering::AcqRel);
         Ok(())
     }
-}
-
-/// Copies the frames that end at `end`.
-fn copy<F: SegmentFile>(source: &F, target: &F, end: u64) -> Result<(), IoError> {
-    let mut buffer = vec![0; CHUNK_BYTES];
-    let mut offset = FIRST_FRAME;
-    while offset < end {
-        let left = usize::try_from(end - offset).unwrap_or(usize::MAX);
-        let chunk = left.min(buffer.len());
-        let bytes = buffer.get_mut(..chunk).unwrap_or_default();
-        source.read_at(offset, bytes)?;
-        target.write_at(offset, bytes)?;
-        offset = offset.saturating_add(bytes.len() as u64);
-    }
-    Ok(())
 }

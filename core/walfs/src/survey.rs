@@ -205,26 +205,23 @@ fn search<F: SegmentFile>(
     let (mut next, mut damaged, mut offset) = (next, bad, bad);
     let mut anchor = scan.sound_end(bad)?;
     while let Some((at, bytes)) = scan.candidate(offset, &mut later.dirty_to)? {
-        if !budget.pay(bytes) {
-            later.exhaust(scan.window.size());
-            break;
-        }
         let believable = |lsn| next.is_none_or(|next| within_reach(lsn, next, damaged, at));
-        let island = match land(scan, at, anchor == Some(at), &mut later, believable) {
-            Ok(Some(island)) => island,
-            Ok(None) => {
-                offset = at.saturating_add(8);
-                continue;
+        let landing = match budget.pay(bytes) {
+            true => land(scan, at, anchor == Some(at), &mut later, believable)?,
+            false => Landing::GivenUp,
+        };
+        match landing {
+            Landing::On(island) => {
+                witness.island(island);
+                (next, damaged, offset) = (Some(island.last().next()), island.end, island.end);
+                anchor = scan.sound_end(damaged)?;
             }
-            Err(ScanError::Buffer { .. }) => {
+            Landing::Nothing => offset = at.saturating_add(8),
+            Landing::GivenUp => {
                 later.exhaust(scan.window.size());
                 break;
             }
-            Err(error) => return Err(error),
-        };
-        witness.island(island);
-        (next, damaged, offset) = (Some(island.last().next()), island.end, island.end);
-        anchor = scan.sound_end(damaged)?;
+        }
     }
     Ok(later)
 }
@@ -251,8 +248,30 @@ const fn within_reach(lsn: Lsn, next: Lsn, damaged: u64, at: u64) -> bool {
     lsn.0 > next.0 && lsn.0 <= next.0.saturating_add(room)
 }
 
-/// Takes the sound frames at `at`, if the first one's LSN is believable.
+/// What the bytes at a place are.
+enum Landing {
+    On(Island),
+    Nothing,
+    /// A frame larger than the caller's buffer, or one more than the budget allows.
+    GivenUp,
+}
+
 fn land<F: SegmentFile>(
+    scan: &mut SegmentScan<'_, F>,
+    at: u64,
+    anchored: bool,
+    later: &mut Later,
+    believable: impl FnOnce(Lsn) -> bool,
+) -> Result<Landing, ScanError> {
+    match sound_frames(scan, at, anchored, later, believable) {
+        Ok(island) => Ok(island.map_or(Landing::Nothing, Landing::On)),
+        Err(ScanError::Buffer { .. }) => Ok(Landing::GivenUp),
+        Err(error) => Err(error),
+    }
+}
+
+/// Takes the sound frames at `at`, if the first one's LSN is believable.
+fn sound_frames<F: SegmentFile>(
     scan: &mut SegmentScan<'_, F>,
     at: u64,
     anchored: bool,

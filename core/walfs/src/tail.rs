@@ -1,6 +1,6 @@
-//! The end of a segment that takes records: what fits, the one write of a group, clearing behind it.
+//! Writing to segments of either log: what fits, the one write of a group, clearing behind it, copies.
 
-use crate::error::StageError;
+use crate::error::{OpenError, StageError};
 use crate::layout::SegmentHeader;
 use unison_base::SegmentId;
 use unison_base::frame::{self, TERMINATOR_BYTES};
@@ -75,4 +75,32 @@ pub(crate) fn clear<F: SegmentFile>(
         offset = offset.saturating_add(piece.len() as u64);
     }
     Ok(())
+}
+
+/// Copies the bytes from `offset` to `end` to the same place, in pieces of `buffer`. From a file to
+/// itself it writes them once more.
+pub(crate) fn copy<F: SegmentFile>(
+    source: &F,
+    target: &F,
+    mut offset: u64,
+    end: u64,
+    buffer: &mut [u8],
+) -> Result<(), IoError> {
+    while offset < end && !buffer.is_empty() {
+        let left = usize::try_from(end - offset).unwrap_or(usize::MAX);
+        let chunk = left.min(buffer.len());
+        let bytes = buffer.get_mut(..chunk).unwrap_or_default();
+        source.read_at(offset, bytes)?;
+        target.write_at(offset, bytes)?;
+        offset = offset.saturating_add(bytes.len() as u64);
+    }
+    Ok(())
+}
+
+/// Removes a segment of the log that never held a record, if it is there.
+pub(crate) fn remove_unused<S: SegmentStore>(store: &S, id: SegmentId) -> Result<(), OpenError> {
+    match store.remove(id, SegmentKind::Log) {
+        Ok(()) | Err(IoError::NotFound) => Ok(()),
+        Err(cause) => Err(OpenError::io(id, cause)),
+    }
 }

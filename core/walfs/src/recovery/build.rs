@@ -13,12 +13,13 @@ use crate::options::LogRole;
 use crate::rotation::{Next, Prepared};
 use crate::survey::Island;
 use crate::table::{Extent, ExtentSource, Segment};
+use crate::tail;
 use crate::window::CHUNK_BYTES;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use unison_base::{Lsn, Position, SegmentId};
-use unison_ports::{IoError, SegmentFile, SegmentKind, SegmentStore};
+use unison_ports::{SegmentFile, SegmentKind, SegmentStore};
 
 pub(super) struct Builder<S: SegmentStore> {
     log: Log<S>,
@@ -98,7 +99,7 @@ impl<S: SegmentStore> Builder<S> {
         let noted = finding.index.as_ref().and_then(|index| index.before(known));
         let start = noted.map_or(FIRST_FRAME, |(_, offset)| offset);
         let start = start.max(finding.evidence.survey.synced_to());
-        mend::write_again(&*file, start, end, &mut vec![0; CHUNK_BYTES])
+        tail::copy(&*file, &*file, start, end, &mut vec![0; CHUNK_BYTES])
             .and_then(|()| file.sync())
             .map_err(|cause| OpenError::io(finding.evidence.entry.id, cause))
     }
@@ -125,7 +126,7 @@ impl<S: SegmentStore> Builder<S> {
         let evidence = finding.evidence;
         let (prefix, own) = (evidence.survey.prefix, evidence.entry.kind == SegmentKind::Log);
         let course = Course::of(&evidence, newest, self.log.appended());
-        if let Some(rung) = course.torn.filter(|_| !self.report.rungs.is_end_told()) {
+        if let Some(rung) = course.torn {
             self.report.note(rung, evidence.at(prefix.end));
         }
         if course.unproved {
@@ -225,8 +226,7 @@ impl<S: SegmentStore> Builder<S> {
     /// Segments without records: rung H, one made ahead, or what is left of a write.
     fn empty(&mut self, finding: &Finding<S>, behind: bool) -> Result<(), OpenError> {
         let (id, survey) = (finding.evidence.entry.id, &finding.evidence.survey);
-        let torn = survey.later.dirty_to > FIRST_FRAME && behind && !survey.blank;
-        if torn && !self.report.rungs.is_end_told() {
+        if survey.later.dirty_to > FIRST_FRAME && behind && !survey.blank {
             self.report.note(Rung::TornTail, finding.evidence.at(FIRST_FRAME));
         }
         let usable = self.log.options.role == LogRole::Leader && self.log.next.size().is_none();
@@ -241,20 +241,12 @@ impl<S: SegmentStore> Builder<S> {
                 self.log.last_id = SegmentId(id.0.saturating_sub(1));
                 Ok(())
             }
-            Leftover::Unused => self.remove_unused(id),
+            Leftover::Unused => tail::remove_unused(&*self.log.shared.store, id),
             Leftover::Stray => self.discard(finding),
             Leftover::Rot => {
                 self.report.note(Rung::RotSegment, finding.evidence.at(0));
                 self.set_aside(&finding.segment)
             }
-        }
-    }
-
-    /// A segment that never held a record.
-    fn remove_unused(&mut self, id: SegmentId) -> Result<(), OpenError> {
-        match self.log.shared.store.remove(id, SegmentKind::Log) {
-            Ok(()) | Err(IoError::NotFound) => Ok(()),
-            Err(cause) => Err(OpenError::io(id, cause)),
         }
     }
 

@@ -1,5 +1,6 @@
 //! What is known of each segment before it is judged.
 
+use crate::error::OpenError;
 use crate::layout::{FIRST_FRAME, FRAME_BYTES_MIN, SegmentHeader};
 use crate::survey::Survey;
 use unison_base::{Lsn, Position, SegmentId};
@@ -21,6 +22,12 @@ impl Evidence {
         self.survey.prefix.count > 0
             || self.survey.later.highest.0 > 0
             || self.survey.later.exhausted
+    }
+
+    /// A segment of a newer format is left alone, with the whole log.
+    pub(crate) fn check_version(&self) -> Result<(), OpenError> {
+        let error = self.survey.header.err();
+        error.and_then(|error| OpenError::header(self.entry.id, error)).map_or(Ok(()), Err)
     }
 
     pub(crate) fn at(&self, offset: u64) -> Position {

@@ -59,6 +59,18 @@ pub(super) struct Listing {
     pub(super) aside: Vec<SegmentEntry>,
 }
 
+impl Listing {
+    /// The log's segments, and for a leader those set aside that may be part of its history.
+    fn relevant(&self, role: LogRole) -> Vec<SegmentEntry> {
+        let mut entries = self.log.clone();
+        if role == LogRole::Leader {
+            entries.extend(history(&self.log, &self.aside));
+            entries.sort_unstable_by_key(|entry| entry.id);
+        }
+        entries
+    }
+}
+
 pub(super) fn list<S: SegmentStore>(store: &S) -> Result<Listing, OpenError> {
     let mut listing = Listing { log: Vec::new(), values: Vec::new(), aside: Vec::new() };
     let listed = store.list(&mut |entry| match entry.kind {
@@ -80,21 +92,12 @@ pub(super) fn survey_all<S: SegmentStore>(
     listing: &Listing,
     options: &LogOptions,
 ) -> Result<Vec<Finding<S>>, OpenError> {
-    let mut entries = listing.log.clone();
-    if options.role == LogRole::Leader {
-        entries.extend(history(&listing.log, &listing.aside));
-        entries.sort_unstable_by_key(|entry| entry.id);
-    }
     let mut findings: Vec<Finding<S>> = Vec::new();
     let mut expected = None;
-    for entry in entries {
+    for entry in listing.relevant(options.role) {
         let finding = examine(store, entry, expected, options)
             .map_err(|cause| OpenError::io(entry.id, cause))?;
-        if let Err(error) = finding.evidence.survey.header
-            && let Some(error) = OpenError::header(entry.id, error)
-        {
-            return Err(error);
-        }
+        finding.evidence.check_version()?;
         if finding.evidence.has_records() {
             expected = Some(finding.evidence.reached().next());
         }

@@ -6,7 +6,7 @@ use crate::layout::{FIRST_FRAME, FLAG_ACTIVE, FLAG_SEALED, MARKER, SegmentHeader
 use crate::options::LogRole;
 use crate::survey::Survey;
 use unison_base::Lsn;
-use unison_ports::{IoError, SegmentFile, SegmentKind};
+use unison_ports::SegmentKind;
 
 /// What becomes of the header of a segment that stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,24 +143,6 @@ pub(crate) fn known_durable(survey: &Survey, role: LogRole) -> u64 {
         return 0;
     }
     survey.claims.durable.next().since(survey.prefix.first)
-}
-
-/// Reads bytes and writes them where they are, in pieces of `buffer`.
-pub(crate) fn write_again<F: SegmentFile>(
-    file: &F,
-    mut offset: u64,
-    end: u64,
-    buffer: &mut [u8],
-) -> Result<(), IoError> {
-    while offset < end && !buffer.is_empty() {
-        let left = usize::try_from(end - offset).unwrap_or(usize::MAX);
-        let chunk = left.min(buffer.len());
-        let bytes = buffer.get_mut(..chunk).unwrap_or_default();
-        file.read_at(offset, bytes)?;
-        file.write_at(offset, bytes)?;
-        offset = offset.saturating_add(bytes.len() as u64);
-    }
-    Ok(())
 }
 
 /// How a header fits the frames.

@@ -3,16 +3,15 @@
 use super::build::Builder;
 use super::finding;
 use super::report::RecoveryReport;
-use super::rung::Rung;
 use super::verdict::{Fate, judge};
 use crate::error::OpenError;
 use crate::log::Log;
-use crate::options::{LogOptions, LogRole};
+use crate::options::LogOptions;
 use crate::table::{Shared, Table};
 use alloc::sync::Arc;
 use alloc::vec;
 use unison_base::atomic::{AtomicU64, Ordering};
-use unison_base::{Lsn, Position, Published};
+use unison_base::{Lsn, Published};
 use unison_ports::SegmentStore;
 
 pub(crate) fn open<S: SegmentStore>(
@@ -25,11 +24,7 @@ pub(crate) fn open<S: SegmentStore>(
     let findings = finding::survey_all(&*store, &listing, &options)?;
     let mut fates = vec![Fate::Empty; findings.len()];
     let mut note = |rung, at| report.note(rung, at);
-    let mut last = judge(&findings, options.role, &mut fates, &mut note);
-    if options.role == LogRole::Leader && last < options.verify_from.prev() {
-        last = options.verify_from.prev();
-        report.note(Rung::Gap, Position::default());
-    }
+    let last = judge(&findings, &options, &mut fates, &mut note);
     let shared = Shared {
         store,
         table: Published::new(Table::empty()),

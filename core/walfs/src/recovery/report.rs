@@ -22,8 +22,7 @@ pub struct RecoveryReport {
 
 impl RecoveryReport {
     pub(crate) fn note(&mut self, rung: Rung, at: Position) {
-        self.rungs.note(rung);
-        if self.events.len() < EVENTS_MAX {
+        if self.rungs.note(rung) && self.events.len() < EVENTS_MAX {
             self.events.push(RecoveryEvent { rung, at });
         }
     }

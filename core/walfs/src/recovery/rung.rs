@@ -57,8 +57,10 @@ pub struct RungCounts {
 }
 
 impl RungCounts {
-    pub(crate) const fn note(&mut self, rung: Rung) {
+    /// Counts a finding. False when it is none: rung K has said already that the log's end is cut.
+    pub(crate) const fn note(&mut self, rung: Rung) -> bool {
         let count = match rung {
+            Rung::TornTail if self.unproved_holes > 0 => return false,
             Rung::TornTail => &mut self.torn_tails,
             Rung::LostTail => &mut self.lost_tails,
             Rung::Discarded => &mut self.discarded_segments,
@@ -72,11 +74,7 @@ impl RungCounts {
             Rung::UnprovedHole => &mut self.unproved_holes,
         };
         *count += 1;
-    }
-
-    /// Whether the cut at the log's end is told of: rung K stands in for rung A.
-    pub(crate) const fn is_end_told(&self) -> bool {
-        self.unproved_holes > 0
+        true
     }
 }
 

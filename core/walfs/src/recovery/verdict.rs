@@ -3,7 +3,7 @@
 use super::evidence::Evidence;
 use super::rung::Rung;
 use crate::layout::FIRST_FRAME;
-use crate::options::LogRole;
+use crate::options::{LogOptions, LogRole};
 use crate::survey::Claims;
 use unison_base::{Lsn, Position};
 use unison_ports::SegmentKind;
@@ -38,15 +38,21 @@ enum Fault {
 /// returned.
 pub(crate) fn judge<E: AsRef<Evidence>>(
     findings: &[E],
-    role: LogRole,
+    options: &LogOptions,
     fates: &mut [Fate],
     note: Note<'_>,
 ) -> Lsn {
     let fates = Fates { slots: fates, judged: 0 };
+    let role = options.role;
     let mut judge = Judge { findings, role, fates, expected: None, previous: None };
     while judge.fates.judged < findings.len() {
         let Some(finding) = findings.get(judge.fates.judged) else { break };
         judge.one(finding.as_ref(), note);
+    }
+    let known = options.verify_from.prev();
+    if role == LogRole::Leader && judge.last() < known {
+        note(Rung::Gap, Position::default());
+        return known;
     }
     judge.last()
 }
@@ -241,13 +247,7 @@ impl<'a, E: AsRef<Evidence>> Judge<'a, E> {
             note(Rung::UnprovedHole, finding.at(bad));
         }
         if fault != Fault::Rot {
-            if survey.prefix.count == 0 {
-                self.fates.push(Fate::Empty);
-            } else {
-                self.keep(finding, Fate::Whole, survey.prefix.last());
-            }
-            self.discard_rest(note);
-            return;
+            return self.cut_before(finding, note);
         }
         if finding.entry.kind == SegmentKind::Log {
             note(Rung::RotSegment, finding.at(bad));
@@ -256,6 +256,16 @@ impl<'a, E: AsRef<Evidence>> Judge<'a, E> {
             LogRole::Leader => self.keep(finding, Fate::Damaged, finding.reached()),
             LogRole::Follower => self.discard_rest(note),
         }
+    }
+
+    /// The log ends with the prefix.
+    fn cut_before(&mut self, finding: &'a Evidence, note: Note<'_>) {
+        if finding.survey.prefix.count == 0 {
+            self.fates.push(Fate::Empty);
+        } else {
+            self.keep(finding, Fate::Whole, finding.survey.prefix.last());
+        }
+        self.discard_rest(note);
     }
 
     /// Torn only if every record behind the fault says that the first one missing had not been

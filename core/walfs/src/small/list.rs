@@ -1,7 +1,6 @@
 //! First pass: what each segment holds, in a table of a fixed size.
 
 use super::{SmallOpenError, io};
-use crate::error::OpenError;
 use crate::options::LogRole;
 use crate::recovery::evidence::{Evidence, history};
 use crate::scan::{ScanError, SegmentScan};
@@ -54,11 +53,7 @@ pub(super) fn survey_all<S: SegmentStore, const N: usize>(
     for entry in list::<S, N>(store, role)? {
         let finding = examine(store, entry, expected, buffer)?;
         let evidence = &finding.evidence;
-        if let Err(error) = evidence.survey.header
-            && let Some(error) = OpenError::header(entry.id, error)
-        {
-            return Err(error.into());
-        }
+        evidence.check_version()?;
         if evidence.has_records() {
             expected = Some(evidence.reached().next());
         }
@@ -92,15 +87,12 @@ fn list<S: SegmentStore, const N: usize>(
     }
     log.sort_unstable();
     aside.sort_unstable();
-    if role == LogRole::Leader {
-        let mut all = log.clone();
-        for entry in history(&log, &aside) {
-            let _ = all.push(entry);
-        }
-        all.sort_unstable_by_key(|entry| entry.id);
-        return Ok(all);
+    let mut all = log.clone();
+    for entry in history(&log, &aside).filter(|_| role == LogRole::Leader) {
+        let _ = all.push(entry);
     }
-    Ok(log)
+    all.sort_unstable_by_key(|entry| entry.id);
+    Ok(all)
 }
 
 fn examine<S: SegmentStore>(

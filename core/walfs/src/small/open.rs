@@ -13,6 +13,7 @@ use crate::recovery::mend::{self, Course, Leftover, Mend};
 use crate::recovery::verdict::{Fate, judge};
 use crate::run::Located;
 use crate::scan::SegmentScan;
+use crate::tail;
 use heapless::Vec;
 use unison_base::bytes::u32_at;
 use unison_base::{Lsn, Position, SegmentId};
@@ -28,11 +29,7 @@ pub(super) fn open<'m, S: SegmentStore, const N: usize>(
     let findings = survey_all::<S, N>(store, options.role, buffer)?;
     let mut fates = [Fate::Empty; N];
     let mut note = |rung, at| report.note(rung, at);
-    let mut last = judge(&findings, options.role, &mut fates, &mut note);
-    if options.role == LogRole::Leader && last < options.verify_from.prev() {
-        last = options.verify_from.prev();
-        report.note(Rung::Gap, Position::default());
-    }
+    let last = judge(&findings, &options, &mut fates, &mut note);
     let log = SmallLog {
         store,
         options,
@@ -90,7 +87,7 @@ impl<'m, S: SegmentStore, const N: usize> Builder<'m, S, N> {
         let evidence = &finding.evidence;
         let (prefix, own) = (evidence.survey.prefix, evidence.entry.kind == SegmentKind::Log);
         let course = Course::of(evidence, newest, self.log.appended);
-        if let Some(rung) = course.torn.filter(|_| !self.report.rungs.is_end_told()) {
+        if let Some(rung) = course.torn {
             self.report.note(rung, evidence.at(prefix.end));
         }
         let file = self.file(evidence)?;
@@ -148,8 +145,7 @@ impl<'m, S: SegmentStore, const N: usize> Builder<'m, S, N> {
     /// Segments without records: rung H, one made ahead, or what is left of a write.
     fn empty(&mut self, evidence: &Evidence, behind: bool) -> Result<(), OpenError> {
         let (id, survey) = (evidence.entry.id, &evidence.survey);
-        let torn = survey.later.dirty_to > FIRST_FRAME && behind && !survey.blank;
-        if torn && !self.report.rungs.is_end_told() {
+        if survey.later.dirty_to > FIRST_FRAME && behind && !survey.blank {
             self.report.note(Rung::TornTail, evidence.at(FIRST_FRAME));
         }
         let options = self.log.options;
@@ -160,7 +156,7 @@ impl<'m, S: SegmentStore, const N: usize> Builder<'m, S, N> {
                 Ok(())
             }
             Leftover::Next(header) => self.take_up(evidence, &header),
-            Leftover::Unused => self.remove_unused(id),
+            Leftover::Unused => tail::remove_unused(self.log.store, id),
             Leftover::Stray => self.discard(evidence),
             Leftover::Rot => {
                 self.report.note(Rung::RotSegment, evidence.at(0));
@@ -187,14 +183,6 @@ impl<'m, S: SegmentStore, const N: usize> Builder<'m, S, N> {
         let file = self.file(evidence)?;
         self.repair(&file, &header, evidence.at(0));
         self.set_aside(evidence.entry.id)
-    }
-
-    /// A segment that never held a record.
-    fn remove_unused(&self, id: SegmentId) -> Result<(), OpenError> {
-        match self.log.store.remove(id, SegmentKind::Log) {
-            Ok(()) | Err(IoError::NotFound) => Ok(()),
-            Err(cause) => Err(io(id)(cause)),
-        }
     }
 
     fn set_aside(&self, id: SegmentId) -> Result<(), OpenError> {
@@ -241,7 +229,7 @@ impl<'m, S: SegmentStore, const N: usize> Builder<'m, S, N> {
         let buffer = self.log.group.memory();
         let start = offset_of(file, known.min(evidence.survey.prefix.count), buffer);
         let start = start.max(evidence.survey.synced_to());
-        mend::write_again(file, start, end, buffer).and_then(|()| file.sync()).map_err(io(id))
+        tail::copy(file, file, start, end, buffer).and_then(|()| file.sync()).map_err(io(id))
     }
 
     /// A damaged segment is set aside only when the log has a later one, from whose number the next
@@ -270,7 +258,7 @@ impl<'m, S: SegmentStore, const N: usize> Builder<'m, S, N> {
         let id = leftover.stretch.id;
         if self.log.active.is_some() {
             drop(leftover);
-            return self.remove_unused(id);
+            return tail::remove_unused(self.log.store, id);
         }
         leftover.stretch.first = self.log.appended.next();
         self.log.last_id = id;

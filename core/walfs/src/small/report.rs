@@ -21,8 +21,9 @@ pub struct SmallReport {
 
 impl SmallReport {
     pub(super) fn note(&mut self, rung: Rung, at: Position) {
-        self.rungs.note(rung);
-        // A full list keeps what it has.
-        let _ = self.events.push(RecoveryEvent { rung, at });
+        if self.rungs.note(rung) {
+            // A full list keeps what it has.
+            let _ = self.events.push(RecoveryEvent { rung, at });
+        }
     }
 }
