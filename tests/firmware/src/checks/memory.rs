@@ -87,7 +87,9 @@ fn followed(hub: &mut Hub, machine: &Machine) -> anyhow::Result<u64> {
     let lines = machine.uart.lines();
     let panics: Vec<_> = lines.iter().filter(|line| line.has("panic")).collect();
     ensure!(panics.is_empty(), "it panicked: {panics:?}");
-    let peak = status["memory"]["peakBytes"].as_u64().context("no figures of memory")?;
+    let memory = |name: &str| status["memory"][name].as_u64().context("no figures of memory");
+    let (peak, budget) = (memory("peakBytes")?, memory("budgetBytes")?);
+    ensure!(peak < budget / 3 * 2, "{peak} of {budget} bytes: a third is for what comes next");
     Ok(peak / 1024)
 }
 
