@@ -77,6 +77,11 @@ impl Crc32 {
         self.0.update(bytes);
     }
 
+    /// Adds bytes that follow and are known by their checksum and their number only.
+    pub fn append(&mut self, checksum: u32, bytes: u64) {
+        self.0.combine(&crc32fast::Hasher::new_with_initial_len(checksum, bytes));
+    }
+
     /// The checksum of all bytes added.
     #[must_use]
     pub fn finish(self) -> u32 {

@@ -36,6 +36,20 @@ pub const MESSAGE_HEADERS_BYTES_MAX: usize = 64 << 10;
 pub const PATTERNS_MAX: usize = 10_000;
 /// Most topics and patterns whose messages one read merges.
 pub const READ_STREAMS_MAX: usize = 10_000;
+/// Most bytes of one chunk of a large object.
+pub const CHUNK_BYTES_MAX: usize = 256 << 10;
+/// Most bytes of a large object. One with a long key, or sent in small parts, meets
+/// [`TRANSACTION_INDEX_BYTES_MAX`] earlier.
+pub const OBJECT_BYTES_MAX: u64 = 16 << 30;
+/// Most bytes that one transaction takes in the index, counted as for one write; a key that it
+/// changes twice counts once.
+pub const TRANSACTION_INDEX_BYTES_MAX: usize = 8 << 20;
+/// Most bytes that all open transactions of a namespace take in the index together.
+pub const TRANSACTIONS_INDEX_BYTES_MAX: usize = 2 * TRANSACTION_INDEX_BYTES_MAX;
+/// Most open transactions of a namespace.
+pub const TRANSACTIONS_MAX: usize = 1_024;
+/// Shortest and longest identity of a transaction in a log, bytes; ours have the least.
+pub const TRANSACTION_ID_BYTES: core::ops::RangeInclusive<usize> = 16..=20;
 /// Smallest segment file, bytes.
 pub const SEGMENT_BYTES_MIN: u64 = 64 << 10;
 /// Default segment file, bytes.
@@ -60,5 +74,12 @@ const _: () = assert!(ROW_COLUMNS_MAX <= BATCH_OPERATIONS_MAX);
 /// A batch of keys never meets the index's limit: in it a key has one byte more.
 const _: () =
     assert!(BATCH_BYTES_MAX + BATCH_OPERATIONS_MAX * (1 + INDEX_ENTRY_BYTES) <= INDEX_BYTES_MAX);
+/// So the largest object has room when its chunks are full and their keys have up to 32 bytes.
+const _: () = assert!(
+    OBJECT_BYTES_MAX / CHUNK_BYTES_MAX as u64 * (INDEX_ENTRY_BYTES as u64 + 32)
+        <= TRANSACTION_INDEX_BYTES_MAX as u64
+);
+const _: () = assert!(CHUNK_BYTES_MAX <= VALUE_MAX);
+const _: () = assert!(INDEX_BYTES_MAX <= TRANSACTION_INDEX_BYTES_MAX);
 const _: () = assert!(SEGMENT_BYTES_MIN <= SEGMENT_BYTES_DEFAULT);
 const _: () = assert!(SEGMENT_BYTES_DEFAULT <= SEGMENT_BYTES_MAX);

@@ -42,7 +42,7 @@ mod write;
 pub use engine::{Engine, OpenReport};
 pub use errors::{
     ApplyError, CutError, EngineOpenError, FlushError, ReadError, RecordError, SettleError,
-    SnapshotError, TreeError, TreeTable, WriteError,
+    SnapshotError, TransactionError, TreeError, TreeTable, WriteError,
 };
 pub use flush::{FlushJob, FlushResult, Released};
 pub use models::topic::key::{MessageId, MessagePosition};
@@ -50,12 +50,13 @@ pub use models::topic::name::{TopicError, TopicFilter, topic_from_dotted};
 pub use models::topic::trie::{TopicMemo, TopicTrie};
 pub use options::EngineOptions;
 pub use read::{
-    Cell, Column, ColumnRange, Columns, Item, Message, MessageRequest, Messages, Reader,
-    RetainedMessages, Row, RowScan, RowScanRequest, Scan, ScanRequest, ScannedRow, Snapshot,
-    TopicName, Topics, ValueRef,
+    Cell, Chunk, Chunks, Column, ColumnRange, Columns, Item, ListedObject, Message, MessageRequest,
+    Messages, Object, ObjectScan, ObjectScanRequest, Reader, RetainedMessages, Row, RowScan,
+    RowScanRequest, Scan, ScanRequest, ScannedRow, Snapshot, TopicName, Topics, ValueRef,
 };
 pub use settle::{SettleJob, SettleResult};
 pub use stats::{EngineStats, Pressure};
 pub use write::{
-    ColumnNames, ColumnValues, Condition, NewMessage, Operation, TrimBefore, Write, Written,
+    Check, ColumnNames, ColumnValues, Condition, Model, NewMessage, Operation, TrimBefore, Write,
+    Written,
 };

@@ -27,6 +27,10 @@ pub struct EngineOptions {
     pub keep_bytes: Option<u64>,
     /// The log keeps at least this many milliseconds, if set.
     pub keep_ms: Option<u64>,
+    /// A transaction that nothing was added to for this long is aborted, milliseconds.
+    pub transaction_idle_ms: u64,
+    /// A transaction that has been open for this long is aborted, milliseconds.
+    pub transaction_total_ms: u64,
     /// A follower that is further behind than this no longer holds the log back, if set.
     pub follower_quota_bytes: Option<u64>,
 }
@@ -45,6 +49,8 @@ impl Default for EngineOptions {
             settle_job_bytes: 4 << 20,
             keep_bytes: None,
             keep_ms: None,
+            transaction_idle_ms: 2 * 60 * 1_000,
+            transaction_total_ms: 15 * 60 * 1_000,
             follower_quota_bytes: None,
         }
     }

@@ -9,14 +9,18 @@ use crate::stats::Pressure;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use unison_base::frame::{Frame, Frames};
-use unison_base::limits::RUN_BYTES_MAX;
+use unison_base::limits::{RUN_BYTES_MAX, TRANSACTIONS_INDEX_BYTES_MAX};
 use unison_base::{Lsn, Position, SegmentId};
 use unison_ports::SegmentStore;
-use unison_walfs::{RunError, RunHeader};
+use unison_walfs::{Bound, RunError, RunHeader};
 
 /// A run whose versions take more than this in the index, bytes, is taken in parts. Frames that hold
 /// no more than they must take about as much in the index as in the log.
 const PART_INDEX_BYTES: usize = 2 * RUN_BYTES_MAX;
+
+/// What open transactions may take in the index, bytes: all that a leader of this version lets them,
+/// and as much for rounding.
+const TRANSACTIONS_BYTES_MAX: usize = 2 * TRANSACTIONS_INDEX_BYTES_MAX;
 
 /// How far a run is verified.
 struct Part {
@@ -51,8 +55,7 @@ impl<S: SegmentStore> Engine<S> {
             let part =
                 self.apply_part(&run, frames, room).inspect_err(|_| self.incoming.clear())?;
             room = room.saturating_sub(self.incoming.index_bytes());
-            self.incoming.apply(&self.active, &mut self.clock, &mut self.due);
-            self.learn_patterns();
+            self.apply_incoming();
             self.freeze_if_due();
             if part.is_last {
                 return Ok(self.log.appended());
@@ -77,6 +80,11 @@ impl<S: SegmentStore> Engine<S> {
     ) -> Result<Part, ApplyError> {
         if let full @ Pressure::Full { .. } = self.pressure() {
             return Err(ApplyError::Busy(full));
+        }
+        let bytes = self.transactions.index_bytes();
+        if bytes > TRANSACTIONS_BYTES_MAX {
+            let limit = TRANSACTIONS_BYTES_MAX;
+            return Err(ApplyError::Transactions { bytes, limit });
         }
         let part = self.verify_part(run, frames, room)?;
         if part.is_last {
@@ -159,8 +167,29 @@ impl<S: SegmentStore> Engine<S> {
         let lsn = if cut.is_ok() { lsn } else { self.log.appended() };
         self.keep_up_to(lsn, &view);
         let reloaded = self.reload_topics();
+        self.reopen_transactions(lsn, view.tree.checkpoint.replay_from());
         cut?;
         Ok(reloaded?)
+    }
+
+    /// Finds out which transactions are open at `lsn`, now the end of the log: one of which the commit
+    /// was cut away is open again. None is whole of which a record cannot be read.
+    fn reopen_transactions(&mut self, lsn: Lsn, from: Lsn) {
+        self.transactions.clear();
+        let Ok(mut cursor) = self.log.reader().cursor(from, Bound::Appended) else { return };
+        loop {
+            match cursor.next() {
+                Ok(Some(record)) => {
+                    let taken =
+                        self.incoming.take(&record.payload, record.position, lsn, usize::MAX);
+                    if taken.is_ok() {
+                        self.apply_incoming();
+                    }
+                }
+                Ok(None) => return,
+                Err(_) => return self.transactions.break_all(),
+            }
+        }
     }
 
     /// Forgets what memory holds above `lsn`.

@@ -1,33 +1,46 @@
 //! Building state from records that exist already: a leader's, and our own at a restart.
 
 mod follow;
+mod open;
 mod replay;
+mod step;
 mod topics;
+mod transactions;
 
+pub(crate) use open::{Checked, Kinds, Open};
+pub(crate) use step::At;
 pub(crate) use topics::{definition_index_bytes, values_of};
+pub(crate) use transactions::{Ending, Transactions};
 
 use crate::errors::RecordError;
 use crate::expiry::{Due, Expiry, WATERMARK_KEY};
 use crate::memtable::{
     Entry, Location, Memtable, RowChange, STORAGE_KEY_MAX, StorageKey, index_bytes,
 };
-use crate::models::kv;
 use crate::models::row::{self, RowKeys};
-use crate::records::{KeyValue, Kind, Record, RowEntry, Span, decode, key_values, rows, watermark};
+use crate::models::{kv, object};
+use crate::records::{
+    KeyValue, Kind, Part, Record, RowEntry, Span, decode, key_values, rows, watermark,
+};
 use alloc::vec::Vec;
-use unison_base::checksum::crc32c;
+use step::{Content, Sink, Step, Version};
+use unison_base::checksum::{crc32, crc32c};
 use unison_base::frame::HEADER_BYTES;
 use unison_base::hlc::{Hlc, HlcClock};
 use unison_base::limits::INDEX_BYTES_MAX;
 use unison_base::{Lsn, Position};
 
-/// Versions that the buffer keeps room for between runs.
-const KEPT_VERSIONS: usize = 4 << 10;
+/// Steps that the buffer keeps room for between runs.
+const KEPT_STEPS: usize = 4 << 10;
+/// Longest head of an object: its cells have keys too.
+const OBJECT_HEAD_MAX: usize = STORAGE_KEY_MAX - 16;
 
-/// Versions of verified records on their way into the memtable, in a buffer that is kept.
+/// What verified records say, on its way into the memtable, in a buffer that is kept.
 #[derive(Default)]
 pub(crate) struct Incoming {
-    versions: Vec<Version>,
+    steps: Vec<Step>,
+    /// The steps at the end belong to a transaction.
+    in_transaction: bool,
     /// What they will take in the index, bytes.
     index_bytes: usize,
     newest: Hlc,
@@ -36,14 +49,6 @@ pub(crate) struct Incoming {
     /// Patterns among them, and those that are in the memtable by now.
     patterns: Vec<topics::Defined>,
     defined: Vec<topics::Defined>,
-}
-
-struct Version {
-    /// Of a cell the column alone: its row's head is the last one before it.
-    key: StorageKey,
-    is_cell: bool,
-    lsn: Lsn,
-    entry: Entry,
 }
 
 /// What became of a record.
@@ -57,7 +62,8 @@ pub(crate) enum Taken {
 
 impl Incoming {
     pub(crate) fn clear(&mut self) {
-        self.versions.clear();
+        self.steps.clear();
+        self.in_transaction = false;
         self.index_bytes = 0;
         self.newest = Hlc::default();
         self.skipped = 0;
@@ -65,9 +71,10 @@ impl Incoming {
         self.patterns.clear();
     }
 
-    /// Verifies the record of a frame at `position` and takes its versions when it is above
-    /// `checkpoint`, the newest record that the tree knows already, and all that is taken stays
-    /// within `room` bytes of the index.
+    /// Verifies the record of a frame at `position` and takes what it says when it is above
+    /// `checkpoint`, the newest record that the tree knows already, and all that is taken stays within
+    /// `room` bytes of the index. Of one below, what it says of a transaction that may still be open is
+    /// taken.
     pub(crate) fn take(
         &mut self,
         payload: &[u8],
@@ -76,40 +83,82 @@ impl Incoming {
         room: usize,
     ) -> Result<Taken, RecordError> {
         let record = decode(payload)?;
-        if record.lsn() <= checkpoint {
-            self.newest = self.newest.max(record.hlc());
-            return Ok(Taken::Whole);
-        }
+        let is_flushed = record.lsn() <= checkpoint;
         let index_bytes = record_index_bytes(&record);
-        let passed_over = index_bytes > INDEX_BYTES_MAX;
-        if !passed_over && self.index_bytes.saturating_add(index_bytes) > room {
+        let fits = index_bytes <= INDEX_BYTES_MAX;
+        if fits && !is_flushed && self.index_bytes.saturating_add(index_bytes) > room {
             return Ok(Taken::NoRoom { index_bytes });
         }
         self.newest = self.newest.max(record.hlc());
-        let frame = unison_base::frame::frame_bytes(payload.len()).unwrap_or(payload.len());
-        self.frame_bytes = self.frame_bytes.saturating_add(u64::try_from(frame).unwrap_or(0));
-        if passed_over {
-            // No writer of ours makes such a record.
-            self.skipped = self.skipped.saturating_add(1);
-            return Ok(Taken::Whole);
+        if !is_flushed {
+            let frame = unison_base::frame::frame_bytes(payload.len()).unwrap_or(payload.len());
+            self.frame_bytes = self.frame_bytes.saturating_add(u64::try_from(frame).unwrap_or(0));
         }
-        self.index_bytes = self.index_bytes.saturating_add(index_bytes);
-        match record.kind {
-            Kind::Put | Kind::Delete | Kind::Expire => self.take_key_values(&record, position),
-            Kind::PutColumns | Kind::DeleteColumns | Kind::DeleteRows | Kind::ExpireRows => {
-                self.take_rows(&record, position);
+        let at = At { lsn: record.lsn(), position, ms: record.hlc().millis() };
+        match record.part() {
+            None => self.skip(),
+            Some(Part::Alone) if is_flushed => {}
+            Some(Part::Alone) => {
+                self.leave_transaction();
+                self.take_changes(&record, position, fits);
             }
-            Kind::ExpireTo => self.take_watermark(&record),
+            Some(Part::Commit(id)) if is_flushed => self.steps.push(Step::Abort(id)),
+            Some(part) => self.take_part(part, &record, at, fits),
+        }
+        if fits {
+            self.index_bytes = self.index_bytes.saturating_add(index_bytes);
+        }
+        Ok(Taken::Whole)
+    }
+
+    /// A record of a transaction.
+    fn take_part(&mut self, part: Part, record: &Record<'_>, at: At, fits: bool) {
+        self.in_transaction = true;
+        match part {
+            Part::Alone => {}
+            Part::Begin(id) => self.steps.push(Step::Begin(id, at)),
+            Part::Commit(id) => self.steps.push(Step::Commit(id, at)),
+            Part::Abort(id) => self.steps.push(Step::Abort(id)),
+            Part::Prepare(id) => {
+                let known = fits && record.kind != Kind::Foreign;
+                let change = known.then(|| record.type_of_change());
+                self.steps.push(Step::Prepare(id, at, change));
+                self.take_changes(record, at.position, fits);
+            }
+        }
+    }
+
+    /// What comes next belongs to no transaction.
+    fn leave_transaction(&mut self) {
+        if core::mem::take(&mut self.in_transaction) {
+            self.steps.push(Step::Alone);
+        }
+    }
+
+    /// No writer of ours makes a record that does not fit the index.
+    fn take_changes(&mut self, record: &Record<'_>, position: Position, fits: bool) {
+        match record.kind {
+            _ if !fits => self.skip(),
+            Kind::Put | Kind::Delete | Kind::Expire => self.take_key_values(record, position),
+            Kind::PutColumns | Kind::DeleteColumns | Kind::DeleteRows | Kind::ExpireRows => {
+                self.take_rows(record, position);
+            }
+            Kind::ExpireTo => self.take_watermark(record),
+            Kind::PutChunks | Kind::DeleteObjects => self.take_objects(record, position),
             Kind::DefineTopics
             | Kind::DefinePatterns
             | Kind::Publish
             | Kind::PublishPatterns
             | Kind::DeleteMessages
-            | Kind::Trim => self.take_topics(&record, position),
-            Kind::Foreign => self.skipped = self.skipped.saturating_add(1),
+            | Kind::Trim => self.take_topics(record, position),
+            Kind::Foreign => self.skip(),
             Kind::Nothing => {}
         }
-        Ok(Taken::Whole)
+    }
+
+    /// Counts a record that means something to others only.
+    fn skip(&mut self) {
+        self.skipped = self.skipped.saturating_add(1);
     }
 
     /// Keys of a KV record that are not in a KV key's form mean something to others only.
@@ -125,21 +174,54 @@ impl Incoming {
                 Kind::Expire => Entry::Expire { expiry, watermark: 0 },
                 _ => located(position, span, value, expiry),
             };
-            self.push(key, record.lsn(), entry);
+            self.push(key, record.lsn(), entry, Content::Key, value);
         }
         self.skipped = self.skipped.saturating_add(u64::from(foreign));
     }
 
     fn take_watermark(&mut self, record: &Record<'_>) {
         match watermark(record) {
-            Some(ms) => self.push(&WATERMARK_KEY, record.lsn(), Entry::Watermark(ms)),
-            None => self.skipped = self.skipped.saturating_add(1),
+            Some(ms) => {
+                self.push_key(&WATERMARK_KEY, record.lsn(), Entry::Watermark(ms));
+            }
+            None => self.skip(),
         }
     }
 
-    fn push(&mut self, key: &[u8], lsn: Lsn, entry: Entry) {
+    /// A key without a value of the user's.
+    fn push_key(&mut self, key: &[u8], lsn: Lsn, entry: Entry) {
+        self.push(key, lsn, entry, Content::Key, &[]);
+    }
+
+    /// The checksum of a value is for the transaction that it belongs to.
+    fn push(&mut self, key: &[u8], lsn: Lsn, entry: Entry, content: Content, value: &[u8]) {
         let key = StorageKey::from_storage(key);
-        self.versions.push(Version { key, is_cell: false, lsn, entry });
+        let checksum = if self.in_transaction { crc32(value) } else { 0 };
+        self.steps.push(Step::Version(Version { key, content, lsn, entry, checksum }));
+    }
+
+    /// Chunks of objects, and objects to delete.
+    fn take_objects(&mut self, record: &Record<'_>, position: Position) {
+        let mut foreign = false;
+        for KeyValue { key, value, span, .. } in key_values(record) {
+            let head = object::from_log(key).map(object::keys);
+            let Some(head) = head.filter(|keys| keys.head().len() < OBJECT_HEAD_MAX) else {
+                foreign = true;
+                continue;
+            };
+            let (lsn, head) = (record.lsn(), head.head());
+            match record.kind {
+                Kind::DeleteObjects => {
+                    let deleted = row_change(RowChange::Deleted, lsn, Expiry::NEVER);
+                    self.push_key(head, lsn, deleted);
+                }
+                _ => {
+                    let place = located(position, span, value, Expiry::NEVER);
+                    self.push(head, lsn, place, Content::Chunk, value);
+                }
+            }
+        }
+        self.skipped = self.skipped.saturating_add(u64::from(foreign));
     }
 
     /// As above; a column without a name has no place beside its row's head.
@@ -161,10 +243,10 @@ impl Incoming {
         entry: &RowEntry<'_>,
         position: Position,
     ) -> bool {
-        let (lsn, change, before) = (record.lsn(), changed_by(record.kind), self.versions.len());
+        let (lsn, change, before) = (record.lsn(), changed_by(record.kind), self.steps.len());
         let keys = RowKeys::new(row);
         let head = keys.head().len();
-        self.push(keys.head(), lsn, row_change(change, lsn, entry.expiry()));
+        self.push_key(keys.head(), lsn, row_change(change, lsn, entry.expiry()));
         if matches!(change, RowChange::Deleted | RowChange::Kept) {
             return false;
         }
@@ -178,12 +260,11 @@ impl Incoming {
                 RowChange::Filled => located(position, span, value, Expiry::NEVER),
                 _ => Entry::Tombstone,
             };
-            let key = StorageKey::from_storage(name.as_bytes());
-            self.versions.push(Version { key, is_cell: true, lsn, entry });
+            self.push(name.as_bytes(), lsn, entry, Content::Cell, value);
         }
-        if self.versions.len() == before + 1 {
+        if self.steps.len() == before + 1 {
             // No column, no change.
-            self.versions.truncate(before);
+            self.steps.truncate(before);
         }
         foreign
     }
@@ -193,26 +274,22 @@ impl Incoming {
         self.index_bytes
     }
 
-    /// Puts what was taken into the memtable.
-    pub(crate) fn apply(&mut self, memtable: &Memtable, clock: &mut HlcClock, due: &mut Due) {
+    /// Puts what was taken into the memtable, and what transactions will do into theirs.
+    pub(crate) fn apply(
+        &mut self,
+        memtable: &Memtable,
+        transactions: &mut Transactions,
+        clock: &mut HlcClock,
+        due: &mut Due,
+    ) {
         clock.observe(self.newest);
         memtable.add_log_bytes(self.frame_bytes);
         memtable.add_skipped(self.skipped);
-        let (mut key, mut head) = (Vec::new(), 0);
-        for version in self.versions.drain(..) {
-            key.truncate(if version.is_cell { head } else { 0 });
-            key.extend_from_slice(version.key.as_bytes());
-            if !version.is_cell {
-                head = key.len();
-            }
-            if version.entry.expiry().is_set() {
-                due.add(version.entry.expiry().0);
-            }
-            memtable.insert(&key, version.lsn, version.entry);
-        }
-        self.versions.shrink_to(KEPT_VERSIONS);
+        let mut sink = Sink { memtable, due };
+        step::run(self.steps.drain(..), &mut sink, transactions);
         due.pass(memtable.watermark());
         self.defined.append(&mut self.patterns);
+        self.steps.shrink_to(KEPT_STEPS);
         self.clear();
     }
 }
@@ -232,6 +309,9 @@ fn record_index_bytes(record: &Record<'_>) -> usize {
             let head = row::head_bytes(row::from_log(entry.key)?);
             Some(index_bytes(head))
         })),
+        Kind::PutChunks | Kind::DeleteObjects => {
+            within_limit(key_values(record).map(|entry| object::index_bytes_of(entry.key)))
+        }
         Kind::Nothing | Kind::Foreign => 0,
         _ => topics::record_index_bytes(record),
     }

@@ -17,18 +17,24 @@ enum Stop {
 }
 
 impl<S: SegmentStore> Engine<S> {
-    /// Replays everything above the checkpoint, going on behind what damage took.
-    pub(crate) fn replay(&mut self, report: &mut OpenReport) -> Result<(), EngineOpenError> {
-        let mut from = report.checkpoint.next();
-        while from <= self.log.appended() {
-            match self.replay_from(from, report) {
+    /// Replays everything above the checkpoint, and what transactions open at it had written before,
+    /// going on behind what damage took.
+    pub(crate) fn replay(
+        &mut self,
+        from: Lsn,
+        report: &mut OpenReport,
+    ) -> Result<(), EngineOpenError> {
+        let mut next = from;
+        while next <= self.log.appended() {
+            match self.replay_from(&mut next, report) {
                 Ok(()) => break,
                 Err(Stop::Missing { to }) => {
-                    let to = to.max(from);
-                    report.gaps += 1;
-                    let next = report.checkpoint.next().plus(report.replayed + report.missing);
-                    report.missing += to.next().since(next);
-                    from = to.next();
+                    let behind = to.max(next).next();
+                    let missing = behind.since(next.max(report.checkpoint.next()));
+                    report.gaps += u64::from(missing > 0);
+                    report.missing += missing;
+                    self.transactions.break_all();
+                    next = behind;
                 }
                 Err(Stop::Failed(error)) => return Err(error),
             }
@@ -36,18 +42,30 @@ impl<S: SegmentStore> Engine<S> {
         Ok(())
     }
 
-    fn replay_from(&mut self, from: Lsn, report: &mut OpenReport) -> Result<(), Stop> {
-        let mut cursor = self.log.reader().cursor(from, Bound::Appended).map_err(Stop::from)?;
+    /// Replays from `next` on, which goes with it.
+    fn replay_from(&mut self, next: &mut Lsn, report: &mut OpenReport) -> Result<(), Stop> {
+        let mut cursor = self.log.reader().cursor(*next, Bound::Appended).map_err(Stop::from)?;
         while let Some(record) = cursor.next().map_err(Stop::from)? {
-            report.replayed += 1;
+            *next = record.lsn.next();
+            let is_new = record.lsn > report.checkpoint;
+            report.replayed += u64::from(is_new);
             let (payload, place) = (&record.payload, record.position);
             let taken = self.incoming.take(payload, place, report.checkpoint, usize::MAX);
-            report.invalid += u64::from(taken.is_err());
-            self.incoming.apply(&self.active, &mut self.clock, &mut self.due);
-            self.learn_patterns();
-            self.flush_while_full(record.lsn).map_err(Stop::Failed)?;
+            report.invalid += u64::from(is_new && taken.is_err());
+            self.apply_incoming();
+            if is_new {
+                self.flush_while_full(record.lsn).map_err(Stop::Failed)?;
+            }
         }
         Ok(())
+    }
+
+    /// Puts what was taken from records that are in the log into memtable and transactions.
+    pub(crate) fn apply_incoming(&mut self) {
+        let (memtable, due) = (&self.active, &mut self.due);
+        self.incoming.apply(memtable, &mut self.transactions, &mut self.clock, due);
+        self.transactions.appended();
+        self.learn_patterns();
     }
 
     /// Memory stays bounded in replay too.

@@ -34,7 +34,7 @@ impl Incoming {
             Kind::Publish | Kind::PublishPatterns => self.take_messages(record, position),
             Kind::DeleteMessages => {
                 for (stream, at) in deletions(record) {
-                    self.push(&key::message(stream, &at), record.lsn(), Entry::Tombstone);
+                    self.push_key(&key::message(stream, &at), record.lsn(), Entry::Tombstone);
                 }
             }
             _ => self.take_trims(record),
@@ -60,9 +60,9 @@ impl Incoming {
                 continue;
             };
             let number = Entry::Numbers(Numbers::new(id, 0));
-            self.push(&key::name(by_name, text), record.lsn(), number);
+            self.push_key(&key::name(by_name, text), record.lsn(), number);
             let text = located(position, span, text.as_bytes(), Expiry::NEVER);
-            self.push(&key::by_id(by_id, id), record.lsn(), text);
+            self.push_key(&key::by_id(by_id, id), record.lsn(), text);
         }
         self.skipped = self.skipped.saturating_add(u64::from(foreign));
     }
@@ -73,7 +73,7 @@ impl Incoming {
             let at = MessagePosition { time_ms, lsn, index };
             let body = located(position, span, bytes, Expiry(message.expires_at));
             for (key, entry) in versions(&message, &at, body) {
-                self.push(&key, lsn, entry);
+                self.push_key(&key, lsn, entry);
             }
         }
     }
@@ -84,7 +84,7 @@ impl Incoming {
         for (stream, time_ms, lsn) in trims(record) {
             let (first, lsn) = (time_ms, lsn).min(own);
             let bound = Numbers { first, second: lsn.0, join: Join::Raise };
-            self.push(&key::stream(stream), record.lsn(), Entry::Numbers(bound));
+            self.push_key(&key::stream(stream), record.lsn(), Entry::Numbers(bound));
         }
     }
 

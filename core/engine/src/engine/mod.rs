@@ -24,7 +24,7 @@ use unison_base::{Lsn, Position, SegmentId};
 use unison_ports::{IoError, SegmentStore};
 use unison_walfs::{Log, LogReader, Preparation, Prepared, SyncError, SyncOutcome, SyncTicket};
 
-use crate::apply::Incoming;
+use crate::apply::{Incoming, Transactions};
 
 /// One namespace: its log, its memtables, its tree.
 ///
@@ -70,6 +70,7 @@ pub struct Engine<S: SegmentStore> {
     pub(crate) index_room: usize,
     /// When the first of what memory knows expires.
     pub(crate) due: Due,
+    pub(crate) transactions: Transactions,
     /// The memtable of the newest view that is written.
     pub(crate) active: Arc<Memtable>,
     /// Memtables of the newest view that wait for a flush.

@@ -2,7 +2,7 @@
 
 use super::Engine;
 use super::counters::Counters;
-use crate::apply::Incoming;
+use crate::apply::{Incoming, Transactions};
 use crate::errors::EngineOpenError;
 use crate::expiry::Due;
 use crate::memtable::Memtable;
@@ -19,7 +19,7 @@ use unison_base::atomic::AtomicU64;
 use unison_base::hlc::HlcClock;
 use unison_base::{Lsn, Published};
 use unison_ports::SegmentStore;
-use unison_walfs::{Bound, Log, LogOptions, ReadError, RecoveryReport};
+use unison_walfs::{Bound, Log, LogOptions, LogRole, ReadError, RecoveryReport};
 
 /// What opening found and did.
 #[derive(Clone, Debug)]
@@ -36,7 +36,8 @@ pub struct OpenReport {
     pub missing: u64,
     /// Records with good frames that are no records; passed over.
     pub invalid: u64,
-    /// The tree was made by a version that knew no rows: it was made anew from the log.
+    /// The tree was made by a version that passed over records which this one understands: it was
+    /// made anew from the log.
     pub tree_made_anew: bool,
 }
 
@@ -58,7 +59,7 @@ impl<S: SegmentStore> Engine<S> {
         let found = tree.view()?.checkpoint;
         let log_options = LogOptions {
             segment_bytes: options.segment_bytes,
-            verify_from: found.lsn.next(),
+            verify_from: found.replay_from(),
             role: options.role,
         };
         let (log, recovery) = Log::open(store, log_options, now_ms.saturating_mul(1_000_000))?;
@@ -68,6 +69,8 @@ impl<S: SegmentStore> Engine<S> {
             tree.clear()?;
         }
         let (mut engine, checkpoint) = Self::new(log, tree, options)?;
+        let replay_from = checkpoint.replay_from();
+        let checkpoint = checkpoint.lsn;
         let mut report = OpenReport {
             recovery,
             checkpoint,
@@ -77,7 +80,11 @@ impl<S: SegmentStore> Engine<S> {
             invalid: 0,
             tree_made_anew: found.outdated,
         };
-        engine.replay(&mut report)?;
+        engine.replay(replay_from, &mut report)?;
+        if options.role == LogRole::Leader {
+            // Nobody can go on with what was open before; the next write ends it in the log.
+            engine.transactions.break_all();
+        }
         engine.reload_topics()?;
         engine.set_applied(engine.log.appended().max(checkpoint));
         Ok((engine, report))
@@ -88,7 +95,7 @@ impl<S: SegmentStore> Engine<S> {
         log: Log<S>,
         tree: Tree,
         options: EngineOptions,
-    ) -> Result<(Self, Lsn), EngineOpenError> {
+    ) -> Result<(Self, Checkpoint), EngineOpenError> {
         let (view, live) = (tree.view()?, tree.live_bytes()?);
         let checkpoint = view.checkpoint;
         let active = Arc::new(Memtable::new(checkpoint.expired_to));
@@ -104,6 +111,7 @@ impl<S: SegmentStore> Engine<S> {
             incoming: Incoming::default(),
             index_room: usize::MAX,
             due: Due::new(),
+            transactions: Transactions::default(),
             active,
             frozen_memtables: 0,
             live,
@@ -113,7 +121,7 @@ impl<S: SegmentStore> Engine<S> {
             counters: Counters::default(),
             topics: TopicWriter::default(),
         };
-        Ok((engine, checkpoint.lsn))
+        Ok((engine, checkpoint))
     }
 }
 

@@ -83,7 +83,7 @@ impl<S: SegmentStore> Engine<S> {
     pub(crate) fn freeze_at(&mut self, last: Lsn) {
         let view = self.shared.view.load();
         let active = Arc::new(Memtable::new(self.active.watermark()));
-        self.active.freeze(last);
+        self.active.freeze(last, self.transactions.oldest());
         let frozen = core::iter::once(&self.active).chain(&view.frozen).map(Arc::clone).collect();
         let next = View { active: Arc::clone(&active), frozen, tree: Arc::clone(&view.tree) };
         self.replace_view(next);

@@ -133,6 +133,17 @@ pub enum WriteError {
     /// None of the topics or patterns named is there.
     #[error("none of the topics or patterns named is there")]
     NoTopic,
+    /// A chunk of a large object is longer than the limit.
+    #[error("a chunk of a large object has at most {limit} bytes, this one has {bytes}")]
+    ChunkLength {
+        /// Bytes of the chunk.
+        bytes: usize,
+        /// Most bytes of a chunk.
+        limit: usize,
+    },
+    /// The transaction cannot go on.
+    #[error(transparent)]
+    Transaction(#[from] TransactionError),
     /// A batch without operations.
     #[error("a batch has at least one operation")]
     EmptyBatch,
@@ -188,6 +199,68 @@ impl From<AppendError> for WriteError {
     }
 }
 
+/// Why a transaction cannot go on, or begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TransactionError {
+    /// There is no such transaction, or it ended long ago.
+    #[error("there is no such transaction")]
+    Unknown,
+    /// A transaction with this identity is open.
+    #[error("a transaction with this identity is open")]
+    Exists,
+    /// The operation needs a transaction, and none is named.
+    #[error("the operation is for a transaction, and none is named")]
+    Missing,
+    /// It was committed.
+    #[error("the transaction was committed")]
+    Committed,
+    /// It was aborted.
+    #[error("the transaction was aborted")]
+    Aborted,
+    /// It took too long, and was aborted.
+    #[error("the transaction timed out and was aborted")]
+    TimedOut,
+    /// A condition of its commit did not hold, and it was aborted.
+    #[error("a condition of the transaction did not hold and it was aborted")]
+    Conflict,
+    /// A record of it could not be written: nothing of it happens.
+    #[error("a record of the transaction could not be written; it is aborted")]
+    Failed,
+    /// It changes too much.
+    #[error(
+        "a transaction takes at most {limit} bytes in the index (each key, column or chunk its key \
+         and {INDEX_ENTRY_BYTES} bytes), with this operation it would take {bytes}"
+    )]
+    TooLarge {
+        /// What it would take.
+        bytes: usize,
+        /// Most that it may take.
+        limit: usize,
+    },
+    /// Too many are open.
+    #[error("at most {limit} transactions of a namespace are open at a time")]
+    TooMany {
+        /// Most open transactions.
+        limit: usize,
+    },
+    /// All open ones together change too much; it may go on when others have ended.
+    #[error("open transactions of a namespace take at most {limit} bytes in the index together")]
+    Full {
+        /// Most that all may take.
+        limit: usize,
+    },
+    /// Messages of topics are published outside of transactions.
+    #[error("a transaction holds no messages of topics")]
+    Topics,
+    /// A large object is longer than the limit.
+    #[error("a large object has at most {limit} bytes")]
+    ObjectBytes {
+        /// Most bytes of a large object.
+        limit: u64,
+    },
+}
+
 /// Why a run of the leader's records was not taken. Nothing of it was, or a first part: see
 /// [`Engine::apply_run`](crate::Engine::apply_run).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -224,6 +297,14 @@ pub enum ApplyError {
         bytes: usize,
         /// What is left of the room, bytes.
         room: usize,
+    },
+    /// The leader's open transactions take more memory than any leader of this version lets them.
+    #[error("open transactions take at most {limit} bytes in the index, the leader's take {bytes}")]
+    Transactions {
+        /// What they take.
+        bytes: usize,
+        /// Most that they may take.
+        limit: usize,
     },
 }
 

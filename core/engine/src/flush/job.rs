@@ -4,6 +4,7 @@ use super::row::RowFlush;
 use super::stream::Trimmed;
 use crate::engine::Engine;
 use crate::errors::{FlushError, ReadError, TreeError};
+use crate::expiry::Expiry;
 use crate::memtable::{Direction, Entry, Location, Memtable, MemtableCursor, Version};
 use crate::models::topic::key::KeyKind;
 use crate::read::{checked, slice};
@@ -145,6 +146,10 @@ impl<S: SegmentStore> Work<S> {
             Entry::Expire { expiry, watermark } => {
                 return tree.expire(key, &NewExpiry { lsn, expiry, watermark });
             }
+            Entry::Object(summary) => {
+                let (expiry, value) = (Expiry::NEVER, TreeValue::Inline(&summary.encode()));
+                return tree.put(key, &TreeEntry { lsn, expiry, value });
+            }
             _ => return tree.remove(key),
         };
         let small = self.small_value(key, location);
@@ -174,6 +179,7 @@ impl<S: SegmentStore> Work<S> {
             keys: before.keys,
             rows: before.rows,
             expired_to: before.expired_to.max(self.memtable.watermark()),
+            oldest_open: self.memtable.oldest_open(),
             outdated: false,
             skipped: before.skipped.saturating_add(self.memtable.skipped()),
         })

@@ -58,7 +58,7 @@ impl RowFlush {
     /// Takes note of a cell.
     pub(super) fn note(&mut self, cell: Entry) {
         if let Some(row) = &mut self.0 {
-            row.filled |= matches!(cell, Entry::Value(..));
+            row.filled |= matches!(cell, Entry::Value(..) | Entry::Object(_));
         }
     }
 

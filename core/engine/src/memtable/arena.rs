@@ -5,12 +5,13 @@
 //! | hash | older version | key bytes, flags | LSN low | LSN high | segment | offset | length | CRC | key ... |
 //! ```
 //!
-//! A row's head has, instead of a place in the log, two LSNs; numbers that are a value lie there
-//! themselves. What expires has the time in two words behind the key. Every field is one word of 32
-//! bits. An entry is known by the number of its first word. What is
-//! written is published by whoever stores that number where readers find it.
+//! A row's head has, instead of a place in the log, two LSNs; a large object's summary its length in two
+//! words, its checksum and its chunks; numbers that are a value lie there themselves. What expires has
+//! the time in two words behind the key. Every field is one word of 32 bits. An entry is known by the
+//! number of its first word. What is written is published by whoever stores that number where readers
+//! find it.
 
-use super::{Entry, Join, Location, Numbers, RowChange};
+use super::{Entry, Join, Location, Numbers, ObjectSummary, RowChange};
 use crate::expiry::Expiry;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -29,6 +30,7 @@ const KEY_BYTES_MASK: u32 = 0xFFFF;
 const FLAG_TOMBSTONE: u32 = 1 << 16;
 const FLAG_DEAD: u32 = 1 << 17;
 const FLAG_ROW: u32 = 1 << 18;
+const FLAG_OBJECT: u32 = 1 << 19;
 const FLAG_EXPIRE: u32 = 1 << 20;
 const FLAG_WATERMARK: u32 = 1 << 21;
 /// Two words behind the key say when it expires.
@@ -95,9 +97,11 @@ pub(super) fn entry_words(key_bytes: usize, entry: &Entry) -> u32 {
 fn tail(entry: &Entry) -> Expiry {
     match *entry {
         Entry::Value(_, expiry) | Entry::Row { expiry, .. } => expiry,
-        Entry::Tombstone | Entry::Expire { .. } | Entry::Watermark(_) | Entry::Numbers(_) => {
-            Expiry::NEVER
-        }
+        Entry::Tombstone
+        | Entry::Expire { .. }
+        | Entry::Watermark(_)
+        | Entry::Numbers(_)
+        | Entry::Object(_) => Expiry::NEVER,
     }
 }
 
@@ -192,6 +196,10 @@ fn encoded(entry: Entry) -> (u32, [u32; 4]) {
         Entry::Numbers(Numbers { first, second, join }) => {
             let ([a, b], [c, d]) = (halves(first), halves(second));
             (FLAG_NUMBERS | (if join == Join::Raise { FLAG_RAISE } else { 0 }), [a, b, c, d])
+        }
+        Entry::Object(summary) => {
+            let [low, high] = halves(summary.bytes);
+            (FLAG_OBJECT, [low, high, summary.checksum, summary.chunks])
         }
     }
 }
@@ -289,6 +297,9 @@ impl<'a> EntryRef<'a> {
             let change = change_of_word(flags >> CHANGE_SHIFT & CHANGE_MASK);
             let (cleared, first) = (Lsn(first), Lsn(joined(length, crc)));
             return Entry::Row { change, cleared, expiry: self.tail(), first };
+        }
+        if flags & FLAG_OBJECT != 0 {
+            return Entry::Object(ObjectSummary { bytes: first, checksum: length, chunks: crc });
         }
         if flags & FLAG_EXPIRE != 0 {
             return Entry::Expire { expiry: Expiry(first), watermark: joined(length, crc) };

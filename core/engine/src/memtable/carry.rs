@@ -5,7 +5,7 @@ use crate::expiry::Expiry;
 
 /// A version of a key that this memtable knows as `before`. `watermark` is that of expiry at the new
 /// version.
-pub(super) fn onto(entry: Entry, before: Entry, watermark: u64) -> Entry {
+pub(crate) fn onto(entry: Entry, before: Entry, watermark: u64) -> Entry {
     match (entry, before) {
         (Entry::Row { .. }, Entry::Row { .. }) => head(entry, before, watermark),
         (Entry::Expire { expiry, .. }, _) => value(expiry, before, watermark),

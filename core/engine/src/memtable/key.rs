@@ -1,6 +1,8 @@
 //! Keys in storage form, short ones without an allocation.
 
 use alloc::boxed::Box;
+use core::borrow::Borrow;
+use core::cmp::Ordering;
 
 /// Longest key that needs no memory of its own, bytes.
 const INLINE_BYTES: usize = 22;
@@ -50,5 +52,31 @@ impl StorageKey {
             Bytes::Inline { length, bytes } => bytes.get(..usize::from(*length)).unwrap_or(bytes),
             Bytes::Heap(bytes) => bytes,
         }
+    }
+}
+
+impl Borrow<[u8]> for StorageKey {
+    fn borrow(&self) -> &[u8] {
+        self.as_bytes()
+    }
+}
+
+impl PartialEq for StorageKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for StorageKey {}
+
+impl PartialOrd for StorageKey {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for StorageKey {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_bytes().cmp(other.as_bytes())
     }
 }

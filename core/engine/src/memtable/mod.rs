@@ -7,7 +7,7 @@
 //! is in no cache at every step.
 
 mod arena;
-mod carry;
+pub(crate) mod carry;
 mod cursor;
 mod index;
 mod key;
@@ -69,7 +69,8 @@ pub(crate) enum Entry {
     },
     /// The watermark of expiry: what expires up to then is gone.
     Watermark(u64),
-    /// At a row's head: every record that changes the row leaves one, beside its cells.
+    /// At the head of a row or a large object: every record that changes it leaves one, beside its
+    /// cells.
     Row {
         change: RowChange,
         /// The newest record in this memtable that deleted the whole row: cells up to it are gone.
@@ -81,8 +82,19 @@ pub(crate) enum Entry {
         /// watermark there, it began anew with this record.
         first: Lsn,
     },
+    /// At a large object's summary, beside its chunks.
+    Object(ObjectSummary),
     /// A value of two numbers, kept in the entry itself.
     Numbers(Numbers),
+}
+
+/// What the chunks of a large object are together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ObjectSummary {
+    pub(crate) bytes: u64,
+    /// CRC-32 (IEEE) of all of them.
+    pub(crate) checksum: u32,
+    pub(crate) chunks: u32,
 }
 
 /// Two numbers; what they mean is their key's matter.
@@ -126,7 +138,9 @@ impl Entry {
             Self::Value(_, expiry) | Self::Expire { expiry, .. } | Self::Row { expiry, .. } => {
                 expiry
             }
-            Self::Tombstone | Self::Watermark(_) | Self::Numbers(_) => Expiry::NEVER,
+            Self::Tombstone | Self::Watermark(_) | Self::Numbers(_) | Self::Object(_) => {
+                Expiry::NEVER
+            }
         }
     }
 }
@@ -162,6 +176,7 @@ pub(crate) struct Memtable {
     watermark: AtomicU64,
     /// When the first of what is in here expires; `u64::MAX` when nothing does.
     earliest_expiry: AtomicU64,
+    oldest_open: AtomicU64,
 }
 
 impl Memtable {
@@ -183,6 +198,7 @@ impl Memtable {
             first_watermark: watermark,
             watermark: AtomicU64::new(watermark),
             earliest_expiry: AtomicU64::new(u64::MAX),
+            oldest_open: AtomicU64::new(0),
         }
     }
 
@@ -225,7 +241,7 @@ impl Memtable {
                     _ => entry,
                 }
             }
-            Entry::Value(..) | Entry::Tombstone | Entry::Numbers(_) => entry,
+            Entry::Value(..) | Entry::Tombstone | Entry::Numbers(_) | Entry::Object(_) => entry,
         }
     }
 
@@ -312,9 +328,16 @@ impl Memtable {
         words
     }
 
-    /// Says that the writer is done with this one: nothing above `lsn` will ever be in it.
-    pub(crate) fn freeze(&self, lsn: Lsn) {
+    /// Says that the writer is done with this one: nothing above `lsn` will ever be in it. The oldest
+    /// transaction that is open there, if any, began at `oldest_open`.
+    pub(crate) fn freeze(&self, lsn: Lsn, oldest_open: Option<Lsn>) {
+        self.oldest_open.store(oldest_open.unwrap_or_default().0, Ordering::Release);
         self.last.store(lsn.0, Ordering::Release);
+    }
+
+    /// First record of the oldest transaction that was open when this one was frozen.
+    pub(crate) fn oldest_open(&self) -> Option<Lsn> {
+        Some(Lsn(self.oldest_open.load(Ordering::Acquire))).filter(|lsn| *lsn > Lsn::ZERO)
     }
 
     /// Newest LSN that this memtable may hold; [`Lsn::MAX`] while it is written.

@@ -2,6 +2,7 @@
 //! ever meet, whatever bytes a user's key begins with.
 
 pub(crate) mod kv;
+pub(crate) mod object;
 pub(crate) mod row;
 pub(crate) mod topic;
 

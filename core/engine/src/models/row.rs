@@ -9,6 +9,7 @@
 //! prefix or a range of rows is one range of keys; by length first it would be one for every
 //! length. A row's head comes before its cells, and no row's keys lie between another's.
 
+use super::object;
 use crate::memtable::{STORAGE_KEY_MAX, index_bytes};
 use alloc::vec::Vec;
 use unison_base::limits::{COLUMN_NAME_MAX, KEY_MAX};
@@ -24,7 +25,8 @@ const END: [u8; 2] = [0, 0];
 /// Room for the longest key of a cell within the limits.
 const _: () = assert!(1 + 2 * KEY_MAX + END.len() + COLUMN_NAME_MAX <= STORAGE_KEY_MAX);
 
-/// The keys of one row: made once, then one cell after the other.
+/// The keys of one row, or of a large object, which has cells in the same way: made once, then one
+/// cell after the other.
 pub(crate) struct RowKeys {
     bytes: Vec<u8>,
     head: usize,
@@ -32,7 +34,12 @@ pub(crate) struct RowKeys {
 
 impl RowKeys {
     pub(crate) fn new(row: &[u8]) -> Self {
-        let mut bytes = start(row);
+        Self::of(PREFIX, row)
+    }
+
+    /// The same for another model with cells.
+    pub(super) fn of(prefix: u8, row: &[u8]) -> Self {
+        let mut bytes = start_of(prefix, row);
         bytes.extend_from_slice(&END);
         Self { head: bytes.len(), bytes }
     }
@@ -52,8 +59,12 @@ impl RowKeys {
 
 /// What the keys of all rows that begin with these bytes begin with.
 pub(crate) fn start(row: &[u8]) -> Vec<u8> {
+    start_of(PREFIX, row)
+}
+
+pub(super) fn start_of(prefix: u8, row: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(row.len() + 16);
-    bytes.push(PREFIX);
+    bytes.push(prefix);
     for &byte in row {
         bytes.push(byte);
         if byte == 0 {
@@ -98,9 +109,10 @@ pub(crate) fn log_head(row_bytes: usize) -> [u8; LOG_HEAD_BYTES] {
     [PREFIX, a, b, c, d]
 }
 
-/// Head and column of a key in the engine's form; the column of a head is empty.
+/// Head and column of a key in the engine's form, of a row or a large object; the column of a head is
+/// empty.
 pub(crate) fn split(key: &[u8]) -> Option<(&[u8], &[u8])> {
-    if key.first() != Some(&PREFIX) {
+    if !matches!(key.first(), Some(&(PREFIX | object::PREFIX))) {
         return None;
     }
     let mut at = 1;

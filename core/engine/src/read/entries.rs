@@ -14,6 +14,7 @@ use core::cmp::Ordering;
 use core::ops::Bound;
 use unison_base::Lsn;
 use unison_ports::SegmentStore;
+use unison_walfs::Slice;
 
 /// Lowest and highest key.
 pub(super) type Bounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
@@ -152,6 +153,9 @@ impl<S: SegmentStore> Entries<S> {
                 None => Content::Removed,
             },
             Entry::Tombstone | Entry::Watermark(_) => Content::Removed,
+            Entry::Object(summary) => {
+                Content::Value(Place::Inline(Slice::from(summary.encode().as_slice())))
+            }
         };
         Ok(Some(Version { key: Key::Memory(version.key), lsn: version.lsn, expiry, content }))
     }

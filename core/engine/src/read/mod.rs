@@ -4,6 +4,7 @@ mod count;
 mod entries;
 mod merge;
 mod messages;
+mod object;
 mod reader;
 mod row;
 mod rows;
@@ -14,6 +15,7 @@ mod value;
 mod view;
 
 pub use messages::{Message, MessageRequest, Messages, RetainedMessages};
+pub use object::{Chunk, Chunks, ListedObject, Object, ObjectScan, ObjectScanRequest};
 pub use reader::Reader;
 pub use row::{Column, ColumnRange, Columns, Row};
 pub use rows::{Cell, RowScan, RowScanRequest, ScannedRow};

@@ -54,7 +54,16 @@ pub struct Row<S: SegmentStore> {
 impl<S: SegmentStore> Row<S> {
     /// The row as it is at `at`; `None` when it has no column.
     pub(crate) fn find(pin: &Arc<Pin<S>>, row: &[u8], at: At) -> Result<Option<Self>, ReadError> {
-        let head = keys(row)?.head().to_vec();
+        Self::find_head(pin, keys(row)?.head(), at)
+    }
+
+    /// The same, by the row's head.
+    pub(crate) fn find_head(
+        pin: &Arc<Pin<S>>,
+        head: &[u8],
+        at: At,
+    ) -> Result<Option<Self>, ReadError> {
+        let head = head.to_vec();
         let Some(version) = pin.view.row(&head, at)? else { return Ok(None) };
         let row = Self { pin: Arc::clone(pin), at, head, version };
         Ok(row.is_there()?.then_some(row))
@@ -92,6 +101,16 @@ impl<S: SegmentStore> Row<S> {
         Ok(found.map(|found| found.lazy(&self.pin)))
     }
 
+    /// Key of its head.
+    pub(super) fn head(&self) -> &[u8] {
+        &self.head
+    }
+
+    /// Cells up to this record are gone.
+    pub(super) fn cleared(&self) -> Lsn {
+        self.version.cleared
+    }
+
     /// Columns in order. A page ends where the caller stops; the next one starts behind the last
     /// name (`Bound::Excluded`).
     ///
@@ -100,14 +119,32 @@ impl<S: SegmentStore> Row<S> {
     pub fn columns(&self, range: ColumnRange<'_>) -> Result<Columns<S>, ReadError> {
         let direction = if range.reverse { Direction::Backward } else { Direction::Forward };
         let bounds = bounds(&self.head, &range);
+        let entries = self.cells(bounds, direction)?;
+        let (head, cleared) = (self.head.len(), self.version.cleared);
+        Ok(Columns { entries, head, cleared, ended: false })
+    }
+
+    /// Cells of the row between two keys.
+    pub(super) fn cells(
+        &self,
+        bounds: Bounds,
+        direction: Direction,
+    ) -> Result<Entries<S>, ReadError> {
         let mut entries = Entries::new(Arc::clone(&self.pin), self.at, bounds, direction)?;
         if self.version.cleared > Lsn::ZERO {
             // Nothing of the tree is left of a row that was deleted behind the checkpoint.
             entries.pass_tree(&self.head)?;
         }
-        let (head, cleared) = (self.head.len(), self.version.cleared);
-        Ok(Columns { entries, head, cleared, ended: false })
+        Ok(entries)
     }
+}
+
+/// A cell of a row by its name's bytes.
+pub(super) fn cell_of<S: SegmentStore>(
+    row: &Row<S>,
+    name: &[u8],
+) -> Result<Option<Found<S>>, ReadError> {
+    cell(&row.pin.view, &[&*row.head, name].concat(), row.at, row.version.cleared)
 }
 
 /// Iterator over columns of one row. After an error it yields nothing more.

@@ -1,6 +1,7 @@
 //! One state, held.
 
 use super::messages::{MessageRequest, Messages, RetainedMessages};
+use super::object::{Object, ObjectScan, ObjectScanRequest};
 use super::reader::storage_key;
 use super::row::Row;
 use super::rows::{RowScan, RowScanRequest};
@@ -107,6 +108,20 @@ impl<S: SegmentStore> Snapshot<S> {
         after: Option<&str>,
     ) -> Result<RetainedMessages<S>, ReadError> {
         RetainedMessages::new(&self.pin, self.at, filter, after)
+    }
+
+    /// A large object.
+    ///
+    /// # Errors
+    /// [`ReadError::KeyLength`]; what the tree says when it cannot be read.
+    pub fn object(&self, key: &[u8]) -> Result<Option<Object<S>>, ReadError> {
+        Object::find(&self.pin, key, self.at)
+    }
+
+    /// Large objects in the order of their keys.
+    #[must_use]
+    pub fn objects(&self, request: ObjectScanRequest<'_>) -> ObjectScan<S> {
+        ObjectScan::new(Arc::clone(&self.pin), self.at, &request)
     }
 
     /// How many keys of the key-value model there are, exactly.

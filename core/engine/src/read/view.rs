@@ -94,6 +94,10 @@ impl View {
                         None => return Ok(None),
                     }
                 }
+                Some((lsn, Entry::Object(summary))) => {
+                    let place = Place::Inline(Slice::from(summary.encode().as_slice()));
+                    return Ok(Some(Found { lsn, expiry: Expiry::NEVER, place }));
+                }
                 Some(_) => return Ok(None),
             }
         }

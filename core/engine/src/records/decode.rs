@@ -5,9 +5,11 @@ use super::Span;
 use super::decode_topic::{is_of_topics, kind_of_topics, verify_topics};
 use crate::errors::RecordError;
 use crate::expiry::Expiry;
+use crate::memtable::StorageKey;
 use flatbuffers::{Follow, Verifiable, VerifierOptions, root_with_opts};
 use unison_base::bytes::u64_at;
 use unison_base::checksum::Crc32;
+use unison_base::limits::TRANSACTION_ID_BYTES;
 use unison_base::{Hlc, Lsn};
 use unison_schemas::{
     EXPIRE, EXPIRE_TO, EntryType, EventEntry, KeyValueEntry, LogRecord, OperationType,
@@ -43,10 +45,29 @@ pub(crate) enum Kind {
     DeleteMessages,
     /// Deletes what is old in streams of messages.
     Trim,
+    /// Adds the chunks of its entries to large objects; in a transaction only.
+    PutChunks,
+    /// Deletes the large objects of its entries.
+    DeleteObjects,
     /// Says nothing.
     Nothing,
     /// Stored for those that understand it.
     Foreign,
+}
+
+/// What a record is to its transaction.
+#[derive(Clone)]
+pub(crate) enum Part {
+    /// It belongs to none.
+    Alone,
+    /// Opens it.
+    Begin(StorageKey),
+    /// Says what changes when it is committed.
+    Prepare(StorageKey),
+    /// Makes all of it happen.
+    Commit(StorageKey),
+    /// Makes nothing of it happen.
+    Abort(StorageKey),
 }
 
 /// A verified record.
@@ -56,6 +77,9 @@ pub(crate) struct Record<'a> {
     pub(super) table: LogRecord<'a>,
     pub(crate) kind: Kind,
 }
+
+/// What a record does, and to what: all that the commit of a transaction of one kind repeats.
+pub(crate) type TypeOfChange = (OperationType, EntryType);
 
 /// Tables are nested three deep at most, each takes eight bytes at least, and bytes that are shared
 /// between tables are only small vtables: so honest records pass, and no record costs more than a
@@ -90,18 +114,42 @@ fn is_known(operation: OperationType) -> bool {
 }
 
 fn kind(table: &LogRecord<'_>) -> Kind {
-    match (table.operation_type(), table.txn_state(), table.entry_type()) {
-        (OperationType::NoOperation, TxnState::None, _) => Kind::Nothing,
-        (OperationType::Insert, TxnState::None, EntryType::KV) => Kind::Put,
-        (OperationType::Delete, TxnState::None, EntryType::KV) => Kind::Delete,
-        (OperationType::Insert, TxnState::None, EntryType::Row) => Kind::PutColumns,
-        (OperationType::Delete, TxnState::None, EntryType::Row) => Kind::DeleteColumns,
-        (OperationType::DeleteRowByKey, TxnState::None, EntryType::Row) => Kind::DeleteRows,
-        (EXPIRE, TxnState::None, EntryType::KV) => Kind::Expire,
-        (EXPIRE, TxnState::None, EntryType::Row) => Kind::ExpireRows,
-        (EXPIRE_TO, TxnState::None, EntryType::KV) => Kind::ExpireTo,
-        (operation, TxnState::None, EntryType::Event) => kind_of_topics(operation),
+    let changes = matches!(table.txn_state(), TxnState::None | TxnState::Prepare);
+    match (table.operation_type(), table.entry_type()) {
+        (OperationType::TxnMarker, _) => Kind::Nothing,
+        _ if matches!(table.txn_state(), TxnState::Begin | TxnState::Commit) => Kind::Nothing,
+        (OperationType::NoOperation, _) => Kind::Nothing,
+        (OperationType::Insert, EntryType::KV) if changes => Kind::Put,
+        (OperationType::Delete, EntryType::KV) if changes => Kind::Delete,
+        (OperationType::Insert, EntryType::Row) if changes => Kind::PutColumns,
+        (OperationType::Delete, EntryType::Row) if changes => Kind::DeleteColumns,
+        (OperationType::DeleteRowByKey, EntryType::Row) if changes => Kind::DeleteRows,
+        (OperationType::Insert, EntryType::Chunked) if table.txn_state() == TxnState::Prepare => {
+            Kind::PutChunks
+        }
+        (OperationType::Delete, EntryType::Chunked) if changes => Kind::DeleteObjects,
+        (EXPIRE, EntryType::KV) if changes => Kind::Expire,
+        (EXPIRE, EntryType::Row) if changes => Kind::ExpireRows,
+        (EXPIRE_TO, EntryType::KV) if table.txn_state() == TxnState::None => Kind::ExpireTo,
+        (operation, EntryType::Event) if table.txn_state() == TxnState::None => {
+            kind_of_topics(operation)
+        }
         _ => Kind::Foreign,
+    }
+}
+
+fn part(table: &LogRecord<'_>) -> Option<Part> {
+    let id = table.txn_id().map(|id| id.bytes()).unwrap_or_default();
+    let id = || TRANSACTION_ID_BYTES.contains(&id.len()).then(|| StorageKey::from_storage(id));
+    match table.txn_state() {
+        TxnState::None if table.operation_type() == OperationType::TxnMarker => {
+            Some(id().map_or(Part::Alone, Part::Abort))
+        }
+        TxnState::None => Some(Part::Alone),
+        TxnState::Begin => id().map(Part::Begin),
+        TxnState::Prepare => id().map(Part::Prepare),
+        TxnState::Commit => id().map(Part::Commit),
+        _ => None,
     }
 }
 
@@ -144,6 +192,16 @@ impl<'a> Record<'a> {
 
     pub(crate) fn hlc(&self) -> Hlc {
         Hlc(self.table.hlc())
+    }
+
+    /// What it is to its transaction; `None` when it says that it belongs to one and not to which.
+    pub(crate) fn part(&self) -> Option<Part> {
+        part(&self.table)
+    }
+
+    /// What it does, and to what.
+    pub(crate) fn type_of_change(&self) -> TypeOfChange {
+        (self.table.operation_type(), self.table.entry_type())
     }
 }
 

@@ -25,12 +25,17 @@
 //!         44  key, then as above
 //! ```
 //!
+//! The table of a record of a
+//! transaction has two fields more, so all that follows it lies eight bytes further on: the
+//! transaction's identity, and the place of its record before. Both lie behind the entries.
+//!
 //! So every number lies aligned, within the entry too, wherever a frame is mapped.
 
+use crate::models::object;
 use alloc::vec::Vec;
 use unison_base::bytes::put;
 use unison_base::checksum::Crc32;
-use unison_base::{Hlc, Lsn};
+use unison_base::{Hlc, Lsn, Position, TxnId};
 use unison_schemas::{EntryType, OperationType, TxnState};
 
 const LSN_AT: usize = 32;
@@ -41,6 +46,14 @@ const KIND_AT: usize = 64;
 const ENTRY_VTABLE_AT: usize = 68;
 const ENTRIES_AT: usize = 76;
 const OFFSETS_AT: usize = 80;
+/// The same where a record of a transaction differs, and what its table and vtable have more.
+const TABLE_BYTES_AT: usize = 6;
+const TXN_ID_IN_VTABLE: usize = 20;
+const TXN_ID_AT: usize = 68;
+const TXN_PREVIOUS_AT: usize = 72;
+const TXN_BYTES: usize = 8;
+const TABLE_AT: usize = 28;
+const TXN_TABLE_BYTES: [u8; 2] = [48, 0];
 
 /// The first 76 bytes, numbers that differ between records left zero.
 const HEAD: [u8; ENTRIES_AT] = head();
@@ -129,6 +142,16 @@ pub(crate) struct Head {
     pub(crate) durable: Lsn,
     pub(crate) operation: OperationType,
     pub(crate) entry: EntryType,
+    pub(crate) transaction: Option<InTransaction>,
+}
+
+/// What a record says about the transaction that it belongs to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct InTransaction {
+    pub(crate) id: TxnId,
+    pub(crate) state: TxnState,
+    /// Where the transaction's record before this one is.
+    pub(crate) previous: Option<Position>,
 }
 
 /// Bytes within a record.
@@ -147,6 +170,9 @@ pub(crate) struct Encoder {
     /// When the entries that follow expire; 0 = they do not say.
     expires_at: u64,
     checksum: Crc32,
+    /// How much further on than in a record without a transaction everything behind the table lies.
+    shift: usize,
+    transaction: Option<InTransaction>,
 }
 
 impl Encoder {
@@ -157,14 +183,39 @@ impl Encoder {
         self.entries = 0;
         self.expires_at = 0;
         self.checksum = Crc32::default();
+        self.transaction = head.transaction;
+        self.shift = 0;
         self.bytes.extend_from_slice(&HEAD);
         self.patch(LSN_AT, &head.lsn.0.to_le_bytes());
         self.patch(HLC_AT, &head.hlc.0.to_le_bytes());
         self.patch(DURABLE_AT, &head.durable.0.saturating_add(1).to_le_bytes());
-        let kind = [head.operation.0, TxnState::None.0, head.entry.0];
-        self.patch(KIND_AT, &kind);
+        let state = head.transaction.map_or(TxnState::None, |part| part.state);
+        self.patch(KIND_AT, &[head.operation.0, state.0, head.entry.0]);
+        if let Some(part) = head.transaction {
+            self.make_place_for(&part);
+        }
         self.bytes.extend_from_slice(&count(entries).to_le_bytes());
-        self.bytes.resize(OFFSETS_AT.saturating_add(entries.saturating_mul(4)), 0);
+        self.bytes.resize(self.offsets_at().saturating_add(entries.saturating_mul(4)), 0);
+    }
+
+    /// Makes the table longer by two fields, which the entries' vtable lies behind.
+    fn make_place_for(&mut self, part: &InTransaction) {
+        let entry_vtable = self.bytes.split_off(ENTRY_VTABLE_AT);
+        self.shift = TXN_BYTES;
+        self.bytes.resize(ENTRY_VTABLE_AT + TXN_BYTES, 0);
+        self.bytes.extend_from_slice(&entry_vtable);
+        self.patch(TABLE_BYTES_AT, &TXN_TABLE_BYTES);
+        let field = |at: usize| u16::try_from(at - TABLE_AT).unwrap_or_default().to_le_bytes();
+        self.patch(TXN_ID_IN_VTABLE, &field(TXN_ID_AT));
+        if part.previous.is_some() {
+            self.patch(TXN_ID_IN_VTABLE + 2, &field(TXN_PREVIOUS_AT));
+        }
+        let entries = count(ENTRIES_AT + TXN_BYTES - (CRC_AT + 4));
+        self.patch(CRC_AT + 4, &entries.to_le_bytes());
+    }
+
+    fn offsets_at(&self) -> usize {
+        OFFSETS_AT + self.shift
     }
 
     /// Says of the entries that follow when they expire; 0 = they do not say.
@@ -188,11 +239,27 @@ impl Encoder {
         self.end_entry(nested);
     }
 
+    /// Adds an entry of a large object, with a chunk unless it is deleted.
+    pub(crate) fn object(&mut self, object: &[u8], chunk: Option<&[u8]>) {
+        let nested = self.begin_entry(&[], &object::to_log(object));
+        let span = self.value(nested, chunk);
+        self.values.push(span);
+        self.end_entry(nested);
+    }
+
+    /// Adds an entry with a key in the log's form and a value of no bytes.
+    pub(crate) fn blank(&mut self, key: &[u8]) {
+        let nested = self.begin_entry(&[], key);
+        let span = self.value(nested, Some(&[]));
+        self.values.push(span);
+        self.end_entry(nested);
+    }
+
     /// Starts an entry and its key, in two parts. Returns where the nested buffer starts.
     pub(super) fn begin_entry(&mut self, prefix: &[u8], key: &[u8]) -> usize {
         let table = (self.bytes.len() + 3) / 8 * 8 + 4;
         self.bytes.resize(table, 0);
-        let slot = OFFSETS_AT + 4 * self.entries;
+        let slot = self.offsets_at() + 4 * self.entries;
         self.entries += 1;
         self.patch(slot, &count(table - slot).to_le_bytes());
         match self.expires_at {
@@ -202,7 +269,7 @@ impl Encoder {
                 self.patch(table + NESTED_AT + EXPIRES_AT, &ms.to_le_bytes());
             }
         }
-        self.patch(table, &count(table - ENTRY_VTABLE_AT).to_le_bytes());
+        self.patch(table, &count(table - ENTRY_VTABLE_AT - self.shift).to_le_bytes());
         self.bytes.extend_from_slice(&count(prefix.len() + key.len()).to_le_bytes());
         self.bytes.extend_from_slice(prefix);
         self.bytes.extend_from_slice(key);
@@ -261,6 +328,14 @@ impl Encoder {
 
     /// Ends the record.
     pub(crate) fn finish(&mut self) {
+        if let Some(part) = self.transaction {
+            self.aligned_slot(TXN_ID_AT);
+            self.vector(&part.id.0);
+            if let Some(previous) = part.previous {
+                self.aligned_slot(TXN_PREVIOUS_AT);
+                self.vector(&encoded(previous));
+            }
+        }
         let checksum = core::mem::take(&mut self.checksum).finish();
         self.patch(CRC_AT, &checksum.to_le_bytes());
     }
@@ -287,6 +362,14 @@ impl Encoder {
         let written = put(&mut self.bytes, at, bytes);
         debug_assert!(written.is_some());
     }
+}
+
+/// A place in the log as a record holds it: segment u32, offset u64, little-endian.
+fn encoded(place: Position) -> [u8; 12] {
+    let mut bytes = [0; 12];
+    let _ = put(&mut bytes, 0, &place.segment.0.to_le_bytes());
+    let _ = put(&mut bytes, 4, &u64::from(place.offset).to_le_bytes());
+    bytes
 }
 
 /// Records are bounded by the limits of a batch, far below 4 GiB.

@@ -10,12 +10,14 @@ mod encode;
 mod encode_row;
 mod encode_topic;
 
-pub(crate) use decode::{KeyValue, Kind, Record, decode, key_values, watermark};
+pub(crate) use decode::{
+    KeyValue, Kind, Part, Record, TypeOfChange, decode, key_values, watermark,
+};
 pub(crate) use decode_row::{RowEntry, rows};
 pub(crate) use decode_topic::{
     MessageEntryRef, definitions, deletions, message_of_entry, messages, trims,
 };
-pub(crate) use encode::{Encoder, Head, Span};
+pub(crate) use encode::{Encoder, Head, InTransaction, Span};
 
 pub(crate) use encode_topic::{Retain, TopicEncoder};
 

@@ -23,6 +23,7 @@ fn encoded(lsn: u64, operation: OperationType, rows: &Rows) -> (Vec<u8>, Vec<Spa
         durable: Lsn(lsn - 1),
         operation,
         entry: EntryType::Row,
+        transaction: None,
     };
     encoder.begin(&head, rows.len());
     encoder.expires_at(expires_at(lsn));

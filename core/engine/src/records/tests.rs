@@ -27,6 +27,7 @@ fn encoded(lsn: u64, pairs: &Pairs) -> (Vec<u8>, Vec<Span>) {
         durable: Lsn(lsn - 1),
         operation: if removes { OperationType::Delete } else { OperationType::Insert },
         entry: EntryType::KV,
+        transaction: None,
     };
     encoder.begin(&head, pairs.len());
     encoder.expires_at(expires_at(lsn));
@@ -117,6 +118,7 @@ fn a_record_of_expiry_says_when_and_nothing_else() {
             durable: Lsn(0),
             operation,
             entry: EntryType::KV,
+            transaction: None,
         };
         encoder.begin(&head(EXPIRE_TO), 1);
         encoder.watermark(ms);

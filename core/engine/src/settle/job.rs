@@ -2,17 +2,19 @@
 
 use crate::apply::values_of;
 use crate::engine::Engine;
-use crate::errors::{SettleError, TreeError};
+use crate::errors::{SettleError, TreeError, TreeTable};
 use crate::expiry::Expiry;
 use crate::memtable::Location;
 use crate::models::row::{RowKeys, from_log};
+use crate::models::{object, successor};
 use crate::read::{checked, slice};
 use crate::records::{Kind, decode, key_values, rows};
 use crate::tree::{LiveBytes, Tree, TreeEntry, TreeValue, TreeView, TreeWrite};
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+use core::ops::Bound;
 use unison_base::frame::{HEADER_BYTES, frame_bytes, peek_payload_bytes, read_frame};
 use unison_base::{Lsn, SegmentId};
 use unison_ports::SegmentStore;
@@ -119,9 +121,9 @@ impl<S: SegmentStore> SettleJob<S> {
 
     /// Walks the segment's frames.
     fn live_values(&self, view: &TreeView) -> Result<Batch, SettleError> {
-        let mut batch = Batch::default();
+        let (mut batch, mut seen) = (Batch::default(), BTreeSet::new());
         let mut offset = FIRST_FRAME;
-        while let Some(next) = self.visit(offset, view, &mut batch)? {
+        while let Some(next) = self.visit(offset, view, &mut batch, &mut seen)? {
             offset = next;
         }
         Ok(batch)
@@ -134,6 +136,7 @@ impl<S: SegmentStore> SettleJob<S> {
         offset: u32,
         view: &TreeView,
         batch: &mut Batch,
+        seen: &mut BTreeSet<Vec<u8>>,
     ) -> Result<Option<u32>, SettleError> {
         let Some(bytes) = self.frame_at(offset) else { return Ok(None) };
         let Ok(frame) = read_frame(&bytes) else { return Ok(None) };
@@ -144,6 +147,14 @@ impl<S: SegmentStore> SettleJob<S> {
             for entry in key_values(&record) {
                 let at = payload.saturating_add(entry.span.offset);
                 self.visit_value(entry.key, at, view, batch)?;
+            }
+        }
+        if record.kind == Kind::PutChunks {
+            for entry in key_values(&record) {
+                let Some(object) = object::from_log(entry.key) else { continue };
+                if seen.insert(object.into()) {
+                    self.visit_object(object, view, batch)?;
+                }
             }
         }
         if record.kind == Kind::PutColumns {
@@ -159,6 +170,31 @@ impl<S: SegmentStore> SettleJob<S> {
             self.visit_value(&key, payload.saturating_add(span.offset), view, batch)?;
         }
         Ok(next)
+    }
+
+    /// Takes the chunks of an object that the tree points to in this segment. The record of a chunk
+    /// does not say where in its object it lies.
+    fn visit_object(
+        &self,
+        object: &[u8],
+        view: &TreeView,
+        batch: &mut Batch,
+    ) -> Result<(), SettleError> {
+        let corrupt = TreeError::Corrupt { table: TreeTable::Data };
+        let head = object::keys(object).head().to_vec();
+        let end = successor(&head);
+        let range = view.range(Bound::Excluded(&head), Bound::Excluded(&end))?;
+        for row in range.into_iter().flatten() {
+            let (key, entry) = row.map_err(TreeError::from)?;
+            let entry = TreeEntry::decode(entry.value()).ok_or(corrupt)?;
+            if let TreeValue::InLog(location) = entry.value
+                && location.segment == self.segment
+            {
+                let (lsn, expiry) = (entry.lsn, entry.expiry);
+                batch.add(key.value(), Live { lsn, expiry, location }, self.budget);
+            }
+        }
+        Ok(())
     }
 
     /// Takes a value that the tree points to at this very place.

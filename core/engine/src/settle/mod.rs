@@ -24,9 +24,11 @@ impl<S: SegmentStore> Engine<S> {
     /// # Errors
     /// The medium failed; what was done so far stays done.
     pub fn retire(&mut self, followers: Option<Lsn>, now_ns: u64) -> Result<Vec<Retired>, IoError> {
+        // One that began above the checkpoint is kept by that.
+        let checkpoint = self.shared.view.with(|view| view.tree.checkpoint);
         let covered = Covered {
-            checkpoint: self.shared.view.with(|view| view.tree.checkpoint.lsn),
-            transactions: None,
+            checkpoint: checkpoint.lsn,
+            transactions: checkpoint.oldest_open,
             followers,
             follower_quota_bytes: self.options.follower_quota_bytes,
         };

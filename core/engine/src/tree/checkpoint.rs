@@ -31,6 +31,8 @@ pub(crate) struct Checkpoint {
     pub(crate) rows: u64,
     /// The watermark of expiry: what expires up to then is gone, milliseconds since 1970.
     pub(crate) expired_to: u64,
+    /// First record of the oldest transaction that is open at `lsn`, if any.
+    pub(crate) oldest_open: Option<Lsn>,
     /// Records up to there that this version stores without understanding them.
     pub(crate) skipped: u64,
     /// Written by a version that passed over records which this one understands.
@@ -66,8 +68,16 @@ impl Checkpoint {
             skipped: u64_at(bytes, 40)?,
             rows: u64_at(bytes, ROWS_AT).unwrap_or_default(),
             expired_to: u64_at(bytes, EXPIRED_TO_AT).unwrap_or_default(),
+            oldest_open: u64_at(bytes, OLDEST_OPEN_AT).filter(|lsn| *lsn > 0).map(Lsn),
             outdated: false,
         })
+    }
+
+    /// The first record that a restart has to read: all above `lsn` change something, and those below
+    /// may belong to a transaction whose commit is above.
+    pub(crate) fn replay_from(&self) -> Lsn {
+        let next = self.lsn.next();
+        self.oldest_open.map_or(next, |begun| begun.min(next))
     }
 
     pub(crate) fn encode(&self) -> [u8; CHECKPOINT_BYTES] {
@@ -77,7 +87,8 @@ impl Checkpoint {
         let _ = put(&mut bytes, 8, &self.lsn.0.to_le_bytes());
         let place = [self.position.segment.0, self.position.offset];
         let _ = put(&mut bytes, 16, place.map(u32::to_le_bytes).as_flattened());
-        let tail = [self.hlc.0, self.keys, self.skipped, self.rows];
+        let oldest_open = self.oldest_open.unwrap_or_default().0;
+        let tail = [self.hlc.0, self.keys, self.skipped, self.rows, oldest_open];
         let _ = put(&mut bytes, 24, tail.map(u64::to_le_bytes).as_flattened());
         let _ = put(&mut bytes, EXPIRED_TO_AT, &self.expired_to.to_le_bytes());
         bytes

@@ -62,6 +62,7 @@ fn the_checkpoint_is_that_of_the_page() {
         skipped: 7,
         rows: 8,
         expired_to: 10,
+        oldest_open: Some(Lsn(9)),
         outdated: false,
     };
     let bytes = checkpoint.encode();

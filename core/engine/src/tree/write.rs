@@ -94,7 +94,7 @@ impl<'t> TreeWrite<'t> {
             let (key, entry) = removed?;
             let (live, expires) = books_of(entry.value())?;
             if key.value().len() == head.len() {
-                (heads, expiry) = (1, expires);
+                (heads, expiry) = (u64::from(head.first() == Some(&row::PREFIX)), expires);
             }
             keys = keys.saturating_add(1);
             account(&mut self.live, live, -1);
@@ -136,7 +136,7 @@ impl<'t> TreeWrite<'t> {
     fn count(&mut self, key: &[u8], change: i64) {
         let counted = match row::split(key) {
             _ if kv::user_key(key).is_some() => &mut self.checkpoint.keys,
-            Some((_, [])) => &mut self.checkpoint.rows,
+            Some((head, [])) if head.first() == Some(&row::PREFIX) => &mut self.checkpoint.rows,
             _ => return,
         };
         *counted = counted.saturating_add_signed(change);

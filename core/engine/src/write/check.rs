@@ -1,11 +1,12 @@
 //! Limits, checked before anything is staged.
 
-use super::Operation;
+use super::Write;
 use crate::errors::WriteError;
 use unison_base::limits::{BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, KEY_MAX, VALUE_MAX};
 
-/// Refuses an operation that breaks a limit.
-pub(super) fn check(operation: &Operation<'_>) -> Result<(), WriteError> {
+/// Refuses a write that breaks a limit.
+pub(super) fn check(write: &Write<'_>) -> Result<(), WriteError> {
+    let operation = &write.operation;
     let operations = operation.len();
     if operations == 0 {
         return Err(WriteError::EmptyBatch);
@@ -13,6 +14,7 @@ pub(super) fn check(operation: &Operation<'_>) -> Result<(), WriteError> {
     if operations > BATCH_OPERATIONS_MAX {
         return Err(WriteError::BatchOperations { operations, limit: BATCH_OPERATIONS_MAX });
     }
+    super::objects::check(operation, write.transaction.is_some())?;
     super::rows::check(operation)?;
     super::topics::check(operation)?;
     let mut total = 0_usize;

@@ -1,6 +1,7 @@
 //! Conditions, and what was there before.
 
-use super::{Condition, Write};
+use super::transaction::head_of;
+use super::{Condition, Model, Operation, Write};
 use crate::engine::Engine;
 use crate::errors::WriteError;
 use crate::expiry::At;
@@ -27,14 +28,23 @@ impl<S: SegmentStore> Engine<S> {
         now_ms: u64,
     ) -> Result<Before<S>, WriteError> {
         let mut before = Before { previous: None, existed: None, existing_keys: 0 };
-        let looks = write.condition != Condition::Always || write.operation.expires_only();
-        if !looks && !write.want_previous {
+        if !write.has_condition() && !write.want_previous {
             return Ok(before);
         }
         if write.operation.kind().1 == EntryType::Row {
             let rows = self.look_at_rows(write, now_ms)?;
             before.existed = Some(rows.existed);
             before.existing_keys = rows.existing;
+            return Ok(before);
+        }
+        if let Operation::DeleteObjects(objects) = write.operation {
+            for object in objects {
+                let version =
+                    self.newest_version(head_of(Model::Object, object).as_bytes(), now_ms)?;
+                before.existing_keys += u32::from(version.is_some());
+                allowed(write, version)?;
+            }
+            before.existed = Some(before.existing_keys > 0);
             return Ok(before);
         }
         let mut newest = None;

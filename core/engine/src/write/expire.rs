@@ -7,7 +7,6 @@ use crate::errors::{ReadError, WriteError};
 use crate::expiry::{At, Expiry, WATERMARK_KEY};
 use crate::memtable::Entry;
 use crate::read::{Pin, Row};
-use crate::records::Head;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use unison_base::Lsn;
@@ -43,21 +42,14 @@ impl<S: SegmentStore> Engine<S> {
     }
 
     fn raise(&mut self, now_ms: u64) -> Result<Lsn, WriteError> {
-        let head = Head {
-            lsn: self.log.next_lsn(),
-            hlc: self.clock.tick(now_ms),
-            durable: self.log.durable(),
-            operation: EXPIRE_TO,
-            entry: EntryType::KV,
-        };
-        self.encoder.begin(&head, 1);
+        let lsn = self.begin_record((EXPIRE_TO, EntryType::KV), None, 1, now_ms);
         self.encoder.watermark(now_ms);
         self.encoder.finish();
         self.stage_record(now_ms)?;
-        self.active.insert(&WATERMARK_KEY, head.lsn, Entry::Watermark(now_ms));
+        self.active.insert(&WATERMARK_KEY, lsn, Entry::Watermark(now_ms));
         self.due.pass(now_ms);
         self.count_frame();
-        Ok(head.lsn)
+        Ok(lsn)
     }
 
     /// When each row of a write expires from now on: as the write says, or when it did before. Empty

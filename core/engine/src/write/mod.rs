@@ -3,9 +3,11 @@
 mod check;
 mod condition;
 mod expire;
+mod objects;
 mod rows;
 mod stage;
 mod topics;
+mod transaction;
 
 pub use rows::{ColumnNames, ColumnValues};
 pub use topics::{NewMessage, TrimBefore};
@@ -16,7 +18,7 @@ use crate::expiry::Expiry;
 use crate::models::topic::key::MessageId;
 use crate::read::ValueRef;
 use core::fmt;
-use unison_base::Lsn;
+use unison_base::{Lsn, TxnId};
 use unison_ports::SegmentStore;
 use unison_schemas::{EXPIRE, EntryType, OperationType};
 
@@ -68,6 +70,45 @@ pub enum Operation<'a> {
     Trim(TrimBefore<'a>),
     /// Deletes old messages of patterns, of which one must be there.
     TrimPatterns(TrimBefore<'a>),
+    /// Adds a chunk to a large object; in a transaction only. The transaction's first chunk begins a
+    /// new object, which takes the place of the one that was there.
+    PutChunk {
+        /// The object's key.
+        object: &'a [u8],
+        /// Its next bytes; none at all make an empty object.
+        chunk: &'a [u8],
+    },
+    /// Deletes large objects; they need not be there.
+    DeleteObjects(&'a [&'a [u8]]),
+    /// Opens the transaction that the write names.
+    Begin,
+    /// Makes everything that the transaction did visible, and durable, if each of these keys still has
+    /// the version that is named; else nothing, and the transaction is aborted.
+    Commit(&'a [Check<'a>]),
+    /// Ends the transaction; nothing of it happens.
+    Abort,
+}
+
+/// A model that has keys with versions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Model {
+    /// Keys and values.
+    KeyValue,
+    /// Rows.
+    Row,
+    /// Large objects.
+    Object,
+}
+
+/// A key that must not have changed.
+#[derive(Clone, Copy, Debug)]
+pub struct Check<'a> {
+    /// The key's model.
+    pub model: Model,
+    /// The key.
+    pub key: &'a [u8],
+    /// The version that it must have; 0 when it must be absent.
+    pub version: Lsn,
 }
 
 /// What must hold for every key or row of the operation, or nothing is written. Compared with
@@ -87,6 +128,10 @@ pub enum Condition {
 }
 
 /// One write: becomes one record.
+///
+/// One that names a transaction changes nothing before that is committed. Its condition is compared
+/// with what the transaction has done to the key itself, or with what is there; in the second case it
+/// is compared once more at the commit.
 #[derive(Clone, Copy, Debug)]
 pub struct Write<'a> {
     /// What to change.
@@ -98,13 +143,33 @@ pub struct Write<'a> {
     /// When what is put expires, milliseconds since 1970. 0 for a key: never, whatever was there
     /// before. 0 for columns: the row expires when it did before, or never when it was not there.
     pub expires_at: u64,
+    /// The transaction that it belongs to.
+    pub transaction: Option<TxnId>,
 }
 
 impl<'a> Write<'a> {
     /// An unconditional write.
     #[must_use]
     pub const fn new(operation: Operation<'a>) -> Self {
-        Self { operation, condition: Condition::Always, want_previous: false, expires_at: 0 }
+        let condition = Condition::Always;
+        Self { operation, condition, want_previous: false, expires_at: 0, transaction: None }
+    }
+
+    /// True when it depends on what is there. What shall expire at another time has to be.
+    pub(crate) fn has_condition(&self) -> bool {
+        self.condition != Condition::Always || self.operation.expires_only()
+    }
+
+    /// True for what promises nothing before its transaction is committed.
+    #[must_use]
+    pub const fn is_tentative(&self) -> bool {
+        self.transaction.is_some() && !matches!(self.operation, Operation::Commit(_))
+    }
+
+    /// The same in a transaction.
+    #[must_use]
+    pub const fn within(self, transaction: TxnId) -> Self {
+        Self { transaction: Some(transaction), ..self }
     }
 
     /// Sets a key.
@@ -143,6 +208,8 @@ pub struct Written<S: SegmentStore> {
     /// How many of the keys were there; 0 when no key was looked at. For an operation on columns, how
     /// many of them were there, counted only with [`Write::want_previous`].
     pub existing_keys: u32,
+    /// Of a commit: CRC-32 (IEEE) of all values that were put, one behind the other.
+    pub checksum: Option<u32>,
 }
 
 impl<S: SegmentStore> fmt::Debug for Written<S> {
@@ -163,9 +230,15 @@ impl<'a> Operation<'a> {
             Self::Put { .. }
             | Self::Delete { .. }
             | Self::Expire { .. }
-            | Self::ExpireRow { .. } => 1,
+            | Self::ExpireRow { .. }
+            | Self::PutChunk { .. }
+            | Self::Begin
+            | Self::Commit(_)
+            | Self::Abort => 1,
             Self::PutBatch(pairs) => pairs.len(),
-            Self::DeleteBatch(keys) | Self::DeleteRows(keys) => keys.len(),
+            Self::DeleteBatch(keys) | Self::DeleteRows(keys) | Self::DeleteObjects(keys) => {
+                keys.len()
+            }
             Self::PutColumns(rows) => rows.len(),
             Self::DeleteColumns(rows) => rows.len(),
             Self::Publish(messages) | Self::PublishPattern(messages) => messages.len(),
@@ -181,7 +254,7 @@ impl<'a> Operation<'a> {
     }
 
     /// Calls `visit` with every key, and its value unless it is removed, until it fails. Rows and
-    /// messages have none.
+    /// objects and messages have none.
     pub(crate) fn try_each<E>(
         &self,
         mut visit: impl FnMut(&'a [u8], Option<&'a [u8]>) -> Result<(), E>,
@@ -220,6 +293,11 @@ impl<'a> Operation<'a> {
             Self::PublishPattern(_) => (OperationType::PatternPublish, EntryType::Event),
             Self::DeleteMessage(_) => (OperationType::MessageDelete, EntryType::Event),
             Self::Trim(_) | Self::TrimPatterns(_) => (OperationType::Trim, EntryType::Event),
+            Self::PutChunk { .. } => (OperationType::Insert, EntryType::Chunked),
+            Self::DeleteObjects(_) => (OperationType::Delete, EntryType::Chunked),
+            Self::Begin | Self::Commit(_) | Self::Abort => {
+                (OperationType::TxnMarker, EntryType::KV)
+            }
         }
     }
 
@@ -237,6 +315,11 @@ impl<'a> Operation<'a> {
     pub(crate) const fn may_expire(&self) -> bool {
         matches!(self, Self::Put { .. } | Self::PutBatch(_) | Self::PutColumns(_))
             || self.expires_only()
+    }
+
+    /// True for what needs a transaction.
+    pub(crate) const fn is_for_transactions(&self) -> bool {
+        matches!(self, Self::PutChunk { .. } | Self::Begin | Self::Commit(_) | Self::Abort)
     }
 
     /// True for a batch.

@@ -1,13 +1,13 @@
 //! From a write to a staged record and its versions in the memtable.
 
-use super::{Write, Written, check::check};
-use crate::apply::located;
+use super::{Operation, Write, Written, check::check};
+use crate::apply::{Taken, located};
 use crate::engine::Engine;
 use crate::errors::WriteError;
 use crate::expiry::Expiry;
 use crate::memtable::{Entry, StorageKey};
 use crate::models::kv;
-use crate::records::Head;
+use crate::records::InTransaction;
 use crate::stats::Pressure;
 use unison_base::frame::frame_bytes;
 use unison_base::{Lsn, Position};
@@ -27,22 +27,29 @@ impl<S: SegmentStore> Engine<S> {
     /// # Errors
     /// Nothing of this write is staged then. See [`WriteError`] for what becomes of earlier ones.
     pub fn stage(&mut self, write: &Write<'_>, now_ms: u64) -> Result<Written<S>, WriteError> {
-        check(&write.operation)?;
+        check(write)?;
         self.make_room()?;
         self.accepting()?;
+        if let Some(id) = write.transaction {
+            return self.stage_in_transaction(id, write, now_ms);
+        }
         if write.operation.kind().1 == EntryType::Event {
             return self.stage_topics(&write.operation, now_ms);
         }
         let before = self.look_before(write, now_ms)?;
         let expiries = self.expiries(write, now_ms)?;
-        let lsn = self.encode(write, &expiries, now_ms);
-        let position = self.stage_record(now_ms)?;
-        self.remember(write, &expiries, lsn, position);
+        let lsn = self.encode(write, &expiries, None, now_ms);
+        if let Operation::DeleteObjects(_) = write.operation {
+            self.stage_encoded(now_ms)?;
+        } else {
+            let position = self.stage_record(now_ms)?;
+            self.remember(write, &expiries, lsn, position);
+        }
         Ok(Written {
-            lsn,
             previous: before.previous,
             existed: before.existed,
             existing_keys: before.existing_keys,
+            ..Written::plain(lsn)
         })
     }
 
@@ -77,17 +84,15 @@ impl<S: SegmentStore> Engine<S> {
     }
 
     /// Makes the record in the encoder's buffer.
-    fn encode(&mut self, write: &Write<'_>, rows: &[Expiry], now_ms: u64) -> Lsn {
+    pub(super) fn encode(
+        &mut self,
+        write: &Write<'_>,
+        rows: &[Expiry],
+        transaction: Option<InTransaction>,
+        now_ms: u64,
+    ) -> Lsn {
         let operation = &write.operation;
-        let (kind, entry) = operation.kind();
-        let head = Head {
-            lsn: self.log.next_lsn(),
-            hlc: self.clock.tick(now_ms),
-            durable: self.log.durable(),
-            operation: kind,
-            entry,
-        };
-        self.encoder.begin(&head, operation.len());
+        let lsn = self.begin_record(operation.kind(), transaction, operation.len(), now_ms);
         self.encoder.expires_at(write.expiry().0);
         operation.each(|key, value| self.encoder.entry(kv::PREFIX, key, value));
         let mut rows = rows.iter();
@@ -97,8 +102,22 @@ impl<S: SegmentStore> Engine<S> {
             }
             self.encoder.row(row, part.iter());
         });
+        operation.each_object(|object, chunk| self.encoder.object(object, chunk));
         self.encoder.finish();
-        head.lsn
+        lsn
+    }
+
+    /// Stages the encoded record and applies it as every replica does.
+    pub(super) fn stage_encoded(&mut self, now_ms: u64) -> Result<(), WriteError> {
+        let position = self.stage_record(now_ms)?;
+        // It was made a moment ago, within all limits.
+        let record = self.encoder.record();
+        let taken = self.incoming.take(record, position, Lsn::ZERO, usize::MAX);
+        debug_assert!(matches!(taken, Ok(Taken::Whole)));
+        let (memtable, due) = (&self.active, &mut self.due);
+        self.incoming.apply(memtable, &mut self.transactions, &mut self.clock, due);
+        self.learn_patterns();
+        Ok(())
     }
 
     pub(super) fn stage_record(&mut self, now_ms: u64) -> Result<Position, WriteError> {
@@ -152,10 +171,12 @@ impl<S: SegmentStore> Engine<S> {
 
     /// Appends what is staged; on an error its versions leave the memtable again.
     pub(crate) fn append_staged(&mut self) -> Result<Lsn, WriteError> {
-        self.log.append_staged().map_err(|error| {
+        let appended = self.log.append_staged().inspect_err(|_| {
             self.active.remove_above(self.log.appended());
+            self.transactions.undo(self.log.appended());
             self.counters.rolled_back += 1;
-            error.into()
-        })
+        })?;
+        self.transactions.appended();
+        Ok(appended)
     }
 }

@@ -135,7 +135,7 @@ impl<S: SegmentStore> Engine<S> {
             }
             _ => return Err(WriteError::EmptyBatch),
         };
-        Ok(Written { lsn, previous: None, existed: None, existing_keys: 0 })
+        Ok(Written::plain(lsn))
     }
 
     /// Messages, and before them what of their topics is new. A failure between the two leaves topics
@@ -156,11 +156,11 @@ impl<S: SegmentStore> Engine<S> {
         self.check_record()?;
         if defines > 0 {
             core::mem::swap(&mut self.encoder, &mut self.topics.definitions);
-            let staged = self.check_record().and_then(|()| self.stage_topic_record(now_ms));
+            let staged = self.check_record().and_then(|()| self.stage_encoded(now_ms));
             core::mem::swap(&mut self.encoder, &mut self.topics.definitions);
             staged?;
         }
-        self.stage_topic_record(now_ms)?;
+        self.stage_encoded(now_ms)?;
         Ok(head.lsn)
     }
 
@@ -229,6 +229,7 @@ impl<S: SegmentStore> Engine<S> {
             durable: self.log.durable(),
             operation,
             entry: EntryType::Event,
+            transaction: None,
         }
     }
 
@@ -277,17 +278,6 @@ impl<S: SegmentStore> Engine<S> {
         }
     }
 
-    /// Stages the record in the encoder and applies it as every replica does.
-    fn stage_topic_record(&mut self, now_ms: u64) -> Result<(), WriteError> {
-        let position = self.stage_record(now_ms)?;
-        let record = self.encoder.record();
-        let taken = self.incoming.take(record, position, Lsn::ZERO, usize::MAX);
-        debug_assert!(taken.is_ok());
-        self.incoming.apply(&self.active, &mut self.clock, &mut self.due);
-        self.learn_patterns();
-        Ok(())
-    }
-
     fn stage_deletion(
         &mut self,
         operation: &Operation<'_>,
@@ -306,7 +296,7 @@ impl<S: SegmentStore> Engine<S> {
         let at = MessagePosition { time_ms, lsn, index };
         self.topics.entries.deletion(&mut self.encoder, stream, &at);
         self.encoder.finish();
-        self.stage_topic_record(now_ms)?;
+        self.stage_encoded(now_ms)?;
         Ok(head.lsn)
     }
 
@@ -332,7 +322,7 @@ impl<S: SegmentStore> Engine<S> {
         }
         self.encoder.finish();
         self.check_record()?;
-        self.stage_topic_record(now_ms)?;
+        self.stage_encoded(now_ms)?;
         Ok(head.lsn)
     }
 }

@@ -16,3 +16,4 @@ mod rows;
 mod scans;
 mod snapshots;
 mod topics;
+mod transactions;

@@ -197,6 +197,10 @@ impl CommitQueue {
             }
         };
         match self.durability {
+            Durability::Always if write.is_tentative() => match self.append_for_later(state) {
+                Err(lost) if lost.kept < written.lsn => return Err(lost.error),
+                _ => {}
+            },
             Durability::Always => self.commit_and_wait(state, written.lsn)?,
             Durability::Interval { .. } | Durability::Never => match self.append_now(state) {
                 Err(lost) if lost.kept < written.lsn => return Err(lost.error),
@@ -242,6 +246,9 @@ impl CommitQueue {
             return results;
         };
         match self.durability {
+            Durability::Always if writes.iter().all(Write::is_tentative) => {
+                done(self.append_for_later(state).map(|()| last));
+            }
             Durability::Always => {
                 let place = Place::Callback(done);
                 state.waiters.push_back(Waiter { from, up_to: last, lost: None, place });
@@ -287,15 +294,20 @@ impl CommitQueue {
         }
         let now_ms = self.now_ms();
         let result = state.engine()?.stage(write, now_ms);
-        match &result {
-            Err(error) if undoes_staged(error) => {
-                self.fail_unappended(state, *error);
-                self.tell_if_poisoned(state, *error);
-            }
-            Err(WriteError::Busy(_)) => self.housekeep(state),
-            _ => {}
+        if let Err(error) = &result {
+            self.refused(state, *error);
         }
         result
+    }
+
+    /// Tells those whose writes are gone with one that failed; makes room when there is none.
+    pub(super) fn refused(self: &Arc<Self>, state: &mut State, error: WriteError) {
+        if undoes_staged(&error) {
+            self.fail_unappended(state, error);
+            self.tell_if_poisoned(state, error);
+        } else if matches!(error, WriteError::Busy(_)) {
+            self.housekeep(state);
+        }
     }
 
     /// Appends what is staged and publishes it: an acknowledgement that waits for no sync.
@@ -312,6 +324,23 @@ impl CommitQueue {
         self.housekeep(&mut state);
         if let Err(error) = result {
             self.tell_if_poisoned(&mut state, error);
+        }
+        result.map(|_| ()).map_err(|error| Unacknowledged { error, kept })
+    }
+
+    /// Appends what is staged; a worker syncs it while the caller goes on.
+    fn append_for_later(
+        self: &Arc<Self>,
+        mut state: MutexGuard<'_, State>,
+    ) -> Result<(), Unacknowledged> {
+        let now_ms = self.now_ms();
+        let closed = |error| Unacknowledged { error, kept: Lsn::ZERO };
+        let engine = state.engine().map_err(closed)?;
+        let result = engine.append(now_ms);
+        let kept = engine.appended();
+        match result {
+            Ok(_) => self.lead_elsewhere(&mut state),
+            Err(error) => self.refused(&mut state, error),
         }
         result.map(|_| ()).map_err(|error| Unacknowledged { error, kept })
     }

@@ -13,6 +13,18 @@ impl CommitQueue {
         self.settle(state);
     }
 
+    /// Ends transactions that nobody will end.
+    pub(crate) fn tend(self: &Arc<Self>) {
+        let now_ms = self.now_ms();
+        let mut state = self.lock();
+        let Ok(engine) = state.engine() else { return };
+        match engine.tend_transactions(now_ms) {
+            Ok(0) => {}
+            Ok(_) => self.lead_elsewhere(&mut state),
+            Err(error) => self.refused(&mut state, error),
+        }
+    }
+
     fn prepare_segment(self: &Arc<Self>, state: &mut State) {
         if state.preparing {
             return;

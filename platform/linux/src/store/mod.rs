@@ -78,6 +78,8 @@ pub enum Durability {
 const NEVER_SYNC_EVERY: Duration = Duration::from_secs(5);
 /// How often dirty namespaces are looked for.
 const TICK: Duration = Duration::from_millis(50);
+/// Pause between two looks for what no write makes due.
+const UPKEEP: Duration = Duration::from_secs(1);
 
 impl Durability {
     /// Time between background syncs; `None` when every write syncs.
@@ -236,18 +238,32 @@ impl Store {
         taken.ok_or_else(|| StoreError::NoSuchNamespace { name: name.clone() })
     }
 
-    /// Starts the thread that syncs namespaces whose writers do not wait for it. It ends by itself
+    /// Starts the threads that do what no write makes due: ending transactions that nobody ends, and
+    /// syncing namespaces whose writers do not wait for it.
+    fn start_tickers(self: &Arc<Self>) -> Result<(), StoreError> {
+        self.every("upkeep", UPKEEP, Namespace::tend)?;
+        match self.options.durability.sync_every() {
+            Some(every) => self.every("sync-ticker", every.max(TICK), Namespace::sync_soon),
+            None => Ok(()),
+        }
+    }
+
+    /// Starts a thread that does something with every namespace again and again. It ends by itself
     /// when the store is gone.
-    fn start_ticker(self: &Arc<Self>) -> Result<(), StoreError> {
-        let Some(every) = self.options.durability.sync_every() else { return Ok(()) };
+    fn every(
+        self: &Arc<Self>,
+        thread: &str,
+        pause: Duration,
+        act: impl Fn(&Namespace) + Send + 'static,
+    ) -> Result<(), StoreError> {
         let store = Arc::downgrade(self);
         std::thread::Builder::new()
-            .name("sync-ticker".to_owned())
+            .name(thread.to_owned())
             .spawn(move || {
                 loop {
-                    std::thread::sleep(every.max(TICK));
+                    std::thread::sleep(pause);
                     let Some(store) = store.upgrade() else { return };
-                    store.list().iter().for_each(|namespace| namespace.sync_soon());
+                    store.list().iter().for_each(|namespace| act(namespace));
                 }
             })
             .map(drop)

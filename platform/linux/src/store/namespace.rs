@@ -104,6 +104,10 @@ impl Namespace {
         self.queue.announce(durable);
     }
 
+    pub(super) fn tend(&self) {
+        self.queue.tend();
+    }
+
     pub(super) fn sync_soon(&self) {
         self.queue.sync_soon();
     }

@@ -48,7 +48,7 @@ impl Store {
             let namespace = store.open_namespace(&name)?;
             store.namespaces.insert(name, namespace);
         }
-        store.start_ticker()?;
+        store.start_tickers()?;
         Ok(store)
     }
 

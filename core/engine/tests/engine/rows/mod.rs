@@ -2,7 +2,7 @@
 
 mod index_bytes;
 mod mixed;
-mod model;
+pub(crate) mod model;
 mod scans;
 mod single;
 mod upgrade;

@@ -43,12 +43,14 @@ impl Change {
         condition: unison_engine::Condition,
         want_previous: bool,
     ) -> Result<Written<SimStore>, WriteError> {
-        let mut stage = |operation| {
-            engine.stage(
-                &Write { condition, want_previous, ..Write::new(operation) },
-                fixture::NOW_MS,
-            )
-        };
+        self.with_operation(&mut |operation| {
+            let write = Write { condition, want_previous, ..Write::new(operation) };
+            engine.stage(&write, fixture::NOW_MS)
+        })
+    }
+
+    /// Hands the change over as the engine's operation.
+    pub(crate) fn with_operation<R>(&self, stage: &mut impl FnMut(Operation<'_>) -> R) -> R {
         match self {
             Self::Put(rows) => {
                 let columns: Vec<Vec<(&str, &[u8])>> = rows

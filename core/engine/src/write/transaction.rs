@@ -1,0 +1,370 @@
+//! Transactions: any mix of writes, visible at once or never.
+//!
+//! ```text
+//! Begin ── Prepare ── Prepare ── ... ── Commit     each a record of its own, between those of others
+//!             └────────────┴──────> what will change, in memory ──> memtable, as of the Commit
+//! ```
+//!
+//! What was written waits in the table of open transactions, which every node makes from the records
+//! alone. All versions have the LSN of the commit, so a snapshot sees all of them or none.
+
+use super::condition::allowed;
+use super::{Check, Model, Operation, Write, Written};
+use crate::apply::{Checked, Ending, Kinds, Open};
+use crate::engine::Engine;
+use crate::errors::{ReadError, TransactionError, WriteError};
+use crate::expiry::{At, Expiry};
+use crate::memtable::{Entry, RowChange, StorageKey};
+use crate::models::row::{RowKeys, row_of};
+use crate::models::{kv, object};
+use crate::read::{Pin, Row};
+use crate::records::{Head, InTransaction, TypeOfChange};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use unison_base::limits::{
+    OBJECT_BYTES_MAX, TRANSACTION_INDEX_BYTES_MAX, TRANSACTIONS_INDEX_BYTES_MAX, TRANSACTIONS_MAX,
+};
+use unison_base::{Lsn, TxnId};
+use unison_ports::SegmentStore;
+use unison_schemas::{EntryType, OperationType, TxnState};
+use unison_walfs::LogRole;
+
+impl<S: SegmentStore> Engine<S> {
+    /// Stages a record of a transaction.
+    pub(super) fn stage_in_transaction(
+        &mut self,
+        id: TxnId,
+        write: &Write<'_>,
+        now_ms: u64,
+    ) -> Result<Written<S>, WriteError> {
+        let key = StorageKey::from_storage(&id.0);
+        if let Operation::Begin = write.operation {
+            return self.begin(id, &key, now_ms);
+        }
+        self.is_going_on(id, &key, now_ms)?;
+        match write.operation {
+            Operation::Abort => self.end(id, &key, Ending::Aborted, now_ms).map(Written::plain),
+            Operation::Commit(checks) => self.commit(id, &key, checks, now_ms),
+            _ if write.operation.kind().1 == EntryType::Event => {
+                Err(TransactionError::Topics.into())
+            }
+            _ => self.prepare(id, &key, write, now_ms),
+        }
+    }
+
+    fn begin(
+        &mut self,
+        id: TxnId,
+        key: &StorageKey,
+        now_ms: u64,
+    ) -> Result<Written<S>, WriteError> {
+        self.tend_transactions(now_ms)?;
+        if self.transactions.get(key).is_some() || self.transactions.ending(key).is_some() {
+            return Err(TransactionError::Exists.into());
+        }
+        if self.transactions.len() >= TRANSACTIONS_MAX {
+            return Err(TransactionError::TooMany { limit: TRANSACTIONS_MAX }.into());
+        }
+        let part = InTransaction { id, state: TxnState::Begin, previous: None };
+        self.mark(part, now_ms).map(Written::plain)
+    }
+
+    /// Whether something can be added to a transaction. One that took too long ends here.
+    fn is_going_on(&mut self, id: TxnId, key: &StorageKey, now_ms: u64) -> Result<(), WriteError> {
+        let Some(open) = self.transactions.get(key) else {
+            let ending = self.transactions.ending(key);
+            return Err(ending.map_or(TransactionError::Unknown, TransactionError::from).into());
+        };
+        let ending = match open {
+            open if open.is_broken => Ending::Failed,
+            open if self.took_too_long(open, now_ms) => Ending::TimedOut,
+            _ => return Ok(()),
+        };
+        self.end(id, key, ending, now_ms)?;
+        Err(TransactionError::from(ending).into())
+    }
+
+    fn took_too_long(&self, open: &Open, now_ms: u64) -> bool {
+        now_ms.saturating_sub(open.last.ms) > self.options.transaction_idle_ms
+            || now_ms.saturating_sub(open.begun.ms) > self.options.transaction_total_ms
+    }
+
+    /// Adds a write.
+    fn prepare(
+        &mut self,
+        id: TxnId,
+        key: &StorageKey,
+        write: &Write<'_>,
+        now_ms: u64,
+    ) -> Result<Written<S>, WriteError> {
+        self.has_room_for(key, &write.operation)?;
+        let (before, checked) = self.look_in_transaction(key, write, now_ms)?;
+        let expiries = self.expiries_within(key, write, now_ms)?;
+        let part = self.part(id, key, TxnState::Prepare);
+        let lsn = self.encode(write, &expiries, Some(part), now_ms);
+        self.stage_encoded(now_ms)?;
+        if let Some(open) = self.transactions.get_mut(key) {
+            open.checked.extend(checked);
+        }
+        Ok(Written { lsn, ..before })
+    }
+
+    fn has_room_for(&self, key: &StorageKey, operation: &Operation<'_>) -> Result<(), WriteError> {
+        let added = operation.index_bytes();
+        let open = self.transactions.get(key);
+        let bytes = open.map_or(0, Open::index_bytes).saturating_add(added);
+        if bytes > TRANSACTION_INDEX_BYTES_MAX {
+            let limit = TRANSACTION_INDEX_BYTES_MAX;
+            return Err(TransactionError::TooLarge { bytes, limit }.into());
+        }
+        if self.transactions.index_bytes().saturating_add(added) > TRANSACTIONS_INDEX_BYTES_MAX {
+            let limit = TRANSACTIONS_INDEX_BYTES_MAX;
+            return Err(TransactionError::Full { limit }.into());
+        }
+        if let Operation::PutChunk { object, chunk } = operation {
+            let before = open.map_or(0, |open| open.object_bytes(object::keys(object).head()));
+            let bytes = before.saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
+            if bytes > OBJECT_BYTES_MAX {
+                return Err(TransactionError::ObjectBytes { limit: OBJECT_BYTES_MAX }.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// What the keys of a write are: to the transaction, or else to everybody; the second must still
+    /// hold at the commit, when it was a condition.
+    fn look_in_transaction(
+        &mut self,
+        id: &StorageKey,
+        write: &Write<'_>,
+        now_ms: u64,
+    ) -> Result<(Written<S>, Vec<Checked>), WriteError> {
+        let mut before = Written::plain(Lsn::ZERO);
+        let mut checked = Vec::new();
+        if !write.has_condition() && !write.want_previous {
+            return Ok((before, checked));
+        }
+        write.operation.try_each_head(|key| {
+            let own = self.transactions.get(id).and_then(|open| open.find(key));
+            let version = match own {
+                Some(Entry::Tombstone | Entry::Row { change: RowChange::Deleted, .. }) => None,
+                Some(_) => Some(Lsn::MAX),
+                None => self.newest_version(key, now_ms)?,
+            };
+            allowed(write, version)?;
+            before.existing_keys += u32::from(version.is_some());
+            if own.is_none() && write.has_condition() {
+                let version = version.unwrap_or_default();
+                checked.push(Checked { key: StorageKey::from_storage(key), version });
+            }
+            Ok::<(), WriteError>(())
+        })?;
+        before.existed = Some(before.existing_keys > 0);
+        Ok((before, checked))
+    }
+
+    /// When each row of a write expires from now on; what the transaction said of a row before holds.
+    fn expiries_within(
+        &mut self,
+        id: &StorageKey,
+        write: &Write<'_>,
+        now_ms: u64,
+    ) -> Result<Vec<Expiry>, WriteError> {
+        let mut expiries = self.expiries(write, now_ms)?;
+        let asked = write.expiry();
+        let Some(open) = self.transactions.get(id) else { return Ok(expiries) };
+        if asked.is_set() || !write.operation.keeps_expiry() {
+            return Ok(expiries);
+        }
+        expiries.resize(write.operation.len(), asked);
+        let mut kept = expiries.iter_mut();
+        write.operation.each_row(|row, _| {
+            let own = open.find(head_of(Model::Row, row).as_bytes());
+            if let (Some(kept), Some(Entry::Row { expiry, .. })) = (kept.next(), own) {
+                *kept = expiry;
+            }
+        });
+        Ok(expiries)
+    }
+
+    /// Version of a key, or of a row or object by its head, staged ones included.
+    pub(super) fn newest_version(&self, key: &[u8], now_ms: u64) -> Result<Option<Lsn>, ReadError> {
+        let at = At::newest(now_ms);
+        if kv::user_key(key).is_some() {
+            let found = self.shared.view.with(|view| view.find::<S>(key, at))?;
+            return Ok(found.map(|found| found.lsn));
+        }
+        let (view, log) = (self.shared.view.load(), self.shared.log.clone());
+        let pin = Arc::new(Pin { view, log });
+        Ok(Row::find_head(&pin, key, at)?.as_ref().map(Row::lsn))
+    }
+
+    fn commit(
+        &mut self,
+        id: TxnId,
+        key: &StorageKey,
+        checks: &[Check<'_>],
+        now_ms: u64,
+    ) -> Result<Written<S>, WriteError> {
+        if let Some(current) = self.conflict(key, checks, now_ms)? {
+            self.end(id, key, Ending::Conflict, now_ms)?;
+            return Err(WriteError::Conflict { current });
+        }
+        let open = self.transactions.get(key);
+        let checksum = open.map(Open::checksum);
+        let (kind, blank) = open.map_or((MARKER, None), last_words);
+        let part = self.part(id, key, TxnState::Commit);
+        let lsn = self.begin_record(kind, Some(part), usize::from(blank.is_some()), now_ms);
+        if let Some(key) = blank {
+            self.encoder.blank(&key);
+        }
+        self.encoder.finish();
+        self.stage_encoded(now_ms)?;
+        self.transactions.remember(key.clone(), Ending::Committed);
+        Ok(Written { checksum, ..Written::plain(lsn) })
+    }
+
+    /// The version of a key that has changed since it was looked at, if there is one.
+    fn conflict(
+        &self,
+        id: &StorageKey,
+        checks: &[Check<'_>],
+        now_ms: u64,
+    ) -> Result<Option<Option<Lsn>>, ReadError> {
+        let own = self.transactions.get(id).into_iter().flat_map(|open| &open.checked);
+        for Checked { key, version } in own {
+            let current = self.newest_version(key.as_bytes(), now_ms)?;
+            if current.unwrap_or_default() != *version {
+                return Ok(Some(current));
+            }
+        }
+        for check in checks {
+            let current =
+                self.newest_version(head_of(check.model, check.key).as_bytes(), now_ms)?;
+            if current.unwrap_or_default() != check.version {
+                return Ok(Some(current));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Ends a transaction of which nothing happens.
+    fn end(
+        &mut self,
+        id: TxnId,
+        key: &StorageKey,
+        ending: Ending,
+        now_ms: u64,
+    ) -> Result<Lsn, WriteError> {
+        let part = self.part(id, key, TxnState::None);
+        let lsn = self.mark(part, now_ms)?;
+        self.transactions.remember(key.clone(), ending);
+        Ok(lsn)
+    }
+
+    /// Ends what nobody will: transactions that took too long, that lost a record, or that were open
+    /// when the engine was closed. Returns how many. The records are staged. On a follower the leader
+    /// does it.
+    ///
+    /// # Errors
+    /// As [`stage`](Self::stage); what is left is ended by the next call.
+    pub fn tend_transactions(&mut self, now_ms: u64) -> Result<usize, WriteError> {
+        if self.options.role == LogRole::Follower {
+            return Ok(0);
+        }
+        let due = self.transactions.due(|open| self.took_too_long(open, now_ms));
+        for key in &due {
+            let broken = self.transactions.get(key).is_some_and(|open| open.is_broken);
+            let ending = if broken { Ending::Failed } else { Ending::TimedOut };
+            match key.as_bytes().try_into().map(TxnId) {
+                Ok(id) => {
+                    self.end(id, key, ending, now_ms)?;
+                }
+                // Begun by another program, when it led this log: nobody can go on with it.
+                Err(_) => self.transactions.forget(key),
+            }
+        }
+        Ok(due.len())
+    }
+
+    /// Open transactions.
+    #[must_use]
+    pub fn open_transactions(&self) -> usize {
+        self.transactions.len()
+    }
+
+    /// A record without entries.
+    fn mark(&mut self, part: InTransaction, now_ms: u64) -> Result<Lsn, WriteError> {
+        let lsn = self.begin_record(MARKER, Some(part), 0, now_ms);
+        self.encoder.finish();
+        self.stage_encoded(now_ms)?;
+        Ok(lsn)
+    }
+
+    fn part(&self, id: TxnId, key: &StorageKey, state: TxnState) -> InTransaction {
+        let open = self.transactions.get(key).filter(|open| !open.is_broken);
+        InTransaction { id, state, previous: open.map(|open| open.last.position) }
+    }
+
+    /// Begins a record in the encoder's buffer.
+    pub(super) fn begin_record(
+        &mut self,
+        kind: TypeOfChange,
+        transaction: Option<InTransaction>,
+        entries: usize,
+        now_ms: u64,
+    ) -> Lsn {
+        let head = Head {
+            lsn: self.log.next_lsn(),
+            hlc: self.clock.tick(now_ms),
+            durable: self.log.durable(),
+            operation: kind.0,
+            entry: kind.1,
+            transaction,
+        };
+        self.encoder.begin(&head, entries);
+        head.lsn
+    }
+}
+
+const MARKER: TypeOfChange = (OperationType::TxnMarker, EntryType::KV);
+
+/// What the record of a commit says: of a transaction of one kind, that kind, and one entry with
+/// nothing but the key of the large object, if it was one.
+fn last_words(open: &Open) -> (TypeOfChange, Option<Vec<u8>>) {
+    match (open.kinds, open.object()) {
+        (Kinds::One(kind @ (OperationType::Insert, EntryType::Chunked)), Some(head)) => {
+            (kind, Some(object::to_log(&row_of(head))))
+        }
+        (Kinds::One((_, EntryType::Chunked)) | Kinds::None | Kinds::Mixed, _) => (MARKER, None),
+        (Kinds::One(kind), _) => (kind, Some(Vec::new())),
+    }
+}
+
+/// The key, or the head, in storage form.
+pub(super) fn head_of(model: Model, key: &[u8]) -> StorageKey {
+    match model {
+        Model::KeyValue => StorageKey::prefixed(kv::PREFIX, key),
+        Model::Row => StorageKey::from_storage(RowKeys::new(key).head()),
+        Model::Object => StorageKey::from_storage(object::keys(key).head()),
+    }
+}
+
+impl From<Ending> for TransactionError {
+    fn from(ending: Ending) -> Self {
+        match ending {
+            Ending::Committed => Self::Committed,
+            Ending::Aborted => Self::Aborted,
+            Ending::TimedOut => Self::TimedOut,
+            Ending::Conflict => Self::Conflict,
+            Ending::Failed => Self::Failed,
+        }
+    }
+}
+
+impl<S: SegmentStore> Written<S> {
+    /// Of a write that looked at no key.
+    pub(super) fn plain(lsn: Lsn) -> Self {
+        Self { lsn, previous: None, existed: None, existing_keys: 0, checksum: None }
+    }
+}

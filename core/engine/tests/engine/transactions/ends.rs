@@ -1,0 +1,175 @@
+//! How transactions end, and what is refused.
+
+use super::model::{abort, begin, chunk, commit, id, put, snapshot};
+use crate::fixture::{self, NOW_MS, follower_options, get, options};
+use crate::follow::fetch;
+use unison_base::Lsn;
+use unison_base::limits::{TRANSACTION_INDEX_BYTES_MAX, TRANSACTIONS_MAX};
+use unison_engine::{
+    Check, ColumnValues, Condition, EngineOptions, Model, Operation, TransactionError, Write,
+    WriteError,
+};
+
+fn refused<T: std::fmt::Debug>(result: Result<T, WriteError>) -> TransactionError {
+    match result.unwrap_err() {
+        WriteError::Transaction(error) => error,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn all_of_it_is_there_at_once_with_the_version_of_its_commit() {
+    let (_disk, mut engine) = fixture::new(options());
+    begin(&mut engine, id(1)).unwrap();
+    put(&mut engine, id(1), b"a", b"1").unwrap();
+    let row = [ColumnValues { row: b"r", columns: &[("c", b"22")] }];
+    engine.stage(&Write::new(Operation::PutColumns(&row)).within(id(1)), NOW_MS).unwrap();
+    chunk(&mut engine, id(1), b"o", b"333").unwrap();
+    let before = snapshot(&mut engine);
+    assert!(before.get(b"a").unwrap().is_none() && before.row(b"r").unwrap().is_none());
+    assert!(before.object(b"o").unwrap().is_none());
+    let written = commit(&mut engine, id(1), &[]).unwrap();
+    assert_eq!(written.lsn, Lsn(5));
+    assert_eq!(written.checksum, Some(unison_base::checksum::crc32(b"122333")));
+    let after = snapshot(&mut engine);
+    assert_eq!(after.get(b"a").unwrap().unwrap().lsn(), Lsn(5));
+    assert_eq!(after.row(b"r").unwrap().unwrap().lsn(), Lsn(5));
+    assert_eq!(after.object(b"o").unwrap().unwrap().lsn(), Lsn(5));
+    assert!(before.get(b"a").unwrap().is_none(), "what was held does not change");
+}
+
+#[test]
+fn whoever_asks_again_is_told_how_it_ended() {
+    let (_disk, mut engine) = fixture::new(options());
+    assert_eq!(refused(put(&mut engine, id(1), b"a", b"1")), TransactionError::Unknown);
+    for number in 1..=3 {
+        begin(&mut engine, id(number)).unwrap();
+        assert_eq!(refused(begin(&mut engine, id(number))), TransactionError::Exists);
+        put(&mut engine, id(number), b"a", b"1").unwrap();
+    }
+    commit(&mut engine, id(1), &[]).unwrap();
+    abort(&mut engine, id(2)).unwrap();
+    let wrong = [Check { model: Model::KeyValue, key: b"a", version: Lsn(1) }];
+    let current = Some(Lsn(7));
+    assert_eq!(commit(&mut engine, id(3), &wrong).unwrap_err(), WriteError::Conflict { current });
+    assert_eq!(refused(commit(&mut engine, id(1), &[])), TransactionError::Committed);
+    assert_eq!(refused(put(&mut engine, id(2), b"a", b"1")), TransactionError::Aborted);
+    assert_eq!(refused(abort(&mut engine, id(3))), TransactionError::Conflict);
+    assert_eq!(refused(begin(&mut engine, id(1))), TransactionError::Exists);
+    assert_eq!(engine.open_transactions(), 0);
+    let alone = engine.stage(&Write::new(Operation::Abort), NOW_MS);
+    assert_eq!(refused(alone), TransactionError::Missing);
+    let operation = Operation::PutChunk { object: b"o", chunk: b"" };
+    assert_eq!(refused(engine.stage(&Write::new(operation), NOW_MS)), TransactionError::Missing);
+}
+
+#[test]
+fn one_that_takes_too_long_is_aborted() {
+    let (_disk, mut engine) = fixture::new(options());
+    let (idle, total) = (options().transaction_idle_ms, options().transaction_total_ms);
+    for number in 1..=2 {
+        begin(&mut engine, id(number)).unwrap();
+    }
+    let late = NOW_MS + idle + 1;
+    let write = Write::put(b"a", b"1").within(id(1));
+    assert_eq!(refused(engine.stage(&write, late)), TransactionError::TimedOut);
+    assert_eq!(engine.tend_transactions(late).unwrap(), 1);
+    assert_eq!(refused(put(&mut engine, id(2), b"a", b"1")), TransactionError::TimedOut);
+    begin(&mut engine, id(3)).unwrap();
+    let write = Write::put(b"a", b"1").within(id(3));
+    for step in 1..total / idle + 1 {
+        engine.stage(&write, late + step * idle).unwrap();
+    }
+    assert_eq!(refused(engine.stage(&write, late + total + 1)), TransactionError::TimedOut);
+    assert_eq!(engine.open_transactions(), 0);
+}
+
+#[test]
+fn conditions_hold_when_asked_and_at_the_commit() {
+    let (_disk, mut engine) = fixture::new(options());
+    fixture::put(&mut engine, b"a", b"1");
+    let conditional = |condition| Write { condition, ..Write::put(b"a", b"2") }.within(id(1));
+    begin(&mut engine, id(1)).unwrap();
+    let error = engine.stage(&conditional(Condition::Absent), NOW_MS).unwrap_err();
+    assert_eq!(error, WriteError::Conflict { current: Some(Lsn(1)) });
+    engine.stage(&conditional(Condition::UnchangedSince(Lsn(1))), NOW_MS).unwrap();
+    // Its own write is there to it.
+    engine.stage(&conditional(Condition::Present), NOW_MS).unwrap();
+    fixture::put(&mut engine, b"a", b"3");
+    let error = commit(&mut engine, id(1), &[]).unwrap_err();
+    assert_eq!(error, WriteError::Conflict { current: Some(Lsn(5)) });
+    fixture::commit(&mut engine);
+    assert_eq!(get(&engine.reader(), b"a"), Some(b"3".to_vec()));
+}
+
+#[test]
+fn there_is_a_limit_to_how_many_and_how_large() {
+    let (_disk, mut engine) = fixture::new(EngineOptions::default());
+    for number in 0..TRANSACTIONS_MAX as u64 {
+        begin(&mut engine, id(number)).unwrap();
+    }
+    let limit = TRANSACTIONS_MAX;
+    assert_eq!(refused(begin(&mut engine, id(9_999))), TransactionError::TooMany { limit });
+    let keys: Vec<_> = (0..5_000_u32).map(u32::to_be_bytes).collect();
+    let mut puts = 0_u32;
+    let refusal = loop {
+        let values: Vec<Vec<u8>> =
+            keys.iter().map(|key| [&puts.to_be_bytes(), &key[..]].concat()).collect();
+        let pairs: Vec<(&[u8], &[u8])> =
+            values.iter().map(|key| (key.as_slice(), &b""[..])).collect();
+        match engine.stage(&Write::new(Operation::PutBatch(&pairs)).within(id(0)), NOW_MS) {
+            Ok(_) => puts += 1,
+            Err(error) => break error,
+        }
+    };
+    let limit = TRANSACTION_INDEX_BYTES_MAX;
+    assert!(
+        matches!(refusal, WriteError::Transaction(TransactionError::TooLarge { bytes, limit: l })
+            if bytes > limit && l == limit),
+        "{refusal:?}"
+    );
+    assert_eq!(puts, 15, "5,000 keys of 8 bytes take 525,000 bytes");
+    commit(&mut engine, id(0), &[]).unwrap();
+    assert_eq!(snapshot(&mut engine).count().unwrap(), 75_000);
+}
+
+#[test]
+fn a_restart_ends_what_was_open_and_followers_hear_of_it() {
+    let (disk, mut engine) = fixture::new(options());
+    begin(&mut engine, id(1)).unwrap();
+    put(&mut engine, id(1), b"a", b"1").unwrap();
+    fixture::commit(&mut engine);
+    let (_follower_disk, mut follower) = fixture::new(follower_options());
+    fetch(&engine, &mut follower, 4_000, u64::MAX);
+    assert_eq!(follower.open_transactions(), 1);
+    drop(engine);
+    let mut engine = fixture::open(&disk, options());
+    begin(&mut engine, id(2)).unwrap();
+    assert_eq!(engine.open_transactions(), 1, "the one before is aborted in the log");
+    assert_eq!(engine.next_lsn(), Lsn(5));
+    fixture::commit(&mut engine);
+    fetch(&engine, &mut follower, 4_000, u64::MAX);
+    assert_eq!(follower.open_transactions(), 1);
+    assert_eq!(refused(commit(&mut engine, id(1), &[])), TransactionError::Failed);
+    fixture::commit(&mut engine);
+    assert_eq!(get(&engine.reader(), b"a"), None);
+}
+
+#[test]
+fn a_follower_whose_commit_is_cut_away_holds_the_transaction_open_again() {
+    let (_disk, mut engine) = fixture::new(options());
+    begin(&mut engine, id(1)).unwrap();
+    put(&mut engine, id(1), b"a", b"1").unwrap();
+    commit(&mut engine, id(1), &[]).unwrap();
+    fixture::commit(&mut engine);
+    let (_follower_disk, mut follower) = fixture::new(follower_options());
+    fetch(&engine, &mut follower, 4_000, u64::MAX);
+    assert_eq!(get(&follower.reader(), b"a"), Some(b"1".to_vec()));
+    for keep in [2, 1, 2] {
+        follower.cut_after(Lsn(keep), NOW_MS).unwrap();
+        assert_eq!((get(&follower.reader(), b"a"), follower.open_transactions()), (None, 1));
+        fetch(&engine, &mut follower, 4_000, u64::MAX);
+        assert_eq!(get(&follower.reader(), b"a"), Some(b"1".to_vec()));
+        assert_eq!((follower.open_transactions(), follower.stats().skipped_records), (0, 0));
+    }
+}

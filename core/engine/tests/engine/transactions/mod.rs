@@ -1,0 +1,8 @@
+//! Transactions over keys, rows and large objects: against a model, at their limits, and cut off
+//! anywhere.
+
+mod ends;
+mod mixed;
+mod model;
+mod objects;
+mod rolled_back;
