@@ -12,6 +12,7 @@ mod kv;
 mod list;
 mod log;
 mod namespaces;
+mod openapi;
 mod path;
 mod process;
 mod query;

@@ -1,5 +1,7 @@
 //! Errors as clients see them: a status and `{"error": "..."}`.
 
+use std::io;
+
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -8,6 +10,7 @@ use unison_base::Lsn;
 use unison_engine::{ReadError, WriteError};
 use unison_linux::store::StoreError;
 
+use super::backup::BackupError;
 use crate::budget::INPUT_BYTES_MAX;
 
 /// A request that is refused or failed.
@@ -68,7 +71,7 @@ pub enum ApiError {
     Store(StoreError),
     /// A segment could not be copied.
     #[error("{0}")]
-    Backup(#[from] super::backup::BackupError),
+    Backup(#[from] BackupError),
     /// The request was given up because the server stops or a task of it failed.
     #[error("the server gave the request up")]
     Abandoned,
@@ -104,7 +107,8 @@ impl ApiError {
             ) => status_of_length(*bytes),
             Self::Store(StoreError::TooManyNamespaces) => StatusCode::TOO_MANY_REQUESTS,
             Self::Store(StoreError::ReservedName { .. }) => StatusCode::BAD_REQUEST,
-            Self::Read(_) | Self::Store(_) | Self::Backup(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Backup(error) => status_of_backup(error),
+            Self::Read(_) | Self::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
@@ -138,6 +142,24 @@ fn status_of_write(error: &WriteError) -> StatusCode {
         WriteError::Poisoned | WriteError::Closed => StatusCode::SERVICE_UNAVAILABLE,
         WriteError::ReadOnly => StatusCode::MISDIRECTED_REQUEST,
         WriteError::NoSpace => StatusCode::INSUFFICIENT_STORAGE,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// A directory that cannot be meant is the client's mistake.
+fn status_of_backup(error: &BackupError) -> StatusCode {
+    match error {
+        BackupError::OtherLog { .. } => StatusCode::CONFLICT,
+        BackupError::Target { source, .. }
+            if matches!(
+                source.kind(),
+                io::ErrorKind::InvalidInput
+                    | io::ErrorKind::InvalidFilename
+                    | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            StatusCode::BAD_REQUEST
+        }
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

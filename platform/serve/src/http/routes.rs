@@ -7,34 +7,45 @@ use axum::extract::Request;
 use axum::http::{Method, Uri};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
-use axum::routing::{delete, get, post};
+use axum::routing::{MethodRouter, delete, get, post};
 
 use super::error::ApiError;
-use super::{backup, kv, list, log, namespaces, process, row, row_batch, row_list, row_read};
+use super::{
+    backup, kv, list, log, namespaces, openapi, process, row, row_batch, row_list, row_read,
+};
 use crate::node::Node;
 
-pub(super) fn router(node: Arc<Node>) -> Router {
+/// Each path and what it does. The document that `openapi` serves has the same paths.
+pub(super) fn routes() -> Vec<(&'static str, MethodRouter<Arc<Node>>)> {
     let key = get(kv::get).put(kv::put).delete(kv::delete);
     let one_row = get(row_read::get).put(row::put).delete(row::delete);
-    Router::new()
-        .route("/healthz", get(process::health))
-        .route("/readyz", get(process::readiness))
-        .route("/status", get(process::status))
-        .route("/metrics", get(process::metrics))
-        .route("/api/v1", get(namespaces::list).post(namespaces::create))
-        .route("/api/v1/{namespace}", delete(namespaces::remove))
-        .route("/api/v1/{namespace}/kv", get(list::list))
+    vec![
+        ("/healthz", get(process::health)),
+        ("/readyz", get(process::readiness)),
+        ("/status", get(process::status)),
+        ("/metrics", get(process::metrics)),
+        ("/openapi.json", get(openapi::openapi)),
+        ("/api/v1", get(namespaces::list).post(namespaces::create)),
+        ("/api/v1/{namespace}", delete(namespaces::remove)),
+        ("/api/v1/{namespace}/kv", get(list::list)),
         // A key may be called `batch` like any other: only POST means the batch.
-        .route("/api/v1/{namespace}/kv/batch", key.clone().post(kv::batch))
-        .route("/api/v1/{namespace}/kv/{*key}", key)
-        .route("/api/v1/{namespace}/row", get(row_list::list))
-        .route("/api/v1/{namespace}/row/batch", one_row.clone().post(row_batch::batch))
-        .route("/api/v1/{namespace}/row/{row}", one_row)
-        .route("/api/v1/{namespace}/row/{row}/columns", delete(row::delete_columns))
-        .route("/api/v1/{namespace}/offset", get(log::offset))
-        .route("/api/v1/{namespace}/stats", get(log::stats))
-        .route("/api/v1/{namespace}/checkpoint", get(log::checkpoint))
-        .route("/api/v1/{namespace}/wal/backup", post(backup::backup))
+        ("/api/v1/{namespace}/kv/batch", key.clone().post(kv::batch)),
+        ("/api/v1/{namespace}/kv/{*key}", key),
+        ("/api/v1/{namespace}/row", get(row_list::list)),
+        ("/api/v1/{namespace}/row/batch", one_row.clone().post(row_batch::batch)),
+        ("/api/v1/{namespace}/row/{rowKey}", one_row),
+        ("/api/v1/{namespace}/row/{rowKey}/columns", delete(row::delete_columns)),
+        ("/api/v1/{namespace}/offset", get(log::offset)),
+        ("/api/v1/{namespace}/stats", get(log::stats)),
+        ("/api/v1/{namespace}/checkpoint", get(log::checkpoint)),
+        ("/api/v1/{namespace}/wal/backup", post(backup::backup)),
+    ]
+}
+
+pub(super) fn router(node: Arc<Node>) -> Router {
+    let routes = routes().into_iter();
+    routes
+        .fold(Router::new(), |router, (path, does)| router.route(path, does))
         .fallback(unknown)
         .method_not_allowed_fallback(not_allowed)
         .layer(from_fn_with_state(Arc::clone(&node), count))

@@ -381,7 +381,7 @@ fn sealed_segments_are_backed_up_inside_the_allowed_directory_only() {
     }
     request(&running, "POST /api/v1", &[], "{\"name\":\"other\"}");
     let mixed = backup("other", 0, "nightly");
-    assert!(mixed.status == 500 && mixed.error().contains("use an empty directory"));
+    assert!(mixed.status == 409 && mixed.error().contains("use an empty directory"));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod http;
 mod http_rows;
+mod openapi;
 mod resp;
 mod resp_hashes;
 mod resp_limits;
