@@ -330,12 +330,19 @@ fn cases(seeds: impl Iterator<Item = u64>) {
     assert!(enough && sum.flushes_while_open > 500 && sum.cuts > 200, "{sum:?}");
 }
 
+/// More of them when asked: `UNISON_TRANSACTION_CASES=10000 cargo test -p unison-engine --test engine
+/// transactions`.
+fn number() -> u64 {
+    let asked = std::env::var("UNISON_TRANSACTION_CASES").ok();
+    asked.and_then(|number| number.parse().ok()).unwrap_or(CASES)
+}
+
 #[test]
 fn transactions_happen_at_once_or_never_in_even_cases() {
-    cases((0..CASES).step_by(2));
+    cases((0..number()).step_by(2));
 }
 
 #[test]
 fn transactions_happen_at_once_or_never_in_odd_cases() {
-    cases((1..CASES).step_by(2));
+    cases((1..number()).step_by(2));
 }
