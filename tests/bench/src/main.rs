@@ -8,6 +8,7 @@ mod device;
 mod floor;
 mod log;
 mod measure;
+mod models;
 mod peer;
 mod redis;
 mod report;
@@ -21,7 +22,7 @@ use std::path::PathBuf;
 /// Prints ratios to the machine's floor and to peers.
 #[derive(Parser)]
 struct Arguments {
-    /// Only these suites: log, commit, kv, bulk, redis
+    /// Only these suites: log, commit, kv, bulk, models, redis
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Directory on the disk to measure; a temporary one otherwise
@@ -57,6 +58,9 @@ fn main() -> anyhow::Result<()> {
     }
     if wanted("bulk") {
         store::bulk(&setting, &mut report)?;
+    }
+    if wanted("models") {
+        models::all(&setting, &mut report)?;
     }
     if wanted("redis") {
         redis::compare(&setting, &mut report)?;

@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 const UP_WITHIN: Duration = Duration::from_secs(10);
 const SHAPES: [(&str, &str, &str); 2] = [("10", "10", "200000"), ("50", "1", "200000")];
 
+const COMMANDS: [&str; 3] = ["SET", "GET", "HSET"];
+
 struct Server {
     child: Child,
     port: u16,
@@ -70,11 +72,11 @@ fn hub_program() -> anyhow::Result<PathBuf> {
     Ok(program)
 }
 
-/// Operations a second of SET and GET, and the p50 in milliseconds of SET.
-fn benchmark(server: &Server, shape: (&str, &str, &str)) -> anyhow::Result<[(f64, f64); 2]> {
+/// Operations a second of each command, and its p50 in milliseconds.
+fn benchmark(server: &Server, shape: (&str, &str, &str)) -> anyhow::Result<Vec<(f64, f64)>> {
     let (clients, pipeline, requests) = shape;
     let output = Command::new("redis-benchmark")
-        .args(["-p", &server.port.to_string(), "--csv", "-t", "set,get", "-d", "1024"])
+        .args(["-p", &server.port.to_string(), "--csv", "-t", "set,get,hset", "-d", "1024"])
         .args(["-c", clients, "-P", pipeline, "-n", requests])
         .output()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -84,12 +86,11 @@ fn benchmark(server: &Server, shape: (&str, &str, &str)) -> anyhow::Result<[(f64
         let rate = fields.next()??;
         Some((rate, fields.nth(2)??))
     };
-    let set = figures("SET").with_context(|| format!("no SET figure in {text:?}"))?;
-    let get = figures("GET").with_context(|| format!("no GET figure in {text:?}"))?;
-    Ok([set, get])
+    let of = |name: &&str| figures(name).with_context(|| format!("no {name} figure in {text:?}"));
+    COMMANDS.iter().map(of).collect()
 }
 
-/// SET and GET at both durabilities and both shapes.
+/// Every command at both durabilities and both shapes.
 pub(crate) fn compare(setting: &Setting<'_>, report: &mut Report) -> anyhow::Result<()> {
     if Command::new("redis-benchmark").arg("--version").output().is_err() {
         eprintln!("redis-benchmark is not installed: this suite is left out");
@@ -97,21 +98,18 @@ pub(crate) fn compare(setting: &Setting<'_>, report: &mut Report) -> anyhow::Res
     }
     for (ours, theirs) in [("always", "always"), ("interval", "everysec")] {
         for shape in SHAPES {
-            let mut sets = (Vec::new(), Vec::new());
-            let mut gets = (Vec::new(), Vec::new());
+            let (mut hubs, mut redises) = (Vec::new(), Vec::new());
             for _ in 0..setting.reps {
                 let dir = setting.dir()?;
-                let figures = benchmark(&hub(dir.path(), ours)?, shape)?;
-                sets.0.push(figures[0]);
-                gets.0.push(figures[1]);
+                hubs.push(benchmark(&hub(dir.path(), ours)?, shape)?);
                 let dir = setting.dir()?;
-                let figures = benchmark(&redis(dir.path(), theirs)?, shape)?;
-                sets.1.push(figures[0]);
-                gets.1.push(figures[1]);
+                redises.push(benchmark(&redis(dir.path(), theirs)?, shape)?);
             }
             let name = format!("-c {} -P {} {theirs}", shape.0, shape.1);
-            row(report, &format!("RESP SET {name}"), sets);
-            row(report, &format!("RESP GET {name}"), gets);
+            for (at, command) in COMMANDS.iter().enumerate() {
+                let of = |runs: &[Figures]| runs.iter().map(|run| run[at]).collect();
+                row(report, &format!("RESP {command} {name}"), (of(&hubs), of(&redises)));
+            }
         }
     }
     Ok(())

@@ -25,14 +25,14 @@ const BULK_TIMES: u64 = 5;
 const TREE_CACHE_BYTES: usize = 256 << 20;
 
 /// A store with one namespace, in a directory that goes with it.
-struct Bench {
-    store: Arc<Store>,
-    namespace: Arc<Namespace>,
+pub(crate) struct Bench {
+    pub(crate) store: Arc<Store>,
+    pub(crate) namespace: Arc<Namespace>,
     dir: tempfile::TempDir,
 }
 
 impl Bench {
-    fn open(setting: &Setting<'_>, durability: Durability) -> anyhow::Result<Self> {
+    pub(crate) fn open(setting: &Setting<'_>, durability: Durability) -> anyhow::Result<Self> {
         let dir = setting.dir()?;
         let store = Store::open(StoreOptions {
             data_dir: dir.path().to_owned(),
