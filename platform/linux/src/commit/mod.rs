@@ -10,6 +10,7 @@
 //! and pays no hand-over at all. Where several write, a worker leads round after round and wakes
 //! each of them alone. A caller that must not block (a server task) leaves a callback.
 
+mod expiry;
 mod queue;
 mod round;
 mod seat;

@@ -61,7 +61,7 @@ pub(super) struct State {
     pub(super) engine: Option<Engine<FileStore>>,
     pub(super) waiters: VecDeque<Waiter>,
     /// No more work is taken on.
-    closing: bool,
+    pub(super) closing: bool,
     pub(super) leading: bool,
     pub(super) last_round: LastRound,
     /// Nothing is acknowledged any more.
@@ -141,7 +141,7 @@ fn end_the_process<T>() -> T {
 }
 
 /// True for errors after which everything staged above the last appended record is gone.
-fn undoes_staged(error: &WriteError) -> bool {
+pub(super) fn undoes_staged(error: &WriteError) -> bool {
     matches!(error, WriteError::Append(_) | WriteError::NoSpace | WriteError::Poisoned)
 }
 
@@ -183,7 +183,8 @@ impl CommitQueue {
         self.state.lock().unwrap_or_else(|_| end_the_process())
     }
 
-    pub(super) fn now_ms(&self) -> u64 {
+    /// Milliseconds since 1970 by the wall clock.
+    pub(crate) fn now_ms(&self) -> u64 {
         self.shared.clock.wall_ms()
     }
 
@@ -311,7 +312,7 @@ impl CommitQueue {
     }
 
     /// Appends what is staged and publishes it: an acknowledgement that waits for no sync.
-    fn append_now(
+    pub(super) fn append_now(
         self: &Arc<Self>,
         mut state: MutexGuard<'_, State>,
     ) -> Result<(), Unacknowledged> {
@@ -347,7 +348,7 @@ impl CommitQueue {
 
     /// A log that takes nothing more before it is opened again is told of, once. Where no round
     /// follows a write, nobody else would find out.
-    fn tell_if_poisoned(&self, state: &mut State, error: WriteError) {
+    pub(super) fn tell_if_poisoned(&self, state: &mut State, error: WriteError) {
         if error == WriteError::Poisoned && !state.sync_failed {
             state.sync_failed = true;
             self.shared.failures.each(|told| told(Failure::Sync(error)));

@@ -80,6 +80,8 @@ const NEVER_SYNC_EVERY: Duration = Duration::from_secs(5);
 const TICK: Duration = Duration::from_millis(50);
 /// Pause between two looks for what no write makes due.
 const UPKEEP: Duration = Duration::from_secs(1);
+/// How often what has expired is looked for.
+const EXPIRY_TICK: Duration = Duration::from_secs(2);
 
 impl Durability {
     /// Time between background syncs; `None` when every write syncs.
@@ -238,10 +240,11 @@ impl Store {
         taken.ok_or_else(|| StoreError::NoSuchNamespace { name: name.clone() })
     }
 
-    /// Starts the threads that do what no write makes due: ending transactions that nobody ends, and
-    /// syncing namespaces whose writers do not wait for it.
+    /// Starts the threads that do what no write makes due: ending transactions that nobody ends,
+    /// raising the watermark of expiry, and syncing namespaces whose writers do not wait for it.
     fn start_tickers(self: &Arc<Self>) -> Result<(), StoreError> {
         self.every("upkeep", UPKEEP, Namespace::tend)?;
+        self.every("expiry", EXPIRY_TICK, Namespace::expire)?;
         match self.options.durability.sync_every() {
             Some(every) => self.every("sync-ticker", every.max(TICK), Namespace::sync_soon),
             None => Ok(()),

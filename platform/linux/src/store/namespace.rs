@@ -46,10 +46,11 @@ impl Namespace {
         Ok(())
     }
 
-    /// Reads of what is visible; never waits for a writer.
+    /// Reads of what is visible; never waits for a writer. What has expired by the wall clock now is
+    /// not visible.
     #[must_use]
-    pub fn reader(&self) -> &Reader {
-        &self.reader
+    pub fn reader(&self) -> Reader {
+        self.reader.at(self.queue.now_ms())
     }
 
     /// Reads of the log itself.
@@ -106,6 +107,10 @@ impl Namespace {
 
     pub(super) fn tend(&self) {
         self.queue.tend();
+    }
+
+    pub(super) fn expire(&self) {
+        self.queue.expire();
     }
 
     pub(super) fn sync_soon(&self) {

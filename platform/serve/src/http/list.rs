@@ -54,7 +54,7 @@ pub(super) async fn list(
     uri: Uri,
 ) -> Result<Response, ApiError> {
     let request = Request::of(uri.query())?;
-    let reader = namespace.reader().clone();
+    let reader = namespace.reader();
     let (page, lsn) = tokio::task::spawn_blocking(move || page(&reader, &request)).await??;
     Ok(([(header::ETAG, HeaderValue::from(lsn.0))], Json(page)).into_response())
 }

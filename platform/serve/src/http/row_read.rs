@@ -83,7 +83,7 @@ impl Range {
 /// A missing row is an answer too: 200, `found` false, version 0.
 pub(super) async fn get(at: AtRow, uri: Uri) -> Result<Response, ApiError> {
     let wanted = Wanted::of(uri.query())?;
-    let reader = at.namespace.reader().clone();
+    let reader = at.namespace.reader();
     let found = tokio::task::spawn_blocking(move || find(&reader, &at.row, &wanted)).await??;
     Ok(([(header::ETAG, etag(Lsn(found.lsn)))], Json(found)).into_response())
 }

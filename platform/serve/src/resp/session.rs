@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use unison_base::Lsn;
-use unison_linux::store::Namespace;
+use unison_linux::store::{Namespace, Reader};
 use unison_resp::output::{Output, Protocol};
 use unison_resp::parse::Command;
 use unison_resp::refusal::{is_browser, shown, unknown_command, wrong_arguments};
@@ -94,6 +94,11 @@ impl Session {
         };
         session.choose(Arc::clone(&session.namespace));
         Some(session)
+    }
+
+    /// Reads of the chosen namespace, at this moment.
+    fn reader(&self) -> Reader {
+        self.namespace.reader()
     }
 
     /// Takes note of namespaces dropped or made anew since the last batch.

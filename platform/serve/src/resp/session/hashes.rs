@@ -70,22 +70,22 @@ pub(in crate::resp) fn hdel<'b>(
 }
 
 pub(in crate::resp) fn hget(session: &mut Session, command: &Command<'_, '_>) {
-    let looked = hashes::get(session.namespace.reader(), command, &mut session.output);
+    let looked = hashes::get(&session.reader(), command, &mut session.output);
     session.count(looked);
 }
 
 pub(in crate::resp) fn hmget(session: &mut Session, command: &Command<'_, '_>) {
-    let looked = hashes::multi_get(session.namespace.reader(), command, &mut session.output);
+    let looked = hashes::multi_get(&session.reader(), command, &mut session.output);
     session.count(looked);
 }
 
 pub(in crate::resp) fn hexists(session: &mut Session, command: &Command<'_, '_>) {
-    let looked = hashes::exists(session.namespace.reader(), command, &mut session.output);
+    let looked = hashes::exists(&session.reader(), command, &mut session.output);
     session.count(looked);
 }
 
 pub(in crate::resp) fn hstrlen(session: &mut Session, command: &Command<'_, '_>) {
-    let looked = hashes::field_length(session.namespace.reader(), command, &mut session.output);
+    let looked = hashes::field_length(&session.reader(), command, &mut session.output);
     session.count(looked);
 }
 
@@ -102,7 +102,7 @@ fn page(session: &mut Session, command: &Command<'_, '_>) -> Result<(), ScanErro
         0 => None,
         number => Some(server.cursors().find(name, number).ok_or(ScanError::UnknownCursor)?),
     };
-    let mut page = request.page(session.namespace.reader(), place.as_deref())?;
+    let mut page = request.page(&session.reader(), place.as_deref())?;
     let next = page.last.take().map_or(0, |last| server.cursors().keep(name, last));
     request.give(&page, next, &mut session.output);
     Ok(())

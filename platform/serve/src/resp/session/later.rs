@@ -144,7 +144,7 @@ impl Session {
         &self,
         look: impl FnOnce(Reader) -> T + Send + 'static,
     ) -> Option<T> {
-        let reader = self.namespace.reader().clone();
+        let reader = self.namespace.reader();
         tokio::task::spawn_blocking(move || look(reader)).await.ok()
     }
 

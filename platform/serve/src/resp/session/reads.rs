@@ -13,37 +13,37 @@ impl Session {
 }
 
 pub(in crate::resp) fn get(session: &mut Session, command: &Command<'_, '_>) {
-    let looked = reads::get(session.namespace.reader(), command, &mut session.output);
+    let looked = reads::get(&session.reader(), command, &mut session.output);
     session.count(looked);
 }
 
 pub(in crate::resp) fn mget(session: &mut Session, command: &Command<'_, '_>) {
-    let looked = reads::multi_get(session.namespace.reader(), command, &mut session.output);
+    let looked = reads::multi_get(&session.reader(), command, &mut session.output);
     session.count(looked);
 }
 
 pub(in crate::resp) fn exists(session: &mut Session, command: &Command<'_, '_>) {
-    let looked = reads::exists(session.namespace.reader(), command, &mut session.output);
+    let looked = reads::exists(&session.reader(), command, &mut session.output);
     session.count(looked);
 }
 
 pub(in crate::resp) fn strlen(session: &mut Session, command: &Command<'_, '_>) {
-    let looked = reads::length(session.namespace.reader(), command, &mut session.output);
+    let looked = reads::length(&session.reader(), command, &mut session.output);
     session.count(looked);
 }
 
 pub(in crate::resp) fn kind_of(session: &mut Session, command: &Command<'_, '_>) {
-    let looked = reads::kind_of(session.namespace.reader(), command, &mut session.output);
+    let looked = reads::kind_of(&session.reader(), command, &mut session.output);
     session.count(looked);
 }
 
 pub(in crate::resp) fn ttl(session: &mut Session, command: &Command<'_, '_>) {
-    let looked = reads::time_to_live(session.namespace.reader(), command, &mut session.output);
+    let looked = reads::time_to_live(&session.reader(), command, &mut session.output);
     session.count(looked);
 }
 
 pub(in crate::resp) fn getrange(session: &mut Session, command: &Command<'_, '_>) {
-    let looked = reads::range(session.namespace.reader(), command, &mut session.output);
+    let looked = reads::range(&session.reader(), command, &mut session.output);
     session.count(looked);
 }
 

@@ -22,7 +22,7 @@ fn page(session: &Session, command: &Command<'_, '_>) -> Result<(u64, Vec<Vec<u8
         0 => None,
         number => Some(server.cursors().find(name, number).ok_or(ScanError::UnknownCursor)?),
     };
-    let found = request.page(session.namespace.reader(), start.as_deref())?;
+    let found = request.page(&session.reader(), start.as_deref())?;
     let next = found.last.map_or(0, |last| server.cursors().keep(name, last));
     Ok((next, found.keys))
 }

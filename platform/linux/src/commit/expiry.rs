@@ -1,0 +1,52 @@
+//! The watermark of expiry, raised by a leader now and then.
+
+use super::queue::{CommitQueue, Place, State, Waiter, undoes_staged};
+use crate::store::Durability;
+use std::sync::{Arc, MutexGuard};
+use unison_base::Lsn;
+use unison_engine::WriteError;
+use unison_walfs::LogRole;
+
+impl CommitQueue {
+    /// Raises the watermark to the wall clock when something has expired since, by a record that
+    /// nobody waits for. A namespace that follows leaves that to its leader.
+    pub(crate) fn expire(self: &Arc<Self>) {
+        let now_ms = self.now_ms();
+        let mut state = self.lock();
+        if state.closing || state.sync_failed {
+            return;
+        }
+        let Ok(engine) = state.engine() else { return };
+        if engine.options().role == LogRole::Follower {
+            return;
+        }
+        match engine.expire(now_ms) {
+            Ok(Some(lsn)) => self.commit_alone(state, lsn),
+            Ok(None) => {}
+            Err(error) => self.expiry_failed(&mut state, error),
+        }
+    }
+
+    fn commit_alone(self: &Arc<Self>, mut state: MutexGuard<'_, State>, lsn: Lsn) {
+        match self.durability() {
+            Durability::Always => {
+                let place = Place::Callback(Box::new(|_| {}));
+                state.waiters.push_back(Waiter { from: lsn, up_to: lsn, lost: None, place });
+                self.lead_elsewhere(&mut state);
+            }
+            // Who is concerned by a failure has been told.
+            Durability::Interval { .. } | Durability::Never => drop(self.append_now(state)),
+        }
+    }
+
+    /// The next tick tries again.
+    fn expiry_failed(self: &Arc<Self>, state: &mut State, error: WriteError) {
+        if undoes_staged(&error) {
+            self.fail_unappended(state, error);
+            self.tell_if_poisoned(state, error);
+        }
+        if matches!(error, WriteError::Busy(_)) {
+            self.housekeep(state);
+        }
+    }
+}
