@@ -36,6 +36,7 @@ extern crate std;
 
 pub mod cursors;
 pub mod describe;
+pub mod expiry;
 pub mod glob;
 pub mod greeting;
 pub mod hash_scan;

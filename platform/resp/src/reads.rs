@@ -34,7 +34,7 @@ pub fn give_value<S: SegmentStore>(value: &ValueRef<S>, output: &mut Output) {
 }
 
 /// Answers what `answer` makes of what `found` found; an error is answered by itself.
-fn give<T>(
+pub(crate) fn give<T>(
     found: Result<Option<T>, ReadError>,
     output: &mut Output,
     answer: impl FnOnce(Option<T>, &mut Output),
@@ -96,17 +96,6 @@ pub fn kind_of<S: SegmentStore>(
 ) -> Looked {
     give(version(reader, command.argument(1)), output, |version, output| {
         output.simple(version.map_or("none", |(_, kind)| kind));
-    })
-}
-
-/// `TTL`: nothing expires. Reads no value.
-pub fn time_to_live<S: SegmentStore>(
-    reader: &Reader<S>,
-    command: &Command<'_, '_>,
-    output: &mut Output,
-) -> Looked {
-    give(version(reader, command.argument(1)), output, |version, output| {
-        output.integer(if version.is_some() { -1 } else { -2 });
     })
 }
 

@@ -34,12 +34,16 @@ pub enum Verb {
     Echo,
     /// `EXISTS`, `TOUCH`.
     Exists,
+    /// `EXPIRE`, `PEXPIRE`, `EXPIREAT`, `PEXPIREAT`.
+    Expire,
     /// `FLUSHALL`, `FLUSHDB`.
     Flush,
     /// `GET`.
     Get,
     /// `GETDEL`.
     GetDelete,
+    /// `GETEX`.
+    GetExpire,
     /// `GETRANGE`, `SUBSTR`.
     GetRange,
     /// `GETSET`.
@@ -98,9 +102,11 @@ pub enum Verb {
     Set,
     /// `SETNX`.
     SetAbsent,
+    /// `SETEX`, `PSETEX`.
+    SetExpiring,
     /// `TIME`.
     Time,
-    /// `TTL`, `PTTL`.
+    /// `TTL`, `PTTL`, `EXPIRETIME`, `PEXPIRETIME`.
     TimeToLive,
     /// `TYPE`.
     Type,
@@ -143,7 +149,7 @@ macro_rules! commands {
 }
 
 /// All commands in order of their names.
-pub static COMMANDS: [Spec; 53] = commands![
+pub static COMMANDS: [Spec; 62] = commands![
     "append" 3 ONE_KEY Write Append, "Appends to the value of a key";
     "auth" -2 NO_KEYS Connection Auth, "Chooses the namespace";
     "client" -2 NO_KEYS Connection Client, "Says or shows what is known of connections";
@@ -155,10 +161,14 @@ pub static COMMANDS: [Spec; 53] = commands![
     "del" -2 ALL_KEYS Write Delete, "Removes keys and rows";
     "echo" 2 NO_KEYS Connection Echo, "Gives back what it is given";
     "exists" -2 ALL_KEYS Read Exists, "Counts which of the keys and rows there are";
+    "expire" -3 ONE_KEY Write Expire, "Makes a key or a row expire after seconds";
+    "expireat" -3 ONE_KEY Write Expire, "Makes a key or a row expire at a time in seconds";
+    "expiretime" 2 ONE_KEY Read TimeToLive, "Says when a key or a row expires, in seconds";
     "flushall" -1 NO_KEYS Write Flush, "Refused: drop the namespace instead";
     "flushdb" -1 NO_KEYS Write Flush, "Refused: drop the namespace instead";
     "get" 2 ONE_KEY Read Get, "Gives the value of a key";
     "getdel" 2 ONE_KEY Write GetDelete, "Gives the value of a key and removes it";
+    "getex" -2 ONE_KEY Write GetExpire, "Gives the value of a key and changes when it expires";
     "getrange" 4 ONE_KEY Read GetRange, "Gives a part of a value";
     "getset" 3 ONE_KEY Write GetSet, "Sets a key and gives its value before";
     "hdel" -3 ONE_KEY Write HashDelete, "Deletes columns of a row";
@@ -180,20 +190,25 @@ pub static COMMANDS: [Spec; 53] = commands![
     "keys" 2 NO_KEYS Read Keys, "Lists the keys that match a pattern";
     "mget" -2 ALL_KEYS Read MultiGet, "Gives the values of keys at one moment";
     "mset" -3 ALL_KEYS Write MultiSet, "Sets several keys at once";
-    "persist" 2 ONE_KEY Read Persist, "Nothing expires yet: answers 0";
+    "persist" 2 ONE_KEY Write Persist, "Makes a key or a row last for ever";
+    "pexpire" -3 ONE_KEY Write Expire, "Makes a key or a row expire after milliseconds";
+    "pexpireat" -3 ONE_KEY Write Expire, "Makes a key or a row expire at a time in milliseconds";
+    "pexpiretime" 2 ONE_KEY Read TimeToLive, "Says when a key or a row expires, in milliseconds";
     "ping" -1 NO_KEYS Connection Ping, "Answers";
-    "pttl" 2 ONE_KEY Read TimeToLive, "Nothing expires yet: -1, or -2 without the key";
+    "psetex" 4 ONE_KEY Write SetExpiring, "Sets a key that expires after milliseconds";
+    "pttl" 2 ONE_KEY Read TimeToLive, "Says how long a key or a row lives, in milliseconds";
     "quit" -1 NO_KEYS Connection Quit, "Ends the connection";
     "reset" 1 NO_KEYS Connection Reset, "Makes the connection like a new one";
     "scan" -2 NO_KEYS Read Scan, "Lists keys page by page";
     "select" 2 NO_KEYS Connection Select, "Chooses the namespace";
     "set" -3 ONE_KEY Write Set, "Sets a key";
+    "setex" 4 ONE_KEY Write SetExpiring, "Sets a key that expires after seconds";
     "setnx" 3 ONE_KEY Write SetAbsent, "Sets a key that is not there yet";
     "strlen" 2 ONE_KEY Read Length, "Gives the length of a value";
     "substr" 4 ONE_KEY Read GetRange, "Gives a part of a value";
     "time" 1 NO_KEYS Connection Time, "Gives the server's time";
     "touch" -2 ALL_KEYS Read Exists, "Counts which of the keys and rows there are";
-    "ttl" 2 ONE_KEY Read TimeToLive, "Nothing expires yet: -1, or -2 without the key";
+    "ttl" 2 ONE_KEY Read TimeToLive, "Says how long a key or a row lives, in seconds";
     "type" 2 ONE_KEY Read Type, "Gives the type of a value";
     "unlink" -2 ALL_KEYS Write Delete, "Removes keys and rows";
     "wait" 3 NO_KEYS Connection Wait, "Waits until followers hold the last write";

@@ -22,6 +22,7 @@ mod row_batch;
 mod row_list;
 mod row_read;
 mod server;
+mod ttl;
 
 pub use error::ApiError;
 pub use server::HttpServer;

@@ -20,6 +20,7 @@ use super::condition::{condition, etag};
 use super::error::ApiError;
 use super::item::{BASE64, KeyEncoding, decoded};
 use super::path::{AtKey, InNamespace};
+use super::ttl::{Ttl, expires_at, shown};
 use crate::commit::commit_one;
 use crate::node::Node;
 
@@ -33,6 +34,7 @@ pub(super) const BATCH_BODY_MAX: usize =
 struct Put<'a> {
     #[serde(borrow)]
     value: Cow<'a, str>,
+    ttl: Option<Ttl>,
 }
 
 #[derive(Debug, Serialize)]
@@ -46,6 +48,8 @@ struct Found {
     value: String,
     found: bool,
     lsn: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<u64>,
 }
 
 pub(super) async fn put(
@@ -57,9 +61,10 @@ pub(super) async fn put(
     refuse_on_follower(&node)?;
     let condition = condition(&headers)?;
     let body = read(&node, &headers, body, VALUE_BODY_MAX).await?;
-    let value = decoded(&parse::<Put<'_>>(&body)?.value, "value")?;
-    let operation = Operation::Put { key: &at.key, value: &value };
-    write(&at.namespace, operation, condition).await
+    let put = parse::<Put<'_>>(&body)?;
+    let value = decoded(&put.value, "value")?;
+    let expires_at = expires_at(put.ttl.as_ref(), &at.namespace)?;
+    write(&at.namespace, Write::put(&at.key, &value).expiring_at(expires_at), condition).await
 }
 
 pub(super) async fn delete(
@@ -69,15 +74,15 @@ pub(super) async fn delete(
 ) -> Result<Response, ApiError> {
     refuse_on_follower(&node)?;
     let condition = condition(&headers)?;
-    write(&at.namespace, Operation::Delete { key: &at.key }, condition).await
+    write(&at.namespace, Write::delete(&at.key), condition).await
 }
 
 pub(super) async fn write(
     namespace: &Namespace,
-    operation: Operation<'_>,
+    write: Write<'_>,
     condition: Condition,
 ) -> Result<Response, ApiError> {
-    let write = Write { condition, want_previous: false, ..Write::new(operation) };
+    let write = Write { condition, ..write };
     let lsn = commit_one(namespace, write).await?.lsn;
     Ok(([(header::ETAG, etag(lsn))], Json(Success { success: true, lsn: lsn.0 })).into_response())
 }
@@ -90,7 +95,8 @@ pub(super) async fn get(at: AtKey) -> Result<Response, ApiError> {
         Some(value) => BASE64.encode(&*value.bytes()?),
         None => String::new(),
     };
-    let body = Found { value, found: found.is_some(), lsn: lsn.0 };
+    let expires = found.as_ref().map_or(0, unison_linux::store::ValueRef::expires_at);
+    let body = Found { value, found: found.is_some(), lsn: lsn.0, expires: shown(expires) };
     Ok(([(header::ETAG, etag(lsn))], Json(body)).into_response())
 }
 
@@ -105,6 +111,8 @@ struct Batch {
     /// How `keys` are written.
     #[serde(default)]
     key_encoding: KeyEncoding,
+    /// How long all items live.
+    ttl: Option<Ttl>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -140,7 +148,10 @@ pub(super) async fn batch(
     refuse_on_follower(&node)?;
     let batch: Batch = parse(&read(&node, &headers, body, BATCH_BODY_MAX).await?)?;
     let (count, outcome) = match batch.operation {
-        BatchOperation::Put => put_batch(&namespace, batch.items).await?,
+        BatchOperation::Put => {
+            let expires_at = expires_at(batch.ttl.as_ref(), &namespace)?;
+            put_batch(&namespace, batch.items, expires_at).await?
+        }
         BatchOperation::Delete => {
             let keys: Result<Vec<_>, _> =
                 batch.keys.into_iter().map(|key| batch.key_encoding.decode(key)).collect();
@@ -155,6 +166,7 @@ pub(super) async fn batch(
 async fn put_batch(
     namespace: &Namespace,
     items: Vec<BatchItem>,
+    expires_at: u64,
 ) -> Result<(usize, crate::commit::Outcome), ApiError> {
     let pairs: Result<Vec<_>, ApiError> = items
         .into_iter()
@@ -163,7 +175,8 @@ async fn put_batch(
     let pairs = pairs?;
     let pairs: Vec<(&[u8], &[u8])> =
         pairs.iter().map(|(key, value)| (key.as_slice(), value.as_slice())).collect();
-    Ok((pairs.len(), commit_one(namespace, Write::new(Operation::PutBatch(&pairs))).await))
+    let write = Write::new(Operation::PutBatch(&pairs)).expiring_at(expires_at);
+    Ok((pairs.len(), commit_one(namespace, write).await))
 }
 
 /// Writes belong to the hub: says where it is.

@@ -17,6 +17,7 @@ use super::error::ApiError;
 use super::item::{BASE64, KeyEncoding};
 use super::path::InNamespace;
 use super::query::Query;
+use super::ttl::shown;
 
 /// Items on a page unless told otherwise.
 const LIMIT_DEFAULT: usize = 100;
@@ -31,6 +32,8 @@ struct ItemBody {
     key_encoding: KeyEncoding,
     value: String,
     lsn: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<u64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -76,8 +79,9 @@ fn page(reader: &Reader, request: &Request) -> Result<(Page, Lsn), ReadError> {
         bytes += item.key.len() + item.value.len();
         let value = BASE64.encode(&*item.value.bytes()?);
         last = Some(URL_SAFE_NO_PAD.encode(&item.key));
+        let expires = shown(item.value.expires_at());
         let (key, key_encoding) = KeyEncoding::encode(item.key);
-        items.push(ItemBody { key, key_encoding, value, lsn: item.lsn.0 });
+        items.push(ItemBody { key, key_encoding, value, lsn: item.lsn.0, expires });
     }
     let more = scan.next().transpose()?.is_some();
     Ok((Page { items, cursor: last.filter(|_| more) }, snapshot.lsn()))

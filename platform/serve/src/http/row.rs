@@ -9,7 +9,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use unison_engine::{ColumnNames, ColumnValues, Operation};
+use unison_engine::{ColumnNames, ColumnValues, Operation, Write};
 
 use super::body::{parse, read};
 use super::condition::condition;
@@ -17,11 +17,14 @@ use super::error::ApiError;
 use super::item::decoded;
 use super::kv::{BATCH_BODY_MAX, refuse_on_follower, write};
 use super::path::AtRow;
+use super::ttl::{Ttl, expires_at};
 use crate::node::Node;
 
 #[derive(Deserialize)]
 struct Put {
     columns: Columns,
+    /// How long the whole row lives; without it that stays as it is.
+    ttl: Option<Ttl>,
 }
 
 /// Names and values in base64.
@@ -47,7 +50,9 @@ pub(super) async fn put(
     let columns: Vec<(&str, &[u8])> =
         values.iter().map(|(name, value)| (*name, &**value)).collect();
     let rows = [ColumnValues { row: &at.row, columns: &columns }];
-    write(&at.namespace, Operation::PutColumns(&rows), condition).await
+    let expires_at = expires_at(put.ttl.as_ref(), &at.namespace)?;
+    let operation = Write::new(Operation::PutColumns(&rows));
+    write(&at.namespace, operation.expiring_at(expires_at), condition).await
 }
 
 pub(super) async fn delete(
@@ -57,7 +62,7 @@ pub(super) async fn delete(
 ) -> Result<Response, ApiError> {
     refuse_on_follower(&node)?;
     let condition = condition(&headers)?;
-    write(&at.namespace, Operation::DeleteRows(&[&at.row]), condition).await
+    write(&at.namespace, Write::new(Operation::DeleteRows(&[&at.row])), condition).await
 }
 
 #[derive(Deserialize)]
@@ -92,5 +97,5 @@ pub(super) async fn delete_columns(
     let condition = condition(&headers)?;
     let delete: Delete = parse(&read(&node, &headers, body, BATCH_BODY_MAX).await?)?;
     let rows = [ColumnNames { row: &at.row, columns: &delete.columns.all() }];
-    write(&at.namespace, Operation::DeleteColumns(&rows), condition).await
+    write(&at.namespace, Write::new(Operation::DeleteColumns(&rows)), condition).await
 }

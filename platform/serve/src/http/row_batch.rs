@@ -16,6 +16,7 @@ use super::item::KeyEncoding;
 use super::kv::{BATCH_BODY_MAX, BatchSuccess, refuse_on_follower};
 use super::path::InNamespace;
 use super::row::{Columns, Names, values};
+use super::ttl::{Ttl, expires_at};
 use crate::commit::commit_one;
 use crate::node::Node;
 
@@ -23,7 +24,7 @@ use crate::node::Node;
 #[derive(Deserialize)]
 #[serde(tag = "operation", rename_all = "camelCase")]
 enum Batch {
-    Put { rows: Vec<Item<Columns>> },
+    Put { rows: Vec<Item<Columns>>, ttl: Option<Ttl> },
     Delete { rows: Vec<Item<Option<serde::de::IgnoredAny>>> },
     DeleteColumns { rows: Vec<Item<Names>> },
 }
@@ -51,11 +52,14 @@ pub(super) async fn batch(
 ) -> Result<Json<BatchSuccess>, ApiError> {
     refuse_on_follower(&node)?;
     let (count, lsn) = match parse(&read(&node, &headers, body, BATCH_BODY_MAX).await?)? {
-        Batch::Put { rows } => (rows.len(), put(&namespace, split(rows)?).await?),
+        Batch::Put { rows, ttl } => {
+            let expires_at = expires_at(ttl.as_ref(), &namespace)?;
+            (rows.len(), put(&namespace, split(rows)?, expires_at).await?)
+        }
         Batch::Delete { rows } => {
             let rows = split(rows)?;
             let rows: Vec<&[u8]> = rows.iter().map(|(row, _)| row.as_slice()).collect();
-            (rows.len(), commit(&namespace, Operation::DeleteRows(&rows)).await?)
+            (rows.len(), commit(&namespace, Write::new(Operation::DeleteRows(&rows))).await?)
         }
         Batch::DeleteColumns { rows } => {
             let rows = split(rows)?;
@@ -63,7 +67,7 @@ pub(super) async fn batch(
             let rows = rows.iter().zip(&names);
             let rows = rows.map(|((row, _), columns)| ColumnNames { row, columns });
             let rows: Vec<ColumnNames<'_>> = rows.collect();
-            (rows.len(), commit(&namespace, Operation::DeleteColumns(&rows)).await?)
+            (rows.len(), commit(&namespace, Write::new(Operation::DeleteColumns(&rows))).await?)
         }
     };
     Ok(Json(BatchSuccess { success: true, count, lsn }))
@@ -73,7 +77,11 @@ fn split<C>(items: Vec<Item<C>>) -> Result<Vec<(Vec<u8>, C)>, ApiError> {
     items.into_iter().map(Item::split).collect()
 }
 
-async fn put(namespace: &Namespace, rows: Vec<(Vec<u8>, Columns)>) -> Result<u64, ApiError> {
+async fn put(
+    namespace: &Namespace,
+    rows: Vec<(Vec<u8>, Columns)>,
+    expires_at: u64,
+) -> Result<u64, ApiError> {
     let decoded: Result<Vec<_>, ApiError> =
         rows.iter().map(|(_, columns)| values(columns)).collect();
     let decoded = decoded?;
@@ -84,9 +92,9 @@ async fn put(namespace: &Namespace, rows: Vec<(Vec<u8>, Columns)>) -> Result<u64
     let rows = rows.iter().zip(&borrowed);
     let rows: Vec<ColumnValues<'_>> =
         rows.map(|((row, _), columns)| ColumnValues { row, columns }).collect();
-    commit(namespace, Operation::PutColumns(&rows)).await
+    commit(namespace, Write::new(Operation::PutColumns(&rows)).expiring_at(expires_at)).await
 }
 
-async fn commit(namespace: &Namespace, operation: Operation<'_>) -> Result<u64, ApiError> {
-    Ok(commit_one(namespace, Write::new(operation)).await?.lsn.0)
+async fn commit(namespace: &Namespace, write: Write<'_>) -> Result<u64, ApiError> {
+    Ok(commit_one(namespace, write).await?.lsn.0)
 }

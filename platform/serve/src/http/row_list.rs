@@ -20,6 +20,7 @@ use super::list::{PAGE_BYTES, limit};
 use super::path::InNamespace;
 use super::query::Query;
 use super::row_read::ColumnMap;
+use super::ttl::shown;
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -29,6 +30,8 @@ struct RowBody {
     key_encoding: KeyEncoding,
     columns: ColumnMap,
     lsn: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<u64>,
     /// Set when the row has more columns, on the next page.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     continues: bool,
@@ -94,7 +97,8 @@ impl RowBody {
     fn of(row: &ScannedRow) -> Self {
         let (row_key, key_encoding) = KeyEncoding::encode(row.key.clone());
         let columns = ColumnMap::default();
-        Self { row_key, key_encoding, columns, lsn: row.lsn.0, continues: false }
+        let expires = shown(row.expires_at);
+        Self { row_key, key_encoding, columns, lsn: row.lsn.0, expires, continues: false }
     }
 }
 

@@ -18,6 +18,7 @@ use super::item::BASE64;
 use super::list::{PAGE_BYTES, limit};
 use super::path::AtRow;
 use super::query::Query;
+use super::ttl::shown;
 
 /// What a column costs in an answer beside its name and value, bytes.
 pub(super) const COLUMN_BYTES: usize = 16;
@@ -54,6 +55,8 @@ struct Found {
     columns: ColumnMap,
     found: bool,
     lsn: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<u64>,
     /// The name behind which the next page begins; left out on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
     cursor: Option<String>,
@@ -89,8 +92,10 @@ pub(super) async fn get(at: AtRow, uri: Uri) -> Result<Response, ApiError> {
 }
 
 fn find(reader: &Reader, key: &[u8], wanted: &Wanted) -> Result<Found, ApiError> {
-    let absent = Found { columns: ColumnMap::default(), found: false, lsn: 0, cursor: None };
-    let Some(row) = reader.snapshot().row(key)? else { return Ok(absent) };
+    let Some(row) = reader.snapshot().row(key)? else {
+        let columns = ColumnMap::default();
+        return Ok(Found { columns, found: false, lsn: 0, expires: None, cursor: None });
+    };
     let mut answer = Answer::default();
     let mut cursor = None;
     match wanted {
@@ -108,7 +113,8 @@ fn find(reader: &Reader, key: &[u8], wanted: &Wanted) -> Result<Found, ApiError>
         }
         Wanted::Page { range, limit } => cursor = page(&row, range, *limit, &mut answer)?,
     }
-    Ok(Found { columns: answer.columns, found: true, lsn: row.lsn().0, cursor })
+    let expires = shown(row.expires_at());
+    Ok(Found { columns: answer.columns, found: true, lsn: row.lsn().0, expires, cursor })
 }
 
 /// Fills a page. Returns the name behind which the next one begins.

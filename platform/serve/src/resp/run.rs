@@ -5,6 +5,7 @@ use std::ops::Range;
 use unison_base::Lsn;
 use unison_engine::{ColumnNames, ColumnValues, Condition, Operation, Write, WriteError};
 use unison_linux::store::Namespace;
+use unison_resp::expiry::Lifetime;
 use unison_resp::output::Output;
 use unison_resp::reads::give_value;
 
@@ -16,6 +17,8 @@ enum Change<'b> {
     Put {
         key: &'b [u8],
         value: &'b [u8],
+        /// `None` when it lives for ever.
+        lifetime: Option<Lifetime>,
     },
     Delete {
         key: &'b [u8],
@@ -37,6 +40,19 @@ enum Change<'b> {
     DeleteRow {
         row: &'b [u8],
     },
+}
+
+impl Change<'_> {
+    /// When what it puts expires, milliseconds since 1970; 0 = never.
+    fn expires_at(&self, namespace: &Namespace) -> u64 {
+        match self {
+            Self::Put { lifetime: Some(lifetime), .. } => {
+                // A time that is over is one at which nobody sees the key.
+                lifetime.end(namespace.reader().now_ms()).unwrap_or(1)
+            }
+            _ => 0,
+        }
+    }
 }
 
 /// What a write answers its client.
@@ -81,7 +97,18 @@ impl<'b> Run<'b> {
     }
 
     pub(super) fn put(&mut self, key: &'b [u8], value: &'b [u8], on: Condition, answer: Answer) {
-        self.changes.push((Change::Put { key, value }, on, answer));
+        self.put_for(None, (key, value), on, answer);
+    }
+
+    /// Sets a key that lives for a while.
+    pub(super) fn put_for(
+        &mut self,
+        lifetime: Option<Lifetime>,
+        (key, value): (&'b [u8], &'b [u8]),
+        on: Condition,
+        answer: Answer,
+    ) {
+        self.changes.push((Change::Put { key, value, lifetime }, on, answer));
     }
 
     pub(super) fn delete(&mut self, key: &'b [u8], answer: Answer) {
@@ -152,7 +179,7 @@ impl<'b> Run<'b> {
     ) -> Option<Lsn> {
         let rows: Vec<Rows<'_>> =
             self.changes.iter().map(|(change, ..)| self.rows(change)).collect();
-        let outcomes = commit(namespace, &self.writes(&rows)).await;
+        let outcomes = commit(namespace, &self.writes(&rows, namespace)).await;
         let (mut newest, mut before) = (None, Ok(0));
         for (outcome, (_, _, answer)) in outcomes.into_iter().zip(&self.changes) {
             if let Ok(written) = &outcome {
@@ -168,10 +195,11 @@ impl<'b> Run<'b> {
         newest
     }
 
-    fn writes<'r>(&'r self, rows: &'r [Rows<'r>]) -> Vec<Write<'r>> {
+    fn writes<'r>(&'r self, rows: &'r [Rows<'r>], namespace: &Namespace) -> Vec<Write<'r>> {
         let of = |((change, condition, answer), rows): (&'r Queued<'b>, &'r Rows<'r>)| Write {
             condition: *condition,
             want_previous: answer.wants_previous(change),
+            expires_at: change.expires_at(namespace),
             ..Write::new(self.operation(change, rows))
         };
         self.changes.iter().zip(rows).map(of).collect()
@@ -179,7 +207,7 @@ impl<'b> Run<'b> {
 
     fn operation<'r>(&'r self, change: &'r Change<'b>, rows: &'r Rows<'r>) -> Operation<'r> {
         match (change, rows) {
-            (Change::Put { key, value }, _) => Operation::Put { key, value },
+            (Change::Put { key, value, .. }, _) => Operation::Put { key, value },
             (Change::Delete { key }, _) => Operation::Delete { key },
             (Change::PutBatch(range), _) => {
                 Operation::PutBatch(self.pairs.get(range.clone()).unwrap_or_default())

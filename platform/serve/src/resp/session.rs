@@ -24,14 +24,13 @@ pub(super) mod act {
         hdel, hexists, hget, hmget, hmset, hscan, hset, hstrlen,
     };
     pub(in crate::resp) use super::introspection::{client, config};
-    pub(in crate::resp) use super::reads::{
-        exists, get, getrange, kind_of, mget, persist, strlen, ttl,
-    };
+    pub(in crate::resp) use super::reads::{exists, get, getrange, kind_of, mget, strlen, ttl};
     pub(in crate::resp) use super::scan::scan;
-    pub(in crate::resp) use super::writes::{del, getdel, getset, mset, set, setnx};
+    pub(in crate::resp) use super::writes::{del, getdel, getset, mset, set, setex, setnx};
 }
 
 mod connection;
+mod expiry;
 mod hashes;
 mod info;
 mod introspection;

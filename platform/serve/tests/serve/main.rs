@@ -1,9 +1,11 @@
 //! The servers over real sockets and a real store in a temporary directory.
 
 mod http;
+mod http_expiry;
 mod http_rows;
 mod openapi;
 mod resp;
+mod resp_expiry;
 mod resp_hashes;
 mod resp_limits;
 mod resp_tools;

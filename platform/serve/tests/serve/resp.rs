@@ -260,10 +260,6 @@ fn clients_and_settings_can_be_asked_for() {
     client.ask(&["PING", "x"], "$1\r\nx\r\n");
     client.ask(&["GET"], "-ERR wrong number of arguments for 'get' command\r\n");
     client.ask(&["MSET", "a", "1", "b"], "-ERR wrong number of arguments for 'mset' command\r\n");
-    client.ask(
-        &["SET", "a", "1", "EX", "10"],
-        "-ERR keys do not expire here: SET takes NX, XX and GET\r\n",
-    );
     client.ask(&["SET", "a", "1", "NX", "XX"], "-ERR syntax error\r\n");
     client.send(array(&["FLUSHALL"]));
     assert!(client.line().starts_with("-ERR refused: every follower"));

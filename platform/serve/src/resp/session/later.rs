@@ -6,11 +6,10 @@ use std::time::{Duration, Instant};
 use unison_base::Lsn;
 use unison_base::limits::VALUE_MAX;
 use unison_engine::{Condition, ReadError, ScanRequest, Write, WriteError};
-use unison_linux::store::{Reader, ValueRef};
+use unison_linux::store::Reader;
 use unison_resp::glob;
 use unison_resp::hashes::Parts;
 use unison_resp::parse::{Command, number};
-use unison_resp::reads::give_value;
 
 use super::Session;
 use crate::commit::commit_one;
@@ -20,9 +19,9 @@ use crate::resp::run::refuse;
 const KEYS_MAX: usize = 100_000;
 const KEYS_BYTES_MAX: usize = 16 << 20;
 /// How long a change that depends on the value before is tried again before it is refused.
-const CONFLICT_PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const CONFLICT_PATIENCE: Duration = Duration::from_secs(10);
 /// Until a write in the way is visible.
-const CONFLICT_PAUSE: Duration = Duration::from_millis(1);
+pub(super) const CONFLICT_PAUSE: Duration = Duration::from_millis(1);
 /// The longest `WAIT`, also when it asks to wait for ever.
 const WAIT_MAX: Duration = Duration::from_secs(3_600);
 
@@ -32,12 +31,15 @@ pub(in crate::resp) enum Later {
     Append,
     DbSize,
     Decrement,
+    Expire,
+    GetExpire,
     HashAll(Parts),
     HashLength,
     Increment,
     Info,
     Keys,
-    SetAbsentAndGet,
+    Persist,
+    Set,
     Wait,
     /// Nothing to be done for it: answers 0 in its turn.
     Zero,
@@ -56,7 +58,10 @@ impl Session {
             }
             Later::Increment => self.add(command, Some).await,
             Later::Decrement => self.add(command, i64::checked_neg).await,
-            Later::SetAbsentAndGet => self.set_absent_and_get(key, command.argument(2)).await,
+            Later::Set => self.set(command).await,
+            Later::Expire => self.expire(command).await,
+            Later::GetExpire => self.get_and_expire(command).await,
+            Later::Persist => self.persist(key).await,
             Later::HashAll(parts) => self.hash_all(key, parts).await,
             Later::HashLength => self.hash_length(key).await,
             Later::DbSize => self.count_keys().await,
@@ -84,7 +89,7 @@ impl Session {
         let _turn = server.turn(self.namespace.name(), key).lock().await;
         let deadline = Instant::now() + CONFLICT_PATIENCE;
         loop {
-            let (lsn, before) = match self.current(key) {
+            let (lsn, before, expires_at) = match self.current(key) {
                 Ok(current) => current,
                 Err(error) => return self.output.err(error),
             };
@@ -92,8 +97,8 @@ impl Session {
                 Ok(changed) => changed,
                 Err(why) => return self.output.err(why),
             };
-            let write =
-                Write { condition: Condition::UnchangedSince(lsn), ..Write::put(key, &value) };
+            let write = Write::put(key, &value).expiring_at(expires_at);
+            let write = Write { condition: Condition::UnchangedSince(lsn), ..write };
             match commit_one(&self.namespace, write).await {
                 Err(WriteError::Conflict { .. }) if Instant::now() < deadline => {
                     tokio::time::sleep(CONFLICT_PAUSE).await;
@@ -107,36 +112,12 @@ impl Session {
         }
     }
 
-    /// A key's version and value; zero and none when it is absent.
-    fn current(&self, key: &[u8]) -> Result<(Lsn, Option<Vec<u8>>), ReadError> {
-        match self.namespace.reader().get(key)? {
-            Some(value) => Ok((value.lsn(), Some(value.bytes()?.to_vec()))),
-            None => Ok((Lsn::ZERO, None)),
+    /// A key's version, its value, and when it expires; zero, none and never when it is absent.
+    fn current(&self, key: &[u8]) -> Result<(Lsn, Option<Vec<u8>>, u64), ReadError> {
+        match self.reader().get(key)? {
+            Some(value) => Ok((value.lsn(), Some(value.bytes()?.to_vec()), value.expires_at())),
+            None => Ok((Lsn::ZERO, None, 0)),
         }
-    }
-
-    async fn set_absent_and_get(&mut self, key: &[u8], value: &[u8]) {
-        let deadline = Instant::now() + CONFLICT_PATIENCE;
-        let write = Write { condition: Condition::Absent, ..Write::put(key, value) };
-        loop {
-            match commit_one(&self.namespace, write).await {
-                Ok(written) => {
-                    self.last_written = written.lsn;
-                    return self.output.null();
-                }
-                Err(WriteError::Conflict { .. }) if Instant::now() < deadline => {}
-                Err(error) => return refuse(&error, &mut self.output),
-            }
-            match self.namespace.reader().get(key) {
-                Ok(Some(present)) => return self.give(&present),
-                Ok(None) => tokio::time::sleep(CONFLICT_PAUSE).await,
-                Err(error) => return self.output.err(error),
-            }
-        }
-    }
-
-    fn give(&mut self, value: &ValueRef) {
-        give_value(value, &mut self.output);
     }
 
     /// Runs `look` where it may take its time.
@@ -144,7 +125,7 @@ impl Session {
         &self,
         look: impl FnOnce(Reader) -> T + Send + 'static,
     ) -> Option<T> {
-        let reader = self.namespace.reader();
+        let reader = self.reader();
         tokio::task::spawn_blocking(move || look(reader)).await.ok()
     }
 

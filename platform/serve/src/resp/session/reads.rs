@@ -1,5 +1,6 @@
 //! Commands that look at values.
 
+use unison_resp::expiry::time_to_live;
 use unison_resp::parse::Command;
 use unison_resp::reads::{self, Looked};
 
@@ -38,15 +39,11 @@ pub(in crate::resp) fn kind_of(session: &mut Session, command: &Command<'_, '_>)
 }
 
 pub(in crate::resp) fn ttl(session: &mut Session, command: &Command<'_, '_>) {
-    let looked = reads::time_to_live(&session.reader(), command, &mut session.output);
+    let looked = time_to_live(&session.reader(), command, &mut session.output);
     session.count(looked);
 }
 
 pub(in crate::resp) fn getrange(session: &mut Session, command: &Command<'_, '_>) {
     let looked = reads::range(&session.reader(), command, &mut session.output);
     session.count(looked);
-}
-
-pub(in crate::resp) fn persist(session: &mut Session, _: &Command<'_, '_>) {
-    session.output.integer(0);
 }

@@ -1,6 +1,7 @@
 //! Commands that join the run.
 
 use unison_engine::Condition;
+use unison_resp::expiry::{Lifetime, Unit};
 use unison_resp::parse::Command;
 
 use super::{Instead, Later};
@@ -10,41 +11,75 @@ pub(in crate::resp) fn set<'b>(
     command: &Command<'_, 'b>,
     run: &mut Run<'b>,
 ) -> Result<(), Instead> {
-    let (key, value) = (command.argument(1), command.argument(2));
-    let options = SetOptions::of(command)?;
+    let pair = (command.argument(1), command.argument(2));
+    let options = SetOptions::of(command).map_err(Instead::Refuse)?;
     let answer = if options.previous { Answer::Previous } else { Answer::Ok };
-    if options.previous && options.condition == Condition::Absent {
-        return Err(Instead::Wait(Later::SetAbsentAndGet));
+    if options.keeps_expiry || (options.previous && options.condition == Condition::Absent) {
+        return Err(Instead::Wait(Later::Set));
     }
-    run.put(key, value, options.condition, answer);
+    run.put_for(options.lifetime, pair, options.condition, answer);
     Ok(())
 }
 
-struct SetOptions {
-    condition: Condition,
-    previous: bool,
+/// What a command is told that cannot be understood.
+pub(super) const SYNTAX: &str = "syntax error";
+
+/// What `SET` is asked beside key and value.
+#[derive(Clone, Copy)]
+pub(super) struct SetOptions {
+    pub(super) condition: Condition,
+    pub(super) previous: bool,
+    pub(super) lifetime: Option<Lifetime>,
+    pub(super) keeps_expiry: bool,
 }
 
 impl SetOptions {
-    fn of(command: &Command<'_, '_>) -> Result<Self, Instead> {
-        let mut options = Self { condition: Condition::Always, previous: false };
-        for option in command.arguments_from(3) {
-            let is = |name: &str| option.eq_ignore_ascii_case(name.as_bytes());
-            match options.condition {
-                Condition::Always if is("NX") => options.condition = Condition::Absent,
-                Condition::Always if is("XX") => options.condition = Condition::Present,
-                Condition::Absent if is("NX") => {}
-                Condition::Present if is("XX") => {}
-                _ if is("GET") => options.previous = true,
-                _ if ["EX", "PX", "EXAT", "PXAT", "KEEPTTL"].into_iter().any(is) => {
-                    let why = "keys do not expire here: SET takes NX, XX and GET";
-                    return Err(Instead::Refuse(why.to_owned()));
+    /// The options, or why they are none.
+    pub(super) fn of(command: &Command<'_, '_>) -> Result<Self, String> {
+        let condition = Condition::Always;
+        let mut options = Self { condition, previous: false, lifetime: None, keeps_expiry: false };
+        let mut words = command.arguments_from(3);
+        while let Some(word) = words.next() {
+            let is = |name: &str| word.eq_ignore_ascii_case(name.as_bytes());
+            match (options.condition, Unit::of_option(word)) {
+                (Condition::Always | Condition::Absent, None) if is("NX") => {
+                    options.condition = Condition::Absent;
                 }
-                _ => return Err(Instead::Refuse("syntax error".to_owned())),
+                (Condition::Always | Condition::Present, None) if is("XX") => {
+                    options.condition = Condition::Present;
+                }
+                (_, None) if is("GET") => options.previous = true,
+                (_, None) if is("KEEPTTL") && options.lifetime.is_none() => {
+                    options.keeps_expiry = true;
+                }
+                (_, Some(unit)) if options.lifetime.is_none() && !options.keeps_expiry => {
+                    let time = words.next().ok_or(SYNTAX)?;
+                    options.lifetime = Some(lifetime(unit, time, "set")?);
+                }
+                _ => return Err(SYNTAX.to_owned()),
             }
         }
         Ok(options)
     }
+}
+
+fn lifetime(unit: Unit, text: &[u8], command: &'static str) -> Result<Lifetime, String> {
+    let lifetime = unit.lifetime(text, command).and_then(|time| time.positive(command));
+    lifetime.map_err(|error| error.to_string())
+}
+
+pub(in crate::resp) fn setex<'b>(
+    command: &Command<'_, 'b>,
+    run: &mut Run<'b>,
+) -> Result<(), Instead> {
+    let (unit, name) = match command.argument(0).first() {
+        Some(b'p' | b'P') => (Unit::Milliseconds, "psetex"),
+        _ => (Unit::Seconds, "setex"),
+    };
+    let lifetime = lifetime(unit, command.argument(2), name).map_err(Instead::Refuse)?;
+    let pair = (command.argument(1), command.argument(3));
+    run.put_for(Some(lifetime), pair, Condition::Always, Answer::Ok);
+    Ok(())
 }
 
 pub(in crate::resp) fn setnx<'b>(

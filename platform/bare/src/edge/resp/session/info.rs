@@ -114,7 +114,8 @@ fn keyspace<D: BlockDevice>(service: &Service<'_, '_, D>) -> String {
     let first = service.view.config.namespaces.first();
     let namespace = first.and_then(|name| service.view.namespaces.get(name));
     let reader = namespace.and_then(|namespace| namespace.reader());
-    match reader.and_then(|reader| reader.count().ok()) {
+    let now_ms = service.view.wall_ms().unwrap_or(0);
+    match reader.and_then(|reader| reader.at(now_ms).count().ok()) {
         None | Some(0) => String::new(),
         Some(keys) => lines([("db0", alloc::format!("keys={keys},expires=0,avg_ttl=0"))]),
     }

@@ -12,7 +12,7 @@ use unison_resp::hashes::{self, AllError, Parts};
 use unison_resp::parse::Command;
 use unison_resp::scan::{Limits, Request, ScanError, give_page};
 use unison_resp::table::Verb;
-use unison_resp::{hash_scan, reads};
+use unison_resp::{expiry, hash_scan, reads};
 
 /// How much one page of a scan looks at.
 const SCAN_LIMITS: Limits = Limits { keys: 256, key_bytes: 64 << 10 };
@@ -58,6 +58,8 @@ impl Session {
             let why = service.view.why_closed(&name).unwrap_or_default();
             return self.output.error(&format!("LOADING namespace {name} cannot be read: {why}"));
         };
+        // Without the hub's time only what the log says has expired is gone.
+        let reader = reader.at(service.view.wall_ms().unwrap_or(0));
         let answered = match verb {
             _ if command.len() > NAMES_MAX + 2 => Err(Refused::Names),
             Verb::Get | Verb::GetRange | Verb::MultiGet => {
@@ -88,15 +90,11 @@ impl Session {
             Verb::Length => reads::length(reader, command, output),
             Verb::Exists => reads::exists(reader, command, output),
             Verb::Type => reads::kind_of(reader, command, output),
-            Verb::TimeToLive => reads::time_to_live(reader, command, output),
+            Verb::TimeToLive => expiry::time_to_live(reader, command, output),
             Verb::HashExists => hashes::exists(reader, command, output),
             Verb::HashFieldLength => hashes::field_length(reader, command, output),
             Verb::HashLength => {
                 output.count(hashes::length(reader, command.argument(1))?);
-                return Ok(());
-            }
-            Verb::Persist => {
-                output.integer(0);
                 return Ok(());
             }
             Verb::DbSize => {

@@ -1,0 +1,62 @@
+//! How long what is written lives: `"ttl": 90`, `"ttl": "90s"`, `"ttl": "1h"`; and when it expires, in
+//! answers: `"expires"`, milliseconds since 1970, left out where it never does.
+
+use serde::Deserialize;
+use unison_linux::store::Namespace;
+
+use super::error::ApiError;
+use crate::config::Span;
+
+/// A time to live: whole seconds, or a whole number with a unit.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Ttl {
+    Seconds(u64),
+    Text(String),
+}
+
+impl Ttl {
+    /// In milliseconds, above zero.
+    pub(super) fn ms(&self) -> Result<u64, ApiError> {
+        let ms = match self {
+            Self::Seconds(seconds) => seconds.checked_mul(1_000),
+            Self::Text(text) => {
+                let span: Result<Span, _> = text.parse();
+                let malformed = |error| ApiError::Malformed(format!("`ttl`: {error}"));
+                u64::try_from(span.map_err(malformed)?.0.as_millis()).ok()
+            }
+        };
+        let why = "`ttl` is whole seconds above zero, or a text such as `90s` or `1h`";
+        ms.filter(|ms| *ms > 0).ok_or_else(|| ApiError::Malformed(why.to_owned()))
+    }
+}
+
+/// When what is written now expires, milliseconds since 1970; 0 = never.
+pub(super) fn expires_at(ttl: Option<&Ttl>, namespace: &Namespace) -> Result<u64, ApiError> {
+    let Some(ttl) = ttl else { return Ok(0) };
+    Ok(namespace.reader().now_ms().saturating_add(ttl.ms()?))
+}
+
+/// For answers: `None` where nothing expires.
+pub(super) fn shown(expires_at: u64) -> Option<u64> {
+    (expires_at > 0).then_some(expires_at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Ttl;
+
+    #[test]
+    fn seconds_and_texts() {
+        let ms = |json: &str| serde_json::from_str::<Ttl>(json).ok()?.ms().ok();
+        assert_eq!(
+            (ms("90"), ms("\"90s\""), ms("\"1h\"")),
+            (Some(90_000), Some(90_000), Some(3_600_000))
+        );
+        assert_eq!((ms("\"250ms\""), ms("\"2d\"")), (Some(250), Some(172_800_000)));
+        for bad in ["0", "-1", "1.5", "\"\"", "\"0s\"", "\"soon\"", "18446744073709551615", "null"]
+        {
+            assert_eq!(ms(bad), None, "{bad}");
+        }
+    }
+}
