@@ -1,5 +1,7 @@
 //! Topics: what is published, shown, kept, deleted and trimmed.
 
+mod model;
+mod random;
 mod writes;
 
 use crate::fixture::{self, NOW_MS, Sim, options};
