@@ -11,6 +11,7 @@ mod item;
 mod kv;
 mod list;
 mod log;
+mod moment;
 mod namespaces;
 mod openapi;
 mod path;
@@ -22,6 +23,8 @@ mod row_batch;
 mod row_list;
 mod row_read;
 mod server;
+mod topics;
+mod topics_read;
 mod ttl;
 
 pub use error::ApiError;

@@ -27,6 +27,10 @@ use unison_engine::{EngineOptions, TreeError, WriteError};
 
 /// A reader of a namespace on this machine.
 pub type Reader = unison_engine::Reader<FileStore>;
+/// One state of a namespace.
+pub type Snapshot = unison_engine::Snapshot<FileStore>;
+/// A message of a topic.
+pub type Message = unison_engine::Message<FileStore>;
 /// A value of a namespace on this machine.
 pub type ValueRef = unison_engine::ValueRef<FileStore>;
 /// What a write answers on this machine.

@@ -7,7 +7,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use unison_base::Lsn;
 
-use unison_engine::{ReadError, WriteError};
+use unison_engine::{ReadError, TopicError, WriteError};
 use unison_linux::store::StoreError;
 
 use super::backup::BackupError;
@@ -105,6 +105,8 @@ impl ApiError {
             Self::Read(
                 ReadError::KeyLength { bytes, .. } | ReadError::ColumnLength { bytes, .. },
             ) => status_of_length(*bytes),
+            Self::Read(ReadError::Topic(error)) => status_of_topic(*error),
+            Self::Read(ReadError::Streams { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Store(StoreError::TooManyNamespaces) => StatusCode::TOO_MANY_REQUESTS,
             Self::Store(StoreError::ReservedName { .. }) => StatusCode::BAD_REQUEST,
             Self::Backup(error) => status_of_backup(error),
@@ -133,6 +135,9 @@ fn status_of_write(error: &WriteError) -> StatusCode {
         | WriteError::ColumnLength { bytes: length, .. }
         | WriteError::Columns { columns: length, .. } => status_of_length(*length),
         WriteError::EmptyBatch => StatusCode::BAD_REQUEST,
+        WriteError::Topic(error) => status_of_topic(*error),
+        WriteError::NoMessage { .. } | WriteError::NoTopic => StatusCode::NOT_FOUND,
+        WriteError::Headers { .. } | WriteError::Patterns { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         WriteError::ValueLength { .. }
         | WriteError::BatchOperations { .. }
         | WriteError::BatchBytes { .. }
@@ -161,6 +166,14 @@ fn status_of_backup(error: &BackupError) -> StatusCode {
             StatusCode::BAD_REQUEST
         }
         _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+fn status_of_topic(error: TopicError) -> StatusCode {
+    match error {
+        TopicError::Length { bytes, .. } => status_of_length(bytes),
+        TopicError::Levels { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        _ => StatusCode::BAD_REQUEST,
     }
 }
 
@@ -221,7 +234,7 @@ mod tests {
     use super::ApiError;
     use axum::response::IntoResponse;
     use unison_base::Lsn;
-    use unison_engine::{Pressure, WriteError};
+    use unison_engine::{Pressure, TopicError, WriteError};
 
     #[test]
     fn each_failure_of_a_write_has_its_status_and_says_when_to_come_back() {
@@ -237,6 +250,12 @@ mod tests {
             (WriteError::BatchBytes { bytes: 2, limit: 1 }, 413, None),
             (WriteError::IndexBytes { bytes: 2, limit: 1 }, 413, None),
             (WriteError::EmptyBatch, 400, None),
+            (WriteError::Topic(TopicError::Length { bytes: 0, limit: 1 }), 400, None),
+            (WriteError::Topic(TopicError::Length { bytes: 2, limit: 1 }), 413, None),
+            (WriteError::Topic(TopicError::Wildcard), 400, None),
+            (WriteError::NoMessage { lsn: Lsn(1), index: 0 }, 404, None),
+            (WriteError::NoTopic, 404, None),
+            (WriteError::Patterns { limit: 1 }, 413, None),
             (WriteError::Conflict { current: Some(Lsn(7)) }, 412, None),
             (busy, 429, Some("1")),
             (WriteError::Poisoned, 503, Some("1")),

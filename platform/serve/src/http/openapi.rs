@@ -13,11 +13,12 @@ use crate::node::VERSION;
 /// Title, and what all parts share.
 const DOCUMENT: &str = include_str!("openapi/document.json");
 /// Paths, and the schemas and parameters that only they need.
-const PARTS: [&str; 5] = [
+const PARTS: [&str; 6] = [
     include_str!("openapi/process.json"),
     include_str!("openapi/namespaces.json"),
     include_str!("openapi/kv.json"),
     include_str!("openapi/row.json"),
+    include_str!("openapi/topics.json"),
     include_str!("openapi/log.json"),
 ];
 

@@ -12,6 +12,7 @@ use axum::routing::{MethodRouter, delete, get, post};
 use super::error::ApiError;
 use super::{
     backup, kv, list, log, namespaces, openapi, process, row, row_batch, row_list, row_read,
+    topics, topics_read,
 };
 use crate::node::Node;
 
@@ -35,6 +36,13 @@ pub(super) fn routes() -> Vec<(&'static str, MethodRouter<Arc<Node>>)> {
         ("/api/v1/{namespace}/row/batch", one_row.clone().post(row_batch::batch)),
         ("/api/v1/{namespace}/row/{rowKey}", one_row),
         ("/api/v1/{namespace}/row/{rowKey}/columns", delete(row::delete_columns)),
+        ("/api/v1/{namespace}/topics", get(topics_read::list)),
+        ("/api/v1/{namespace}/topics/publish", post(topics::publish)),
+        ("/api/v1/{namespace}/topics/publish-pattern", post(topics::publish_pattern)),
+        ("/api/v1/{namespace}/topics/messages", get(topics_read::messages)),
+        ("/api/v1/{namespace}/topics/messages/{id}", delete(topics::delete)),
+        ("/api/v1/{namespace}/topics/retained", get(topics_read::retained)),
+        ("/api/v1/{namespace}/topics/trim", post(topics::trim)),
         ("/api/v1/{namespace}/offset", get(log::offset)),
         ("/api/v1/{namespace}/stats", get(log::stats)),
         ("/api/v1/{namespace}/checkpoint", get(log::checkpoint)),

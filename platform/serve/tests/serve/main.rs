@@ -3,6 +3,7 @@
 mod http;
 mod http_expiry;
 mod http_rows;
+mod http_topics;
 mod openapi;
 mod resp;
 mod resp_expiry;
