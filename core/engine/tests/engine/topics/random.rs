@@ -222,16 +222,16 @@ impl Run {
             _ => (self.now_ms + 20).saturating_sub(self.prng.below(400)),
         };
         let of_stream =
-            |known: &&mut Known| known.shown.topic == text && known.shown.is_pattern == is_pattern;
+            |known: &Known| known.shown.topic == text && known.shown.is_pattern == is_pattern;
         let trim = TrimBefore { topics: &[text, "never/used"], before_ms };
-        if self.model.messages.iter_mut().all(|mut known| !of_stream(&&mut known)) {
+        if !self.model.messages.iter().any(of_stream) {
             return;
         }
         let operation =
             if is_pattern { Operation::TrimPatterns(trim) } else { Operation::Trim(trim) };
         let Some(lsn) = self.write(operation) else { return };
         let bound = (before_ms, Lsn::ZERO).min((self.engine().hlc().millis(), lsn));
-        for known in self.model.messages.iter_mut().filter(of_stream) {
+        for known in self.model.messages.iter_mut().filter(|known| of_stream(known)) {
             if (known.shown.time_ms, known.shown.id.lsn) < bound {
                 known.removed.get_or_insert(lsn);
                 self.happened.trimmed += 1;
