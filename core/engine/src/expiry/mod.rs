@@ -55,3 +55,5 @@ impl At {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tree_tests;

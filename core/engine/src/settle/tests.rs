@@ -1,6 +1,7 @@
 //! The books of live bytes against a recount of the tree.
 
 use crate::engine::Engine;
+use crate::expiry::indexed;
 use crate::models::row::split;
 use crate::options::EngineOptions;
 use crate::read::RowScanRequest;
@@ -40,6 +41,9 @@ fn recount(engine: &Engine<SimStore>) -> (LiveBytes, u64, u64) {
     let (mut live, mut keys, mut rows) = (LiveBytes::new(), 0, 0);
     for row in view.tree.range(Bound::Unbounded, Bound::Unbounded).unwrap().into_iter().flatten() {
         let (key, entry) = row.unwrap();
+        if indexed(key.value()).is_some() {
+            continue;
+        }
         match split(key.value()) {
             Some((_, [])) => rows += 1,
             Some(_) => {}
