@@ -11,9 +11,3 @@ pub use generated::{
     RowUpdateEntry, RowUpdateEntryArgs, StreamDefineEntry, StreamDefineEntryArgs, TrimEntry,
     TrimEntryArgs, TxnState,
 };
-
-/// Raises the watermark of expiry: one key-value entry without a key, its value the time, u64
-/// little-endian, milliseconds since 1970.
-pub const EXPIRE_TO: OperationType = OperationType(22);
-/// Says when a key or a row expires, whose value stays: an entry without a value, or without columns.
-pub const EXPIRE: OperationType = OperationType(23);

@@ -11,10 +11,10 @@ extern crate alloc;
 #[deprecated(since = "2.0.0", note = "Use associated constants instead. This will no longer be generated in 2021.")]
 pub const ENUM_MIN_OPERATION_TYPE: u8 = 0;
 #[deprecated(since = "2.0.0", note = "Use associated constants instead. This will no longer be generated in 2021.")]
-pub const ENUM_MAX_OPERATION_TYPE: u8 = 22;
+pub const ENUM_MAX_OPERATION_TYPE: u8 = 23;
 #[deprecated(since = "2.0.0", note = "Use associated constants instead. This will no longer be generated in 2021.")]
 #[allow(non_camel_case_types)]
-pub const ENUM_VALUES_OPERATION_TYPE: [OperationType; 13] = [
+pub const ENUM_VALUES_OPERATION_TYPE: [OperationType; 14] = [
   OperationType::NoOperation,
   OperationType::Insert,
   OperationType::Delete,
@@ -28,6 +28,7 @@ pub const ENUM_VALUES_OPERATION_TYPE: [OperationType; 13] = [
   OperationType::MessageDelete,
   OperationType::Trim,
   OperationType::ExpireTo,
+  OperationType::Expire,
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -48,9 +49,10 @@ impl OperationType {
   pub const MessageDelete: Self = Self(20);
   pub const Trim: Self = Self(21);
   pub const ExpireTo: Self = Self(22);
+  pub const Expire: Self = Self(23);
 
   pub const ENUM_MIN: u8 = 0;
-  pub const ENUM_MAX: u8 = 22;
+  pub const ENUM_MAX: u8 = 23;
   pub const ENUM_VALUES: &'static [Self] = &[
     Self::NoOperation,
     Self::Insert,
@@ -65,6 +67,7 @@ impl OperationType {
     Self::MessageDelete,
     Self::Trim,
     Self::ExpireTo,
+    Self::Expire,
   ];
   /// Returns the variant's name or "" if unknown.
   pub fn variant_name(self) -> Option<&'static str> {
@@ -82,6 +85,7 @@ impl OperationType {
       Self::MessageDelete => Some("MessageDelete"),
       Self::Trim => Some("Trim"),
       Self::ExpireTo => Some("ExpireTo"),
+      Self::Expire => Some("Expire"),
       _ => None,
     }
   }

@@ -8,8 +8,7 @@ use flatbuffers::{FlatBufferBuilder, WIPOffset};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use unison_schemas::{
-    EXPIRE, EXPIRE_TO, EncodedEntry, EncodedEntryArgs, EntryType, LogRecord, LogRecordArgs,
-    OperationType, TxnState,
+    EncodedEntry, EncodedEntryArgs, EntryType, LogRecord, LogRecordArgs, OperationType, TxnState,
 };
 
 /// What a golden record should say.
@@ -107,9 +106,9 @@ fn expiry() -> Vec<Golden> {
     let key = Entry::KeyValue { key: b"\xFEk", value: None, expires_at };
     let row = Entry::Row { key: ROW, columns: &[], expires_at };
     vec![
-        plain("expire_to", EXPIRE_TO, E::KV, vec![key_value(b"", Some(&WATERMARK))]),
-        plain("kv_expire", EXPIRE, E::KV, vec![key]),
-        plain("row_expire", EXPIRE, E::Row, vec![row]),
+        plain("expire_to", OperationType::ExpireTo, E::KV, vec![key_value(b"", Some(&WATERMARK))]),
+        plain("kv_expire", OperationType::Expire, E::KV, vec![key]),
+        plain("row_expire", OperationType::Expire, E::Row, vec![row]),
     ]
 }
 
@@ -346,8 +345,9 @@ fn enum_values_are_those_of_the_public_format() {
         OperationType::MessageDelete,
         OperationType::Trim,
         OperationType::ExpireTo,
+        OperationType::Expire,
     ];
-    assert_eq!(ours.map(|operation| operation.0), [16, 17, 18, 19, 20, 21, 22]);
+    assert_eq!(ours.map(|operation| operation.0), [16, 17, 18, 19, 20, 21, 22, 23]);
     let states = [TxnState::None, TxnState::Begin, TxnState::Prepare, TxnState::Commit];
     assert_eq!(states.map(|state| state.0), [0, 1, 2, 3]);
     let entries = [EntryType::KV, EntryType::Chunked, EntryType::Row, EntryType::Event];

@@ -12,8 +12,7 @@ use unison_base::checksum::Crc32;
 use unison_base::limits::TRANSACTION_ID_BYTES;
 use unison_base::{Hlc, Lsn};
 use unison_schemas::{
-    EXPIRE, EXPIRE_TO, EntryType, EventEntry, KeyValueEntry, LogRecord, OperationType,
-    RowUpdateEntry, TxnState,
+    EntryType, EventEntry, KeyValueEntry, LogRecord, OperationType, RowUpdateEntry, TxnState,
 };
 
 /// What a record means to this version.
@@ -110,7 +109,8 @@ pub(crate) fn decode(payload: &[u8]) -> Result<Record<'_>, RecordError> {
 }
 
 fn is_known(operation: OperationType) -> bool {
-    operation <= OperationType::DeleteRowByKey || [EXPIRE_TO, EXPIRE].contains(&operation)
+    operation <= OperationType::DeleteRowByKey
+        || [OperationType::ExpireTo, OperationType::Expire].contains(&operation)
 }
 
 fn kind(table: &LogRecord<'_>) -> Kind {
@@ -128,9 +128,11 @@ fn kind(table: &LogRecord<'_>) -> Kind {
             Kind::PutChunks
         }
         (OperationType::Delete, EntryType::Chunked) if changes => Kind::DeleteObjects,
-        (EXPIRE, EntryType::KV) if changes => Kind::Expire,
-        (EXPIRE, EntryType::Row) if changes => Kind::ExpireRows,
-        (EXPIRE_TO, EntryType::KV) if table.txn_state() == TxnState::None => Kind::ExpireTo,
+        (OperationType::Expire, EntryType::KV) if changes => Kind::Expire,
+        (OperationType::Expire, EntryType::Row) if changes => Kind::ExpireRows,
+        (OperationType::ExpireTo, EntryType::KV) if table.txn_state() == TxnState::None => {
+            Kind::ExpireTo
+        }
         (operation, EntryType::Event) if table.txn_state() == TxnState::None => {
             kind_of_topics(operation)
         }

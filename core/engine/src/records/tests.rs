@@ -12,8 +12,8 @@ use unison_base::hlc::Hlc;
 use unison_base::limits::{ENTRY_OVERHEAD_MAX, RECORD_OVERHEAD_MAX};
 use unison_base::prng::Prng;
 use unison_schemas::{
-    EXPIRE, EXPIRE_TO, EncodedEntry, EncodedEntryArgs, EntryType, KeyValueEntry, LogRecord,
-    LogRecordArgs, OperationType, TxnState,
+    EncodedEntry, EncodedEntryArgs, EntryType, KeyValueEntry, LogRecord, LogRecordArgs,
+    OperationType, TxnState,
 };
 
 type Pairs = Vec<(Vec<u8>, Option<Vec<u8>>)>;
@@ -120,13 +120,13 @@ fn a_record_of_expiry_says_when_and_nothing_else() {
             entry: EntryType::KV,
             transaction: None,
         };
-        encoder.begin(&head(EXPIRE_TO), 1);
+        encoder.begin(&head(OperationType::ExpireTo), 1);
         encoder.watermark(ms);
         encoder.finish();
         let record = decode(encoder.record()).unwrap();
         assert_eq!((record.kind, watermark(&record)), (Kind::ExpireTo, Some(ms)));
 
-        encoder.begin(&head(EXPIRE), 1);
+        encoder.begin(&head(OperationType::Expire), 1);
         encoder.expires_at(ms);
         encoder.entry(0xFE, b"key", None);
         encoder.finish();

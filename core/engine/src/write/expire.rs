@@ -11,7 +11,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use unison_base::Lsn;
 use unison_ports::SegmentStore;
-use unison_schemas::{EXPIRE_TO, EntryType};
+use unison_schemas::{EntryType, OperationType};
 
 impl<S: SegmentStore> Engine<S> {
     /// When the next key or row expires that is behind the watermark, not too late, perhaps too early;
@@ -42,7 +42,7 @@ impl<S: SegmentStore> Engine<S> {
     }
 
     fn raise(&mut self, now_ms: u64) -> Result<Lsn, WriteError> {
-        let lsn = self.begin_record((EXPIRE_TO, EntryType::KV), None, 1, now_ms);
+        let lsn = self.begin_record((OperationType::ExpireTo, EntryType::KV), None, 1, now_ms);
         self.encoder.watermark(now_ms);
         self.encoder.finish();
         self.stage_record(now_ms)?;

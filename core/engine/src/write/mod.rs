@@ -20,7 +20,7 @@ use crate::read::ValueRef;
 use core::fmt;
 use unison_base::{Lsn, TxnId};
 use unison_ports::SegmentStore;
-use unison_schemas::{EXPIRE, EntryType, OperationType};
+use unison_schemas::{EntryType, OperationType};
 
 /// What to change. Keys and names are the user's own.
 #[derive(Clone, Copy, Debug)]
@@ -287,8 +287,8 @@ impl<'a> Operation<'a> {
             Self::PutColumns(_) => (OperationType::Insert, EntryType::Row),
             Self::DeleteColumns(_) => (OperationType::Delete, EntryType::Row),
             Self::DeleteRows(_) => (OperationType::DeleteRowByKey, EntryType::Row),
-            Self::Expire { .. } => (EXPIRE, EntryType::KV),
-            Self::ExpireRow { .. } => (EXPIRE, EntryType::Row),
+            Self::Expire { .. } => (OperationType::Expire, EntryType::KV),
+            Self::ExpireRow { .. } => (OperationType::Expire, EntryType::Row),
             Self::Publish(_) => (OperationType::Publish, EntryType::Event),
             Self::PublishPattern(_) => (OperationType::PatternPublish, EntryType::Event),
             Self::DeleteMessage(_) => (OperationType::MessageDelete, EntryType::Event),
