@@ -25,7 +25,7 @@ async fn serve(config: EdgeConfig) -> Result<(), ProcessError> {
     if let Some(file) = &config.ports_file {
         Ports::clear(file)?;
     }
-    let listeners = Listeners::open(&config.http, &config.resp).await?;
+    let listeners = Listeners::open(&config.http, &config.resp, &config.zeromq).await?;
     let engine = EngineOptions {
         memtable_bytes: usize::try_from(config.memtable_size.0).unwrap_or(usize::MAX),
         checkpoint_log_bytes: CHECKPOINT_LOG_BYTES,
@@ -41,6 +41,7 @@ async fn serve(config: EdgeConfig) -> Result<(), ProcessError> {
         role: Role::Edge { hub: config.hub.clone() },
         backup_dir: config.backup_dir.clone(),
         connections_max: config.connections_max,
+        watchers_max: config.watchers_max,
     };
     let node = Node::new(Arc::clone(&store), Arc::clone(&health), shutdown.clone(), options);
     let options = FollowOptions {

@@ -23,7 +23,7 @@ async fn run(config: HubConfig) -> Result<(), ProcessError> {
     if let Some(file) = &config.ports_file {
         Ports::clear(file)?;
     }
-    let listeners = Listeners::open(&config.http, &config.resp).await?;
+    let listeners = Listeners::open(&config.http, &config.resp, &config.zeromq).await?;
     let link = match &config.link {
         Listen::Off => None,
         Listen::At(address) => Some(listen("link", address).await?),
@@ -38,6 +38,7 @@ async fn run(config: HubConfig) -> Result<(), ProcessError> {
         role: Role::Hub,
         backup_dir: config.backup_dir.clone(),
         connections_max: config.connections_max,
+        watchers_max: config.watchers_max,
     };
     let node = Node::new(Arc::clone(&store), Arc::clone(&health), shutdown.clone(), options);
     let mut ports = listeners.ports();

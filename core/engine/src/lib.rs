@@ -25,6 +25,7 @@
 extern crate alloc;
 
 mod apply;
+mod changes;
 mod engine;
 mod errors;
 mod expiry;
@@ -39,10 +40,13 @@ mod stats;
 mod tree;
 mod write;
 
+pub use changes::{
+    Change, ChangeFilter, ChangeId, ChangeKind, ChangeModel, Changes, Models, Reached,
+};
 pub use engine::{Engine, OpenReport};
 pub use errors::{
-    ApplyError, CutError, EngineOpenError, FlushError, ReadError, RecordError, SettleError,
-    SnapshotError, TransactionError, TreeError, TreeTable, WriteError,
+    ApplyError, ChangesError, CutError, EngineOpenError, FlushError, ReadError, RecordError,
+    SettleError, SnapshotError, TransactionError, TreeError, TreeTable, WriteError,
 };
 pub use flush::{FlushJob, FlushResult, Released};
 pub use models::topic::key::{MessageId, MessagePosition};

@@ -4,7 +4,7 @@ use crate::error::ReadError;
 use crate::reader::{checked_frame, containing, frame_length, walk};
 use crate::slice::Slice;
 use crate::table::{Extent, Pin, Shared};
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use unison_base::atomic::Ordering;
 use unison_base::frame::Frames;
 use unison_base::{Lsn, Position, SegmentId};
@@ -67,7 +67,15 @@ pub struct LogCursor<S: SegmentStore> {
     bound: Bound,
     next: Lsn,
     place: Option<Place<S>>,
+    /// Where it was when it was told to rest.
+    rested: Option<Rested<S>>,
     cuts: u64,
+}
+
+/// A place without a pin. The extent is there for as long as the log, or any reader, has it.
+struct Rested<S: SegmentStore> {
+    extent: Weak<Extent<S>>,
+    offset: u64,
 }
 
 struct Place<S: SegmentStore> {
@@ -86,7 +94,7 @@ impl<S: SegmentStore> LogCursor<S> {
         if next < shared.first() {
             return Err(ReadError::BehindRetention { first: shared.first() });
         }
-        let mut cursor = Self { shared, bound, next, place: None, cuts };
+        let mut cursor = Self { shared, bound, next, place: None, rested: None, cuts };
         if next <= last {
             cursor.seek()?;
         }
@@ -97,6 +105,16 @@ impl<S: SegmentStore> LogCursor<S> {
     #[must_use]
     pub const fn position_lsn(&self) -> Lsn {
         self.next
+    }
+
+    /// Gives the pin on the segment up until the next record is asked for, and goes on where it is
+    /// then unless retention came first.
+    pub fn rest(&mut self) {
+        let Some(Place { pin, offset }) = self.place.take() else { return };
+        let extent = Arc::clone(&pin.extent);
+        drop(pin);
+        extent.rest_if_idle();
+        self.rested = Some(Rested { extent: Arc::downgrade(&extent), offset });
     }
 
     /// The next record, or `None` when the cursor has caught up; it may be asked again.
@@ -163,7 +181,7 @@ impl<S: SegmentStore> LogCursor<S> {
     fn is_behind(&mut self) -> Result<bool, ReadError> {
         let cuts = self.shared.cuts.load(Ordering::Acquire);
         if cuts != self.cuts {
-            self.place = None;
+            (self.place, self.rested) = (None, None);
             let last = self.shared.appended();
             if self.next > last.next() {
                 return Err(ReadError::Ahead { last });
@@ -174,8 +192,16 @@ impl<S: SegmentStore> LogCursor<S> {
     }
 
     /// Whether the place holds the next record, and is not the end of an extent.
-    fn is_placed(&self) -> bool {
+    fn is_placed(&mut self) -> bool {
+        self.wake();
         self.place.as_ref().is_some_and(|place| self.next <= place.pin.extent.last())
+    }
+
+    /// Takes the place again that it rested at. When that cannot be had it is looked up anew.
+    fn wake(&mut self) {
+        let Some(Rested { extent, offset }) = self.rested.take() else { return };
+        let pin = extent.upgrade().and_then(|extent| Pin::new(extent, &*self.shared.store).ok());
+        self.place = pin.map(|pin| Place { pin, offset });
     }
 
     fn seek(&mut self) -> Result<(), ReadError> {

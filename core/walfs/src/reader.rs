@@ -1,6 +1,6 @@
 //! Reading by any number of readers, none of which the writer waits for.
 
-use crate::cursor::{Bound, LogCursor};
+use crate::cursor::{Bound, LogCursor, Record};
 use crate::error::ReadError;
 use crate::run::{Located, frame_bytes_at};
 use crate::slice::Slice;
@@ -8,6 +8,7 @@ use crate::table::{Extent, Pin, Shared, Table};
 use crate::window::{ScanError, Scratch, Window};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use unison_base::atomic::Ordering;
 use unison_base::frame::{self, HEADER_BYTES};
 use unison_base::{Lsn, Position, SegmentId};
 use unison_ports::{IoError, SegmentFile, SegmentKind, SegmentStore};
@@ -76,6 +77,13 @@ impl<S: SegmentStore> LogReader<S> {
         self.shared.durable()
     }
 
+    /// How often records at the end were set aside since the log was opened: with the same number
+    /// before and after, a record that was read is the one that the log still has.
+    #[must_use]
+    pub fn cuts(&self) -> u64 {
+        self.shared.cuts.load(Ordering::Acquire)
+    }
+
     /// The place and checksum of one record, which is checked.
     ///
     /// # Errors
@@ -89,6 +97,30 @@ impl<S: SegmentStore> LogReader<S> {
         let offset = walk(&pin, lsn)?;
         let frame = checked_frame(&pin, offset, lsn)?;
         Ok(Located { position: pin.extent.position(offset), crc: frame.crc })
+    }
+
+    /// The record whose frame starts at a place, which is checked.
+    ///
+    /// # Errors
+    /// See [`ReadError`]; [`ReadError::Absent`] when no record of the log can start there.
+    pub fn record_at(&self, at: Position) -> Result<Record<S>, ReadError> {
+        let table = self.shared.table.load();
+        let offset = u64::from(at.offset);
+        let holds = |extent: &&Arc<Extent<S>>| {
+            extent.segment.id == at.segment && (extent.start..extent.end()).contains(&offset)
+        };
+        let Some(extent) = table.extents.iter().rev().find(holds) else {
+            let oldest = table.extents.first().map(|extent| extent.segment.id);
+            return Err(match oldest {
+                Some(oldest) if at.segment < oldest => {
+                    ReadError::BehindRetention { first: self.first() }
+                }
+                _ => ReadError::Absent { at },
+            });
+        };
+        let pin = Pin::new(Arc::clone(extent), &*self.shared.store)?;
+        let frame = any_frame(&pin, offset)?;
+        Ok(Record { lsn: frame.lsn, position: at, crc: frame.crc, payload: frame.payload })
     }
 
     /// A cursor whose first record is `from`, which may be the one behind the newest. `Lsn::ZERO`
@@ -237,6 +269,7 @@ const fn read_error(error: ScanError) -> ReadError {
 
 /// A frame that was checked.
 pub(crate) struct CheckedFrame<S: SegmentStore> {
+    pub(crate) lsn: Lsn,
     pub(crate) crc: u32,
     pub(crate) frame_bytes: usize,
     pub(crate) payload: Slice<S>,
@@ -248,15 +281,22 @@ pub(crate) fn checked_frame<S: SegmentStore>(
     offset: u64,
     lsn: Lsn,
 ) -> Result<CheckedFrame<S>, ReadError> {
+    let frame = any_frame(pin, offset)?;
+    if frame.lsn == lsn {
+        return Ok(frame);
+    }
+    Err(ReadError::Corrupt { at: pin.extent.position(offset) })
+}
+
+/// As above, whatever record it holds.
+fn any_frame<S: SegmentStore>(pin: &Pin<S>, offset: u64) -> Result<CheckedFrame<S>, ReadError> {
     let corrupt = ReadError::Corrupt { at: pin.extent.position(offset) };
     let bytes = frame_length(pin, offset)?;
     let slice = Slice::read(&pin.file, offset, bytes)?;
     let frame = frame::read_frame(&slice).map_err(|_| corrupt)?;
-    if frame.lsn != lsn {
-        return Err(corrupt);
-    }
+    let (lsn, crc) = (frame.lsn, frame.crc);
     let payload = HEADER_BYTES..HEADER_BYTES + frame.payload.len();
-    Ok(CheckedFrame { crc: frame.crc, frame_bytes: bytes, payload: slice.sub(payload) })
+    Ok(CheckedFrame { lsn, crc, frame_bytes: bytes, payload: slice.sub(payload) })
 }
 
 /// Length of the frame at `offset`, which must end within the extent.

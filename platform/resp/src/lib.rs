@@ -47,6 +47,7 @@ pub mod parse;
 pub mod reads;
 pub mod refusal;
 pub mod scan;
+pub mod subscriptions;
 pub mod table;
 
 /// The version of Redis whose clients find what they expect.

@@ -127,6 +127,14 @@ impl Output {
         }
     }
 
+    /// Head of a message that answers nothing; its elements follow. An array in RESP2.
+    pub fn push(&mut self, elements: usize) {
+        match self.protocol {
+            Protocol::Two => self.length(b'*', elements),
+            Protocol::Three => self.length(b'>', elements),
+        }
+    }
+
     fn length(&mut self, kind: u8, length: usize) {
         self.header(kind, i64::try_from(length).unwrap_or(i64::MAX));
     }
@@ -166,13 +174,12 @@ mod tests {
             output.null();
             output.null_array();
             output.map(1);
+            output.push(1);
             output.array(0);
             output.verbatim("x");
         };
-        let two =
-            "+OK\r\n:-9223372036854775808\r\n$4\r\na\r\nb\r\n$-1\r\n*-1\r\n*2\r\n*0\r\n$1\r\nx\r\n";
-        let three =
-            "+OK\r\n:-9223372036854775808\r\n$4\r\na\r\nb\r\n_\r\n_\r\n%1\r\n*0\r\n=5\r\ntxt:x\r\n";
+        let two = "+OK\r\n:-9223372036854775808\r\n$4\r\na\r\nb\r\n$-1\r\n*-1\r\n*2\r\n*1\r\n*0\r\n$1\r\nx\r\n";
+        let three = "+OK\r\n:-9223372036854775808\r\n$4\r\na\r\nb\r\n_\r\n_\r\n%1\r\n>1\r\n*0\r\n=5\r\ntxt:x\r\n";
         assert_eq!(written(Protocol::Two, all), two);
         assert_eq!(written(Protocol::Three, all), three);
     }

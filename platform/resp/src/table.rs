@@ -90,6 +90,12 @@ pub enum Verb {
     Persist,
     /// `PING`.
     Ping,
+    /// `PSUBSCRIBE`.
+    PatternSubscribe,
+    /// `PUNSUBSCRIBE`.
+    PatternUnsubscribe,
+    /// `PUBSUB`.
+    PubSub,
     /// `QUIT`.
     Quit,
     /// `RESET`.
@@ -104,12 +110,16 @@ pub enum Verb {
     SetAbsent,
     /// `SETEX`, `PSETEX`.
     SetExpiring,
+    /// `SUBSCRIBE`.
+    Subscribe,
     /// `TIME`.
     Time,
     /// `TTL`, `PTTL`, `EXPIRETIME`, `PEXPIRETIME`.
     TimeToLive,
     /// `TYPE`.
     Type,
+    /// `UNSUBSCRIBE`.
+    Unsubscribe,
     /// `WAIT`.
     Wait,
 }
@@ -149,7 +159,7 @@ macro_rules! commands {
 }
 
 /// All commands in order of their names.
-pub static COMMANDS: [Spec; 62] = commands![
+pub static COMMANDS: [Spec; 67] = commands![
     "append" 3 ONE_KEY Write Append, "Appends to the value of a key";
     "auth" -2 NO_KEYS Connection Auth, "Chooses the namespace";
     "client" -2 NO_KEYS Connection Client, "Says or shows what is known of connections";
@@ -196,7 +206,10 @@ pub static COMMANDS: [Spec; 62] = commands![
     "pexpiretime" 2 ONE_KEY Read TimeToLive, "Says when a key or a row expires, in milliseconds";
     "ping" -1 NO_KEYS Connection Ping, "Answers";
     "psetex" 4 ONE_KEY Write SetExpiring, "Sets a key that expires after milliseconds";
+    "psubscribe" -2 NO_KEYS Connection PatternSubscribe, "Listens to channels that match patterns";
     "pttl" 2 ONE_KEY Read TimeToLive, "Says how long a key or a row lives, in milliseconds";
+    "pubsub" -2 NO_KEYS Connection PubSub, "Shows which channels are listened to";
+    "punsubscribe" -1 NO_KEYS Connection PatternUnsubscribe, "Stops listening to patterns";
     "quit" -1 NO_KEYS Connection Quit, "Ends the connection";
     "reset" 1 NO_KEYS Connection Reset, "Makes the connection like a new one";
     "scan" -2 NO_KEYS Read Scan, "Lists keys page by page";
@@ -205,12 +218,14 @@ pub static COMMANDS: [Spec; 62] = commands![
     "setex" 4 ONE_KEY Write SetExpiring, "Sets a key that expires after seconds";
     "setnx" 3 ONE_KEY Write SetAbsent, "Sets a key that is not there yet";
     "strlen" 2 ONE_KEY Read Length, "Gives the length of a value";
+    "subscribe" -2 NO_KEYS Connection Subscribe, "Listens to channels";
     "substr" 4 ONE_KEY Read GetRange, "Gives a part of a value";
     "time" 1 NO_KEYS Connection Time, "Gives the server's time";
     "touch" -2 ALL_KEYS Read Exists, "Counts which of the keys and rows there are";
     "ttl" 2 ONE_KEY Read TimeToLive, "Says how long a key or a row lives, in seconds";
     "type" 2 ONE_KEY Read Type, "Gives the type of a value";
     "unlink" -2 ALL_KEYS Write Delete, "Removes keys and rows";
+    "unsubscribe" -1 NO_KEYS Connection Unsubscribe, "Stops listening to channels";
     "wait" 3 NO_KEYS Connection Wait, "Waits until followers hold the last write";
 ];
 
@@ -246,10 +261,32 @@ impl Spec {
         }
     }
 
+    /// Whether it is about channels.
+    #[must_use]
+    pub const fn is_of_subscriptions(&self) -> bool {
+        matches!(
+            self.verb,
+            Verb::Subscribe
+                | Verb::Unsubscribe
+                | Verb::PatternSubscribe
+                | Verb::PatternUnsubscribe
+                | Verb::PubSub
+        )
+    }
+
+    /// Whether a connection of RESP2 that has subscribed may ask it: there its answer cannot be
+    /// taken for a message.
+    #[must_use]
+    pub const fn is_allowed_while_subscribed(&self) -> bool {
+        let changes = self.is_of_subscriptions() && !matches!(self.verb, Verb::PubSub);
+        changes || matches!(self.verb, Verb::Ping | Verb::Quit | Verb::Reset)
+    }
+
     /// The group that `COMMAND DOCS` shows.
     #[must_use]
     pub fn group(&self) -> &'static str {
         match self.kind {
+            Kind::Connection if self.is_of_subscriptions() => "pubsub",
             Kind::Connection => "connection",
             Kind::Write | Kind::Read if self.keys == NO_KEYS => "generic",
             Kind::Write | Kind::Read if self.name.starts_with('h') => "hash",

@@ -68,6 +68,12 @@ pub enum ConfigError {
         /// The largest possible.
         most: ByteSize,
     },
+    /// A server that this build does not have.
+    #[error("--{name}: this program was built without the feature `{name}`")]
+    NotBuilt {
+        /// The flag, and the feature.
+        name: &'static str,
+    },
     /// Something that has no default is not given.
     #[error("--{name} is needed: {purpose}")]
     Missing {
@@ -112,6 +118,18 @@ macro_rules! layered {
     };
 }
 use layered;
+
+/// Where a server listens that is off unless it is asked for, and may not be built in.
+fn optional_server(
+    name: &'static str,
+    built: bool,
+    asked: Option<Listen>,
+) -> Result<Listen, ConfigError> {
+    match asked.unwrap_or(Listen::Off) {
+        Listen::At(_) if !built => Err(ConfigError::NotBuilt { name }),
+        listen => Ok(listen),
+    }
+}
 
 fn within(
     name: &'static str,

@@ -26,6 +26,7 @@ mod server;
 mod topics;
 mod topics_read;
 mod ttl;
+mod watch;
 
 pub use error::ApiError;
 pub use server::HttpServer;

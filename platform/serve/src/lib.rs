@@ -31,6 +31,9 @@ pub mod resp;
 pub mod serve;
 pub mod shutdown;
 mod slow;
+mod watch;
+#[cfg(feature = "zeromq")]
+mod zeromq;
 
 /// The namespace that every node has.
 pub const DEFAULT_NAMESPACE: &str = "default";

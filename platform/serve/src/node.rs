@@ -12,6 +12,7 @@ use crate::config::Address;
 use crate::health::LinkHealth;
 use crate::metrics::Metrics;
 use crate::shutdown::Shutdown;
+use crate::watch::Watchers;
 
 /// Whether a node takes writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +47,7 @@ pub struct Node {
     pub(crate) shutdown: Shutdown,
     pub(crate) backup_dir: Option<PathBuf>,
     pub(crate) connections_max: usize,
+    pub(crate) watchers: Arc<Watchers>,
     /// Memory of requests that are not complete yet.
     pub(crate) input: Arc<Budget>,
     started: Instant,
@@ -61,6 +63,8 @@ pub struct NodeOptions {
     pub backup_dir: Option<PathBuf>,
     /// Most connections of each server at a time.
     pub connections_max: u32,
+    /// Most watchers of all protocols at a time.
+    pub watchers_max: u32,
 }
 
 impl Node {
@@ -73,7 +77,9 @@ impl Node {
         options: NodeOptions,
     ) -> Arc<Self> {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let watchers = Watchers::new(Arc::clone(&store), shutdown.clone(), options.watchers_max);
         Arc::new(Self {
+            watchers,
             store,
             role: options.role,
             health,

@@ -9,6 +9,7 @@
 //! Everything a client has sent is taken together: writes that follow each other become one run,
 //! staged at once and acknowledged once, and all replies leave with one write to the socket.
 
+mod audience;
 mod clients;
 mod connection;
 mod run;

@@ -20,6 +20,8 @@ pub const STOP_PATIENCE: Duration = Duration::from_secs(10);
 pub struct Listeners {
     http: Option<TcpListener>,
     resp: Option<TcpListener>,
+    #[cfg(feature = "zeromq")]
+    zeromq: Option<TcpListener>,
 }
 
 impl Listeners {
@@ -27,8 +29,18 @@ impl Listeners {
     ///
     /// # Errors
     /// Names the flag and the address that cannot be listened on.
-    pub async fn open(http: &Listen, resp: &Listen) -> Result<Self, ListenError> {
-        Ok(Self { http: open("http", http).await?, resp: open("resp", resp).await? })
+    pub async fn open(
+        http: &Listen,
+        resp: &Listen,
+        #[cfg_attr(not(feature = "zeromq"), expect(unused_variables, reason = "always off then"))]
+        zeromq: &Listen,
+    ) -> Result<Self, ListenError> {
+        Ok(Self {
+            http: open("http", http).await?,
+            resp: open("resp", resp).await?,
+            #[cfg(feature = "zeromq")]
+            zeromq: open("zeromq", zeromq).await?,
+        })
     }
 
     /// The addresses in use; the link's is its driver's to add.
@@ -37,7 +49,15 @@ impl Listeners {
         let address = |listener: &Option<TcpListener>| -> Option<SocketAddr> {
             listener.as_ref().and_then(|listener| listener.local_addr().ok())
         };
-        Ports { http: address(&self.http), resp: address(&self.resp), link: None }
+        Ports {
+            http: address(&self.http),
+            resp: address(&self.resp),
+            link: None,
+            #[cfg(feature = "zeromq")]
+            zeromq: address(&self.zeromq),
+            #[cfg(not(feature = "zeromq"))]
+            zeromq: None,
+        }
     }
 
     /// Serves in tasks of the current runtime until the node's shutdown begins.
@@ -47,6 +67,10 @@ impl Listeners {
         }
         if let Some(listener) = self.resp {
             tokio::spawn(RespServer::new(Arc::clone(node), listener).run());
+        }
+        #[cfg(feature = "zeromq")]
+        if let Some(listener) = self.zeromq {
+            tokio::spawn(crate::zeromq::run(Arc::clone(node), listener));
         }
     }
 }

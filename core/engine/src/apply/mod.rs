@@ -252,7 +252,7 @@ impl Incoming {
         }
         let mut foreign = false;
         for (name, value, span) in entry.columns() {
-            if name.is_empty() || head.saturating_add(name.len()) > STORAGE_KEY_MAX {
+            if !row::has_place(head, name) {
                 foreign = true;
                 continue;
             }
@@ -292,6 +292,15 @@ impl Incoming {
         self.steps.shrink_to(KEPT_STEPS);
         self.clear();
     }
+}
+
+/// A record of no more than this takes nowhere near the index's limit: its columns and the key that
+/// each of them repeats share these bytes.
+const SURELY_WITHIN_BYTES: usize = 4 << 10;
+
+/// Whether nothing of a record is taken, for all that it would need in the index.
+pub(crate) fn is_passed_over(record: &Record<'_>, payload_bytes: usize) -> bool {
+    payload_bytes > SURELY_WITHIN_BYTES && record_index_bytes(record) > INDEX_BYTES_MAX
 }
 
 /// What a record takes in the index, bytes, counted no further than the limit is passed.

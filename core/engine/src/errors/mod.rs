@@ -1,7 +1,9 @@
 //! One error type per kind of operation.
 
+mod changes;
 mod tree;
 
+pub use changes::ChangesError;
 pub use tree::{TreeError, TreeTable};
 
 use crate::models::topic::name::TopicError;

@@ -80,6 +80,12 @@ pub(crate) fn head_bytes(row: &[u8]) -> usize {
     1 + row.len() + zeros + END.len()
 }
 
+/// Whether the key of a row with a head of so many bytes has a place for a column of this name. One
+/// without a name would meet the head.
+pub(crate) fn has_place(head_bytes: usize, name: &str) -> bool {
+    !name.is_empty() && head_bytes.saturating_add(name.len()) <= STORAGE_KEY_MAX
+}
+
 /// What a change of a row takes in the index, with the names of its columns, bytes. Counts no
 /// further than `limit` is passed.
 pub(crate) fn index_bytes_of<'a>(

@@ -7,10 +7,10 @@ use crate::errors::RecordError;
 use crate::expiry::Expiry;
 use crate::memtable::StorageKey;
 use flatbuffers::{Follow, Verifiable, VerifierOptions, root_with_opts};
-use unison_base::bytes::u64_at;
+use unison_base::bytes::{u32_at, u64_at};
 use unison_base::checksum::Crc32;
 use unison_base::limits::TRANSACTION_ID_BYTES;
-use unison_base::{Hlc, Lsn};
+use unison_base::{Hlc, Lsn, Position, SegmentId};
 use unison_schemas::{
     EntryType, EventEntry, KeyValueEntry, LogRecord, OperationType, RowUpdateEntry, TxnState,
 };
@@ -199,6 +199,14 @@ impl<'a> Record<'a> {
     /// What it is to its transaction; `None` when it says that it belongs to one and not to which.
     pub(crate) fn part(&self) -> Option<Part> {
         part(&self.table)
+    }
+
+    /// Where the record before it in its transaction is.
+    pub(crate) fn previous(&self) -> Option<Position> {
+        let place = self.table.prev_txn_wal_index()?.bytes();
+        let segment = SegmentId(u32_at(place, 0)?);
+        let offset = u32::try_from(u64_at(place, 4)?).ok()?;
+        Some(Position { segment, offset })
     }
 
     /// What it does, and to what.

@@ -42,6 +42,8 @@ pub(crate) struct CommitQueue {
     durability: Durability,
     pub(super) room: Room,
     pub(super) shared: Shared,
+    /// Told when more, or less, is visible here.
+    applied: Observers<dyn Fn() + Send + Sync>,
 }
 
 /// What all namespaces of a store share.
@@ -170,7 +172,17 @@ impl CommitQueue {
             durability,
             room,
             shared,
+            applied: Observers::default(),
         })
+    }
+
+    /// Has `observer` called whenever what is visible has changed, and when the namespace is closed.
+    pub(crate) fn on_applied(&self, observer: Arc<dyn Fn() + Send + Sync>) {
+        self.applied.add(observer);
+    }
+
+    pub(super) fn tell_applied(&self) {
+        self.applied.each(|told| told());
     }
 
     pub(crate) fn durability(&self) -> Durability {
@@ -326,6 +338,8 @@ impl CommitQueue {
         if let Err(error) = result {
             self.tell_if_poisoned(&mut state, error);
         }
+        drop(state);
+        self.tell_applied();
         result.map(|_| ()).map_err(|error| Unacknowledged { error, kept })
     }
 
@@ -376,11 +390,13 @@ impl CommitQueue {
         for waiter in state.take_waiters(|_| true) {
             waiter.tell(Err(WriteError::Closed));
         }
+        self.tell_applied();
         state.engine.take()
     }
 
     /// Tells observers of durable progress that was made outside of a round (a follower's).
     pub(crate) fn announce(&self, durable: Lsn) {
         self.shared.durable.each(|told| told(durable));
+        self.tell_applied();
     }
 }

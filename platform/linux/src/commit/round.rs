@@ -74,6 +74,7 @@ impl CommitQueue {
         drop(state);
         if let Ok(durable) = synced {
             self.shared.durable.each(|told| told(durable));
+            self.tell_applied();
         }
         for waiter in told {
             waiter.tell(synced);

@@ -113,6 +113,12 @@ impl Namespace {
         self.queue.expire();
     }
 
+    /// Has `observer` called whenever what is visible has changed, and when the namespace is closed. It
+    /// must be quick: writers wait for it.
+    pub fn on_applied(&self, observer: impl Fn() + Send + Sync + 'static) {
+        self.queue.on_applied(Arc::new(observer));
+    }
+
     pub(super) fn sync_soon(&self) {
         self.queue.sync_soon();
     }

@@ -28,6 +28,9 @@ pub struct EdgeSettings {
     /// Where RESP (the protocol of Redis) listens, or `off` [default: 127.0.0.1:4102]
     #[arg(long, env = "UNISON_RESP", value_name = "ADDR")]
     pub resp: Option<Listen>,
+    /// Where ZeroMQ subscribers connect, or `off` [default: off]
+    #[arg(long, env = "UNISON_ZEROMQ", value_name = "ADDR")]
+    pub zeromq: Option<Listen>,
     /// File that gets the addresses as JSON once everything listens
     #[arg(long, env = "UNISON_PORTS_FILE", value_name = "FILE")]
     pub ports_file: Option<PathBuf>,
@@ -41,6 +44,9 @@ pub struct EdgeSettings {
     /// Most connections each server accepts at a time [default: 4096]
     #[arg(long, env = "UNISON_CONNECTIONS_MAX", value_name = "COUNT")]
     pub connections_max: Option<u32>,
+    /// Most watchers of all protocols at a time [default: 4096]
+    #[arg(long, env = "UNISON_WATCHERS_MAX", value_name = "COUNT")]
+    pub watchers_max: Option<u32>,
     /// Directory under which `wal/backup` may write; without it that route is refused
     #[arg(long, env = "UNISON_BACKUP_DIR", value_name = "DIR")]
     pub backup_dir: Option<PathBuf>,
@@ -58,10 +64,12 @@ layered!(EdgeSettings {
     data_dir,
     http,
     resp,
+    zeromq,
     ports_file,
     config,
     memtable_size,
     connections_max,
+    watchers_max,
     backup_dir,
     log_format,
     log_level,
@@ -80,6 +88,8 @@ pub struct EdgeConfig {
     pub http: Listen,
     /// RESP listener.
     pub resp: Listen,
+    /// Listener for ZeroMQ subscribers.
+    pub zeromq: Listen,
     /// File for the addresses.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ports_file: Option<PathBuf>,
@@ -87,6 +97,8 @@ pub struct EdgeConfig {
     pub memtable_size: ByteSize,
     /// Connections each server accepts at a time.
     pub connections_max: u32,
+    /// Watchers of all protocols at a time.
+    pub watchers_max: u32,
     /// Directory under which backups may be written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backup_dir: Option<PathBuf>,
@@ -114,9 +126,11 @@ impl EdgeConfig {
             data_dir: given.data_dir.unwrap_or_else(|| PathBuf::from("unison-data")),
             http: listen(given.http, 4100),
             resp: listen(given.resp, 4102),
+            zeromq: super::optional_server("zeromq", cfg!(feature = "zeromq"), given.zeromq)?,
             ports_file: given.ports_file,
             memtable_size: super::within("memtable-size", memtable, MEMTABLE_BYTES)?,
             connections_max: given.connections_max.unwrap_or(CONNECTIONS_DEFAULT),
+            watchers_max: given.watchers_max.unwrap_or(crate::watch::WATCHERS_DEFAULT),
             backup_dir: given.backup_dir,
             log_format: given.log_format.unwrap_or_default(),
             log_level: given.log_level.unwrap_or_default(),

@@ -42,6 +42,9 @@ pub struct HubSettings {
     /// Where followers connect, or `off` [default: 127.0.0.1:4003]
     #[arg(long, env = "UNISON_LINK", value_name = "ADDR")]
     pub link: Option<Listen>,
+    /// Where ZeroMQ subscribers connect, or `off` [default: off]
+    #[arg(long, env = "UNISON_ZEROMQ", value_name = "ADDR")]
+    pub zeromq: Option<Listen>,
     /// File that gets the addresses as JSON once everything listens
     #[arg(long, env = "UNISON_PORTS_FILE", value_name = "FILE")]
     pub ports_file: Option<PathBuf>,
@@ -64,6 +67,9 @@ pub struct HubSettings {
     /// Most connections each server accepts at a time [default: 4096]
     #[arg(long, env = "UNISON_CONNECTIONS_MAX", value_name = "COUNT")]
     pub connections_max: Option<u32>,
+    /// Most watchers of all protocols at a time [default: 4096]
+    #[arg(long, env = "UNISON_WATCHERS_MAX", value_name = "COUNT")]
+    pub watchers_max: Option<u32>,
     /// Directory under which `wal/backup` may write; without it that route is refused
     #[arg(long, env = "UNISON_BACKUP_DIR", value_name = "DIR")]
     pub backup_dir: Option<PathBuf>,
@@ -80,6 +86,7 @@ layered!(HubSettings {
     http,
     resp,
     link,
+    zeromq,
     ports_file,
     config,
     durability,
@@ -87,6 +94,7 @@ layered!(HubSettings {
     segment_size,
     memtable_size,
     connections_max,
+    watchers_max,
     backup_dir,
     log_format,
     log_level,
@@ -103,6 +111,8 @@ pub struct HubConfig {
     pub resp: Listen,
     /// Listener for followers.
     pub link: Listen,
+    /// Listener for ZeroMQ subscribers.
+    pub zeromq: Listen,
     /// File for the addresses.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ports_file: Option<PathBuf>,
@@ -116,6 +126,8 @@ pub struct HubConfig {
     pub memtable_size: ByteSize,
     /// Connections each server accepts at a time.
     pub connections_max: u32,
+    /// Watchers of all protocols at a time.
+    pub watchers_max: u32,
     /// Directory under which backups may be written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backup_dir: Option<PathBuf>,
@@ -142,6 +154,7 @@ impl HubConfig {
             http: listen(given.http, 4000),
             resp: listen(given.resp, 4002),
             link: listen(given.link, 4003),
+            zeromq: super::optional_server("zeromq", cfg!(feature = "zeromq"), given.zeromq)?,
             ports_file: given.ports_file,
             durability: given.durability.unwrap_or_default(),
             sync_interval: given.sync_interval.unwrap_or(Span(Duration::from_secs(1))),
@@ -152,6 +165,7 @@ impl HubConfig {
             )?,
             memtable_size: super::within("memtable-size", memtable, MEMTABLE_BYTES)?,
             connections_max: given.connections_max.unwrap_or(CONNECTIONS_DEFAULT),
+            watchers_max: given.watchers_max.unwrap_or(crate::watch::WATCHERS_DEFAULT),
             backup_dir: given.backup_dir,
             log_format: given.log_format.unwrap_or_default(),
             log_level: given.log_level.unwrap_or_default(),

@@ -19,6 +19,9 @@ pub struct Ports {
     /// Followers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub link: Option<SocketAddr>,
+    /// ZeroMQ subscribers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zeromq: Option<SocketAddr>,
 }
 
 /// The ports file cannot be written or removed.

@@ -49,6 +49,8 @@ fn every_hub_key() -> HubConfig {
         segment_size: ByteSize(1 << 20),
         memtable_size: ByteSize(2 << 20),
         connections_max: 7,
+        watchers_max: 4_096,
+        zeromq: Listen::Off,
         backup_dir: Some("/b".into()),
         log_format: LogFormat::Json,
         log_level: LogLevel::Debug,

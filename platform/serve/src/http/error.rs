@@ -7,11 +7,12 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use unison_base::Lsn;
 
-use unison_engine::{ReadError, TopicError, WriteError};
+use unison_engine::{ChangesError, ReadError, TopicError, WriteError};
 use unison_linux::store::StoreError;
 
 use super::backup::BackupError;
 use crate::budget::INPUT_BYTES_MAX;
+use crate::watch::TooManyWatchers;
 
 /// A request that is refused or failed.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +73,12 @@ pub enum ApiError {
     /// A segment could not be copied.
     #[error("{0}")]
     Backup(#[from] BackupError),
+    /// There are as many watchers as may be.
+    #[error(transparent)]
+    TooManyWatchers(#[from] TooManyWatchers),
+    /// The events asked for are not there, or no longer.
+    #[error("{0}")]
+    Changes(#[from] ChangesError),
     /// The request was given up because the server stops or a task of it failed.
     #[error("the server gave the request up")]
     Abandoned,
@@ -98,9 +105,12 @@ impl ApiError {
             Self::BodyTooLarge { .. } | Self::RowTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Conflict(_) => StatusCode::PRECONDITION_FAILED,
             Self::ReadOnly(_) => StatusCode::MISDIRECTED_REQUEST,
-            Self::TooManyConnections(_) | Self::TooMuchInput | Self::Abandoned => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::TooManyConnections(_)
+            | Self::TooManyWatchers(_)
+            | Self::TooMuchInput
+            | Self::Abandoned => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Changes(ChangesError::Io(_)) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Changes(_) => StatusCode::GONE,
             Self::Write(error) => status_of_write(error),
             Self::Read(
                 ReadError::KeyLength { bytes, .. } | ReadError::ColumnLength { bytes, .. },
@@ -116,9 +126,10 @@ impl ApiError {
 
     fn retry_after(&self) -> Option<&'static str> {
         match self {
-            Self::TooManyConnections(_) | Self::TooMuchInput | Self::Abandoned => {
-                Some(RETRY_PRESSURE)
-            }
+            Self::TooManyConnections(_)
+            | Self::TooManyWatchers(_)
+            | Self::TooMuchInput
+            | Self::Abandoned => Some(RETRY_PRESSURE),
             // A node that cannot go on starts again by itself.
             Self::Write(WriteError::Busy(_) | WriteError::Poisoned | WriteError::Closed) => {
                 Some(RETRY_PRESSURE)

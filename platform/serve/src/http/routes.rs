@@ -12,7 +12,7 @@ use axum::routing::{MethodRouter, delete, get, post};
 use super::error::ApiError;
 use super::{
     backup, kv, list, log, namespaces, openapi, process, row, row_batch, row_list, row_read,
-    topics, topics_read,
+    topics, topics_read, watch,
 };
 use crate::node::Node;
 
@@ -46,6 +46,7 @@ pub(super) fn routes() -> Vec<(&'static str, MethodRouter<Arc<Node>>)> {
         ("/api/v1/{namespace}/offset", get(log::offset)),
         ("/api/v1/{namespace}/stats", get(log::stats)),
         ("/api/v1/{namespace}/checkpoint", get(log::checkpoint)),
+        ("/api/v1/{namespace}/watch", get(watch::watch)),
         ("/api/v1/{namespace}/wal/backup", post(backup::backup)),
     ]
 }

@@ -17,6 +17,7 @@ pub(crate) fn page(node: &Node) -> String {
     node.metrics.resp.register(registry.sub_registry_with_prefix("resp"));
     node.metrics.http.register(registry.sub_registry_with_prefix("http"));
     process(&mut registry, node);
+    watchers(&mut registry, node);
     namespaces(&mut registry, node);
     replication(&mut registry, node);
     let mut text = String::new();
@@ -46,6 +47,17 @@ fn process(registry: &mut Registry, node: &Node) {
     gauge(registry, "ready", "1 when the node serves what it should", u64::from(ready));
     registry.register("key_hits", "Keys found over RESP", node.metrics.hits.clone());
     registry.register("key_misses", "Keys not found over RESP", node.metrics.misses.clone());
+}
+
+fn watchers(registry: &mut Registry, node: &Node) {
+    let (watchers, behind) = node.watchers.figures();
+    gauge(registry, "watchers", "Watchers at present", watchers as u64);
+    let help = "Visible records that the slowest watcher has not been told of";
+    gauge(registry, "watchers_lag_records", help, behind);
+    let told = node.watchers.events.clone();
+    registry.register("watch_events", "Events told to watchers", told);
+    let ended = node.watchers.ended.clone();
+    registry.register("watchers_ended", "Watchers that could not go on", ended);
 }
 
 /// One figure of a namespace: its name, what it says, where it comes from.

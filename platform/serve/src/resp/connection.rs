@@ -6,11 +6,13 @@ use std::time::{Duration, Instant};
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use unison_engine::Reached;
 use unison_resp::parse::Parser;
 
 use super::run::Run;
 use super::session::Session;
 use crate::budget::{INPUT_BYTES_MAX, Share};
+use crate::watch::Ended;
 
 /// Room that is kept for the next bytes.
 const READ_BYTES: usize = 16 << 10;
@@ -86,7 +88,7 @@ impl Connection {
     }
 
     async fn step(&mut self) -> Result<(), End> {
-        let received = self.receive().await?;
+        let Some(received) = self.receive().await? else { return self.tell().await };
         let counters = &self.session.server.node.metrics.resp;
         counters.received.inc_by(received);
         let refused = self.answer().await?;
@@ -101,10 +103,25 @@ impl Connection {
         }
     }
 
-    /// Waits for bytes, as long as a half command may still take.
-    async fn receive(&mut self) -> Result<u64, End> {
+    /// Writes what has happened on the channels that are listened to.
+    async fn tell(&mut self) -> Result<(), End> {
+        loop {
+            let told = self.session.tell(OUTPUT_BYTES);
+            self.write().await?;
+            match told {
+                Ok(Reached::End) => return self.check_patience(),
+                Ok(Reached::More) => tokio::task::yield_now().await,
+                Err(Ended::Shutdown) => return Err(End::Shutdown),
+                Err(_) => return Err(End::Refused),
+            }
+        }
+    }
+
+    /// Waits for bytes, as long as a half command may still take; or, which is `None`, for something
+    /// to happen on the channels that are listened to.
+    async fn receive(&mut self) -> Result<Option<u64>, End> {
         if !self.make_room() {
-            return self.refuse_input().await;
+            return self.refuse_input().await.map(Some);
         }
         let shutdown = self.session.server.node.shutdown.clone();
         loop {
@@ -113,18 +130,20 @@ impl Connection {
                 None => tokio::select! {
                     biased;
                     received = reading => Some(received),
+                    () = self.session.beat() => return Ok(None),
                     () = shutdown.begun() => return Err(End::Shutdown),
                 },
                 Some(_) => tokio::select! {
                     biased;
                     received = reading => Some(received),
+                    () = self.session.beat() => return Ok(None),
                     () = shutdown.begun() => return Err(End::Shutdown),
                     () = tokio::time::sleep(PATIENCE_CROWDED) => None,
                 },
             };
             match received.transpose()? {
                 Some(0) => return Err(End::Client),
-                Some(bytes) => return Ok(bytes as u64),
+                Some(bytes) => return Ok(Some(bytes as u64)),
                 None => self.check_patience()?,
             }
         }

@@ -11,6 +11,7 @@ use unison_base::NamespaceName;
 use unison_resp::cursors::Cursors;
 use unison_resp::refusal::too_many_callers;
 
+use super::audience::Audience;
 use super::clients::Clients;
 use super::connection::Connection;
 use super::session::Session;
@@ -28,6 +29,7 @@ pub(super) struct Shared {
     pub(super) node: Arc<Node>,
     pub(super) gate: Gate,
     pub(super) clients: Clients,
+    pub(super) audience: Arc<Audience>,
     cursors: std::sync::Mutex<Cursors>,
     pub(super) port: u16,
     turns: Vec<Mutex<()>>,
@@ -74,6 +76,7 @@ impl RespServer {
         let shared = Shared {
             gate: Gate::new(node.connections_max, node.shutdown.clone()),
             clients: Clients::default(),
+            audience: Arc::default(),
             cursors: std::sync::Mutex::new(Cursors::new(node.started_ms(), CURSORS_MAX)),
             port: listener.local_addr().map_or(0, |address| address.port()),
             turns: (0..TURNS).map(|_| Mutex::new(())).collect(),

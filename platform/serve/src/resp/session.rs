@@ -24,6 +24,9 @@ pub(super) mod act {
         hdel, hexists, hget, hmget, hmset, hscan, hset, hstrlen,
     };
     pub(in crate::resp) use super::introspection::{client, config};
+    pub(in crate::resp) use super::listening::{
+        psubscribe, pubsub, punsubscribe, subscribe, unsubscribe,
+    };
     pub(in crate::resp) use super::reads::{exists, get, getrange, kind_of, mget, strlen, ttl};
     pub(in crate::resp) use super::scan::scan;
     pub(in crate::resp) use super::writes::{del, getdel, getset, mset, set, setex, setnx};
@@ -35,11 +38,13 @@ mod hashes;
 mod info;
 mod introspection;
 mod later;
+mod listening;
 mod reads;
 mod scan;
 mod writes;
 
 pub(super) use later::Later;
+use listening::Listening;
 
 /// Puts a write into the run.
 pub(super) type Queue = for<'b> fn(&Command<'_, 'b>, &mut Run<'b>) -> Result<(), Instead>;
@@ -74,6 +79,8 @@ pub(super) struct Session {
     pub(super) output: Output,
     /// Newest record this connection wrote: what `WAIT` waits for.
     last_written: Lsn,
+    /// Channels that it listens to.
+    listening: Listening,
     /// The connection ends after the replies.
     pub(super) closing: bool,
 }
@@ -83,6 +90,7 @@ impl Session {
     pub(super) fn new(server: Arc<Shared>, client: Arc<Client>) -> Option<Self> {
         let namespace = server.node.store.namespace(DEFAULT_NAMESPACE)?;
         let mut session = Self {
+            listening: Listening::new(&server),
             server,
             client,
             namespace,
@@ -170,6 +178,15 @@ impl Session {
     fn refusal(&self, spec: &Spec, command: &Command<'_, '_>) -> Option<String> {
         if !spec.takes(command.len()) {
             return Some(wrong_arguments(spec));
+        }
+        if !self.listening.is_empty()
+            && self.output.protocol == Protocol::Two
+            && !spec.is_allowed_while_subscribed()
+        {
+            let name = spec.name;
+            return Some(format!(
+                "ERR Can't execute '{name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"
+            ));
         }
         if spec.kind == Kind::Connection {
             return None;

@@ -56,7 +56,10 @@ pub(super) fn act_of(verb: Verb) -> Act {
         Verb::MultiGet => Act::Now(act::mget),
         Verb::MultiSet => Act::Queue(act::mset),
         Verb::Persist => Act::Later(Later::Persist),
+        Verb::PatternSubscribe => Act::Now(act::psubscribe),
+        Verb::PatternUnsubscribe => Act::Now(act::punsubscribe),
         Verb::Ping => Act::Now(act::ping),
+        Verb::PubSub => Act::Now(act::pubsub),
         Verb::Quit => Act::Now(act::quit),
         Verb::Reset => Act::Now(act::reset),
         Verb::Scan => Act::Now(act::scan),
@@ -64,9 +67,11 @@ pub(super) fn act_of(verb: Verb) -> Act {
         Verb::Set => Act::Queue(act::set),
         Verb::SetAbsent => Act::Queue(act::setnx),
         Verb::SetExpiring => Act::Queue(act::setex),
+        Verb::Subscribe => Act::Now(act::subscribe),
         Verb::Time => Act::Now(act::time),
         Verb::TimeToLive => Act::Now(act::ttl),
         Verb::Type => Act::Now(act::kind_of),
+        Verb::Unsubscribe => Act::Now(act::unsubscribe),
         Verb::Wait => Act::Later(Later::Wait),
     }
 }

@@ -6,8 +6,12 @@ mod http_rows;
 mod http_topics;
 mod openapi;
 mod resp;
+mod resp_channels;
 mod resp_expiry;
 mod resp_hashes;
 mod resp_limits;
 mod resp_tools;
 mod running;
+mod watch;
+#[cfg(feature = "zeromq")]
+mod zeromq;

@@ -42,6 +42,8 @@ fn every_path_knows_the_methods_that_the_document_has_and_no_other() {
             .filter(|(template, _)| covers(template, &path))
             .flat_map(|(_, item)| item.as_object().unwrap().keys().map(String::as_str))
             .collect();
+        // An answer that goes on would never be read to its end.
+        let path = if path.ends_with("/watch") { path + "?since=x" } else { path };
         for method in METHODS {
             let answer = request(&running, &format!("{} {path}", method.to_uppercase()), &[], "");
             let known = answer.status != 405;

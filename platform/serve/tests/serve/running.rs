@@ -10,6 +10,7 @@ use unison_base::NamespaceName;
 use unison_engine::EngineOptions;
 use unison_linux::store::{Durability, Store, StoreOptions};
 use unison_serve::DEFAULT_NAMESPACE;
+use unison_serve::config::Listen;
 use unison_serve::health::LinkHealth;
 use unison_serve::node::{Node, NodeOptions, Role};
 use unison_serve::serve::{Listeners, stop};
@@ -24,6 +25,8 @@ pub(crate) struct Running {
     pub(crate) health: Arc<LinkHealth>,
     pub(crate) http: SocketAddr,
     pub(crate) resp: SocketAddr,
+    #[cfg(feature = "zeromq")]
+    pub(crate) zeromq: SocketAddr,
     runtime: tokio::runtime::Runtime,
     pub(crate) directory: tempfile::TempDir,
 }
@@ -33,6 +36,7 @@ pub(crate) struct Setting {
     pub(crate) role: Role,
     pub(crate) backup_dir: Option<PathBuf>,
     pub(crate) connections_max: u32,
+    pub(crate) watchers_max: u32,
     pub(crate) engine: EngineOptions,
 }
 
@@ -43,6 +47,7 @@ impl Default for Setting {
             role: Role::Hub,
             backup_dir: None,
             connections_max: 64,
+            watchers_max: 8,
             engine: EngineOptions { segment_bytes: 8 << 20, ..EngineOptions::default() },
         }
     }
@@ -73,6 +78,7 @@ impl Running {
                 role: setting.role,
                 backup_dir: setting.backup_dir,
                 connections_max: setting.connections_max,
+                watchers_max: setting.watchers_max,
             },
         );
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -80,14 +86,25 @@ impl Running {
             .enable_all()
             .build()
             .unwrap();
-        let any = "127.0.0.1:0".parse().unwrap();
-        let listeners = runtime.block_on(Listeners::open(&any, &any)).unwrap();
+        let any: Listen = "127.0.0.1:0".parse().unwrap();
+        let zeromq = if cfg!(feature = "zeromq") { any.clone() } else { Listen::Off };
+        let listeners = runtime.block_on(Listeners::open(&any, &any, &zeromq)).unwrap();
         let ports = listeners.ports();
         let entered = runtime.enter();
         listeners.serve(&node);
         drop(entered);
         let (http, resp) = (ports.http.unwrap(), ports.resp.unwrap());
-        Self { node, store, health, http, resp, runtime, directory }
+        Self {
+            node,
+            store,
+            health,
+            http,
+            resp,
+            #[cfg(feature = "zeromq")]
+            zeromq: ports.zeromq.unwrap(),
+            runtime,
+            directory,
+        }
     }
 
     /// Ends the servers; how many connections had to be left behind.

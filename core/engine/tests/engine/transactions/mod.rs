@@ -3,6 +3,6 @@
 
 mod ends;
 mod mixed;
-mod model;
+pub(crate) mod model;
 mod objects;
 mod rolled_back;

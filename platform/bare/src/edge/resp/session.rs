@@ -99,6 +99,13 @@ impl Session {
                 self.output.verbatim(&text);
             }
             Verb::Time => self.time(service),
+            Verb::Subscribe
+            | Verb::Unsubscribe
+            | Verb::PatternSubscribe
+            | Verb::PatternUnsubscribe
+            | Verb::PubSub => {
+                self.output.err("this node tells of no changes; listen at its hub");
+            }
             // Nobody follows this node.
             _ => self.output.integer(0),
         }

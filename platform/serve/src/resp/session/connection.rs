@@ -11,6 +11,11 @@ use crate::DEFAULT_NAMESPACE;
 use crate::resp::clients::shown_name;
 
 pub(in crate::resp) fn ping(session: &mut Session, command: &Command<'_, '_>) {
+    if !session.listening.is_empty() && session.output.protocol == Protocol::Two {
+        session.output.array(2);
+        session.output.bulk(b"pong");
+        return session.output.bulk(command.argument(1));
+    }
     match command.len() {
         1 => session.output.simple("PONG"),
         2 => session.output.bulk(command.argument(1)),
@@ -68,11 +73,16 @@ fn find(session: &mut Session, name: &[u8]) -> Result<(), String> {
     let found = std::str::from_utf8(name).ok().and_then(|name| store.namespace(name));
     let missing =
         || format!("namespace {} does not exist; POST /api/v1 over HTTP makes it", shown(name));
-    session.choose(found.ok_or_else(missing)?);
+    let found = found.ok_or_else(missing)?;
+    if !session.listening.is_empty() && found.name() != session.namespace.name() {
+        return Err("unsubscribe first: channels are of the namespace chosen".to_owned());
+    }
+    session.choose(found);
     Ok(())
 }
 
 pub(in crate::resp) fn reset(session: &mut Session, _: &Command<'_, '_>) {
+    session.listening.clear();
     session.set_protocol(Protocol::Two);
     session.client.say(|said| said.name.clear());
     match find(session, DEFAULT_NAMESPACE.as_bytes()) {

@@ -56,6 +56,10 @@ pub(in crate::resp) fn config(session: &mut Session, command: &Command<'_, '_>) 
     let subcommand = command.argument(1).to_ascii_lowercase();
     match (subcommand.as_slice(), command.len()) {
         (b"get", 3..) => config_get(session, command),
+        // They are always on: a client that asks for them has them.
+        (b"set", 4) if command.argument(2).eq_ignore_ascii_case(NOTIFICATIONS.as_bytes()) => {
+            session.output.ok();
+        }
         (b"set" | b"rewrite" | b"resetstat", _) => session.output.err(
             "settings are given when the server starts: flags, UNISON_ variables or the configuration file",
         ),
@@ -78,6 +82,9 @@ fn config_get(session: &mut Session, command: &Command<'_, '_>) {
     }
 }
 
+/// The setting that switches keyspace notifications on in Redis.
+const NOTIFICATIONS: &str = "notify-keyspace-events";
+
 /// What is true of this server, under the names Redis has for it.
 fn settings(session: &Session) -> Vec<(&'static str, String)> {
     let sync = match session.namespace.durability() {
@@ -95,6 +102,7 @@ fn settings(session: &Session) -> Vec<(&'static str, String)> {
         ("maxclients", server.gate.limit().to_string()),
         ("maxmemory", "0".to_owned()),
         ("maxmemory-policy", "noeviction".to_owned()),
+        (NOTIFICATIONS, "AKE".to_owned()),
         ("port", server.port.to_string()),
         ("proto-inline-max-len", INLINE_BYTES_MAX.to_string()),
         ("proto-max-bulk-len", VALUE_MAX.to_string()),
