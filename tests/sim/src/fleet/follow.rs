@@ -9,7 +9,7 @@ use super::queue::{Event, Life};
 use super::story::Story;
 use super::world::World;
 use unison_base::Lsn;
-use unison_node::Stepped;
+use unison_node::{ReplicaError, Stepped};
 
 /// A follower stops waiting for a connection.
 const CONNECT_TIMEOUT_MS: u64 = 10_000;
@@ -154,7 +154,10 @@ impl World {
         match stepped {
             Stepped::BadRun { .. } => self.tally.recoveries.refused_runs += 1,
             Stepped::SetAside { .. } => self.tally.recoveries.set_aside += 1,
-            Stepped::Replica { error, .. } => return error.is_fatal(),
+            Stepped::Replica { error, .. } => {
+                self.nodes[number].marks.cut_failed |= matches!(error, ReplicaError::Cut(_));
+                return error.is_fatal();
+            }
             Stepped::Serving { .. } | Stepped::Waiting { .. } | Stepped::Close { .. } => {}
         }
         false

@@ -78,6 +78,9 @@ pub(super) struct Marks {
     pub(super) heard_ms: u64,
     /// Frames have changed by themselves, and the log has not been seen whole and right since.
     pub(super) damaged: bool,
+    /// A cut of the log failed half way: the log may have lost more than was asked, and values that the
+    /// tree points to with it, until they are fetched again.
+    pub(super) cut_failed: bool,
     /// Frames have changed since the last start.
     pub(super) rotted: bool,
     /// The disk as it was some time ago, for writes that it forgets.

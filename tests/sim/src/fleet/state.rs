@@ -6,7 +6,9 @@ use super::node::NodeNumber;
 use super::outcome::{Breach, Promise};
 use super::trace::Digest;
 use super::world::World;
-use unison_engine::{Cell, ColumnRange, ReadError, Reader, RowScanRequest, ScanRequest, Snapshot};
+use unison_engine::{
+    Cell, ColumnRange, Engine, ReadError, Reader, RowScanRequest, ScanRequest, Snapshot,
+};
 
 impl World {
     /// One key and one row.
@@ -92,6 +94,13 @@ impl World {
         }))
     }
 
+    /// True while the tree is ahead of a log of which a failed cut has taken too much.
+    fn lost_by_a_cut(&self, number: NodeNumber) -> bool {
+        let node = &self.nodes[number];
+        let behind = |engine: &Engine<Store>| engine.appended() < engine.stats().checkpoint;
+        node.marks.cut_failed && node.engine().is_some_and(behind)
+    }
+
     pub(super) fn judge(
         &self,
         number: NodeNumber,
@@ -100,7 +109,7 @@ impl World {
         match read {
             Ok(None) => Ok(()),
             Ok(Some(detail)) => Err(self.breach(number, Promise::State, detail)),
-            Err(_) if self.nodes[number].marks.damaged => Ok(()),
+            Err(_) if self.nodes[number].marks.damaged || self.lost_by_a_cut(number) => Ok(()),
             Err(error) => Err(self.breach(number, Promise::Damage, error.to_string())),
         }
     }

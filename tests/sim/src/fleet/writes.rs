@@ -24,9 +24,14 @@ impl World {
         let mut staged = false;
         for _ in 0..self.clients.between(1, self.plan.group_max) {
             let change = Change::draw(&self.plan.writing, &mut self.clients);
-            if let Err(error) = hub.stage(&change, &mut self.model, wall_ms) {
-                self.refusal = Some(error);
-                break;
+            match hub.stage(&change, &mut self.model, wall_ms) {
+                Ok(()) => {}
+                // A store that takes nothing more ends its process, whoever hears of it first.
+                Err(WriteError::Poisoned) => return self.fatal(HUB),
+                Err(error) => {
+                    self.refusal = Some(error);
+                    break;
+                }
             }
             staged = true;
             if self.options.plant == Some(Plant::ApplyTwice) && self.clients.chance(2) {
