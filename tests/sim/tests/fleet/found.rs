@@ -5,7 +5,7 @@
 
 use unison_sim::fleet::{self, Options};
 
-const FOUND: [(u64, &str); 9] = [
+const FOUND: [(u64, &str); 11] = [
     (
         98,
         "a disk failed one write while a follower set its suffix aside: readers went on to see \
@@ -45,6 +45,16 @@ const FOUND: [(u64, &str); 9] = [
         "an edge behind a cut line took itself for up to date for as long as a dead leader may be \
          silent, which one stall had stretched to minutes (link: \
          `silence_is_no_good_news_however_long_the_round_trip_was`)",
+    ),
+    (
+        16798,
+        "a hub that answers before the sync refused all writes for ever when its log took nothing \
+         more: the driver here did not end it, as the platform's does",
+    ),
+    (
+        18100,
+        "a cut of an edge's log failed half way and took records that its tree pointed to: the \
+         checker did not know that they are errors until they are fetched again",
     ),
 ];
 
