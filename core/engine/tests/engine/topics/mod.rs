@@ -1,5 +1,6 @@
 //! Topics: what is published, shown, kept, deleted and trimmed.
 
+mod cases;
 mod model;
 mod random;
 mod writes;
