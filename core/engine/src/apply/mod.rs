@@ -9,7 +9,7 @@ mod transactions;
 
 pub(crate) use open::{Checked, Kinds, Open};
 pub(crate) use step::At;
-pub(crate) use topics::{definition_index_bytes, values_of};
+pub(crate) use topics::{MESSAGE_INDEX_BYTES, definition_index_bytes, values_of};
 pub(crate) use transactions::{Ending, Transactions};
 
 use crate::errors::RecordError;

@@ -2,8 +2,10 @@
 
 use super::row_change;
 use super::step::{At, Content, Sink, Version};
+use super::topics::{MESSAGE_INDEX_BYTES, Pending, message_versions};
 use crate::expiry::Expiry;
 use crate::memtable::{Entry, Location, ObjectSummary, RowChange, StorageKey, carry, index_bytes};
+use crate::models::topic::key::{self, KeyKind, MessagePosition};
 use crate::models::{object, successor};
 use crate::records::TypeOfChange;
 use alloc::collections::BTreeMap;
@@ -50,6 +52,8 @@ pub(crate) struct Open {
     pub(crate) is_broken: bool,
     changes: BTreeMap<StorageKey, Entry>,
     objects: BTreeMap<StorageKey, Growing>,
+    /// In the order in which they were published.
+    messages: Vec<Pending>,
     index_bytes: usize,
     checksum: Crc32,
 }
@@ -64,6 +68,7 @@ impl Open {
             is_broken: false,
             changes: BTreeMap::new(),
             objects: BTreeMap::new(),
+            messages: Vec::new(),
             index_bytes: 0,
             checksum: Crc32::default(),
         }
@@ -112,6 +117,7 @@ impl Open {
         self.is_broken = true;
         self.changes.clear();
         self.objects.clear();
+        self.messages.clear();
         self.checked.clear();
         self.index_bytes = 0;
     }
@@ -121,16 +127,27 @@ impl Open {
         if self.is_broken {
             return;
         }
-        if let Entry::Value(location, _) = version.entry {
+        if let Content::Message { retained, payload_bytes } = version.content {
+            self.checksum.append(version.checksum, u64::from(payload_bytes));
+            self.put_message(key, retained, version.entry);
+        } else if let Entry::Value(location, _) = version.entry {
             self.checksum.append(version.checksum, u64::from(location.length));
         }
         match (version.content, version.entry) {
+            (Content::Message { .. }, _) => {}
             (Content::Chunk, Entry::Value(location, _)) => self.put_chunk(key, location, version),
             (_, Entry::Row { change: RowChange::Deleted, .. }) => self.delete_row(key),
             (_, entry) => self.change(key, entry),
         }
         if self.index_bytes > TRANSACTION_INDEX_BYTES_MAX {
             self.break_up();
+        }
+    }
+
+    fn put_message(&mut self, head: &[u8], retained: bool, body: Entry) {
+        if let Some(stream) = key::id_of(KeyKind::Message, head) {
+            self.messages.push(Pending { stream, retained, body });
+            self.index_bytes = self.index_bytes.saturating_add(MESSAGE_INDEX_BYTES);
         }
     }
 
@@ -176,7 +193,14 @@ impl Open {
     }
 
     /// Makes all of it happen, as of the record that commits it.
-    pub(super) fn apply(&mut self, lsn: Lsn, sink: &mut Sink<'_>) {
+    pub(super) fn apply(&mut self, commit: &At, sink: &mut Sink<'_>) {
+        let lsn = commit.lsn;
+        for (index, message) in (0..).zip(core::mem::take(&mut self.messages)) {
+            let at = MessagePosition { time_ms: commit.ms, lsn, index };
+            for (key, entry) in message_versions(&at, &message) {
+                sink.insert(&key, lsn, entry);
+            }
+        }
         for (head, object) in core::mem::take(&mut self.objects) {
             let summary = ObjectSummary {
                 bytes: object.bytes,

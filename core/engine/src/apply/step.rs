@@ -46,6 +46,11 @@ pub(super) enum Content {
     Key,
     Cell,
     Chunk,
+    /// The head of a message's stream: its own key is known when the transaction is committed.
+    Message {
+        retained: bool,
+        payload_bytes: u32,
+    },
 }
 
 /// Where versions go.

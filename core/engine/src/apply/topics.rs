@@ -1,5 +1,6 @@
 //! Records of topics: what they put under which keys, on a leader, on a follower and in a replay.
 
+use super::step::Content;
 use super::{Incoming, located, within_limit};
 use crate::engine::Engine;
 use crate::errors::TreeError;
@@ -70,9 +71,17 @@ impl Incoming {
     fn take_messages(&mut self, record: &Record<'_>, position: Position) {
         let (time_ms, lsn) = (record.hlc().millis(), record.lsn());
         for (index, (message, bytes, span)) in (0..).zip(messages(record)) {
-            let at = MessagePosition { time_ms, lsn, index };
             let body = located(position, span, bytes, Expiry(message.expires_at));
-            for (key, entry) in versions(&message, &at, body) {
+            let MessageEntryRef { stream, retained, .. } = message;
+            if self.in_transaction {
+                let payload = message.payload();
+                let payload_bytes = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+                let content = Content::Message { retained, payload_bytes };
+                self.push(&key::stream(stream), lsn, body, content, payload);
+                continue;
+            }
+            let at = MessagePosition { time_ms, lsn, index };
+            for (key, entry) in message_versions(&at, &Pending { stream, retained, body }) {
                 self.push_key(&key, lsn, entry);
             }
         }
@@ -98,15 +107,20 @@ impl Incoming {
     }
 }
 
-/// What one message puts under which keys, once it is known which record commits it, and so where
-/// it lies in its stream.
-pub(crate) fn versions(
-    message: &MessageEntryRef<'_>,
+/// A message of which it is not known yet where in its stream it will lie.
+pub(super) struct Pending {
+    pub(super) stream: u64,
+    pub(super) retained: bool,
+    pub(super) body: Entry,
+}
+
+/// What a message puts under which keys, once it is known which record commits it.
+pub(super) fn message_versions(
     at: &MessagePosition,
-    body: Entry,
+    message: &Pending,
 ) -> impl Iterator<Item = (Vec<u8>, Entry)> {
-    let stream = message.stream;
-    let retained = message.retained.then(|| {
+    let Pending { stream, retained, body } = *message;
+    let retained = retained.then(|| {
         let numbers = Numbers::new(at.time_ms, u64::from(at.index));
         (key::by_id(KeyKind::Retained, stream), Entry::Numbers(numbers))
     });

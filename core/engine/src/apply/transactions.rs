@@ -54,7 +54,7 @@ impl Transactions {
     pub(super) fn commit(&mut self, id: &StorageKey, at: At, sink: &mut Sink<'_>) {
         match self.open.remove(id) {
             Some(mut open) if !open.is_broken => {
-                open.apply(at.lsn, sink);
+                open.apply(&at, sink);
                 self.committing.push((id.clone(), at, open));
             }
             _ => sink.memtable.add_skipped(1),

@@ -252,8 +252,8 @@ pub enum TransactionError {
         /// Most that all may take.
         limit: usize,
     },
-    /// Messages of topics are published outside of transactions.
-    #[error("a transaction holds no messages of topics")]
+    /// Messages are deleted and trimmed outside of transactions.
+    #[error("a transaction publishes messages, it does not delete or trim them")]
     Topics,
     /// A large object is longer than the limit.
     #[error("a large object has at most {limit} bytes")]

@@ -12,15 +12,16 @@ use crate::models::topic::name::TopicFilter;
 use crate::models::topic::number::pair_of;
 use crate::models::topic::patterns::Patterns;
 use crate::models::topic::walk::{Next, Walk};
-use crate::records::{Kind, decode, messages};
+use crate::records::{Kind, Record, decode, messages};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Bound;
-use unison_base::Lsn;
+use unison_base::frame::{HEADER_BYTES, frame_bytes, peek_payload_bytes, read_frame};
+use unison_base::{Lsn, Position};
 use unison_ports::SegmentStore;
-use unison_walfs::LogReader;
+use unison_walfs::{LogReader, Slice};
 
 /// Keys that a walk passes over one by one before it looks for the next one anew.
 const STEPS_MAX: u32 = 8;
@@ -239,16 +240,57 @@ pub(crate) fn message_by_id<S: SegmentStore>(
         return Ok(None);
     };
     let Ok(record) = decode(&record.payload) else { return Ok(None) };
-    if !matches!(record.kind, Kind::Publish | Kind::PublishPatterns) {
-        return Ok(None);
-    }
     let index = usize::try_from(id.index).unwrap_or(usize::MAX);
-    let Some((message, _, _)) = messages(&record).nth(index) else { return Ok(None) };
-    let (stream, time_ms) = (message.stream, record.hlc().millis());
+    let stream = match record.previous() {
+        Some(place) => streams_of_transaction(log, place)?.get(index).copied(),
+        None => streams_of(&record).nth(index),
+    };
+    let Some(stream) = stream else { return Ok(None) };
+    let time_ms = record.hlc().millis();
     let at = MessagePosition { time_ms, lsn: id.lsn, index: id.index };
     let key = key::message(stream, &at);
     if key < trimmed_to(view, stream, Lsn::MAX) {
         return Ok(None);
     }
     Ok(view.find::<S>(&key, At::newest(now_ms))?.map(|_| (stream, time_ms)))
+}
+
+/// The streams of the messages of a record.
+fn streams_of<'a>(record: &Record<'a>) -> impl Iterator<Item = u64> {
+    let publishes = matches!(record.kind, Kind::Publish | Kind::PublishPatterns);
+    messages(record).take_while(move |_| publishes).map(|(message, _, _)| message.stream)
+}
+
+/// The streams of the messages of a transaction, in order: each of its records says where the one
+/// before it is.
+fn streams_of_transaction<S: SegmentStore>(
+    log: &LogReader<S>,
+    last: Position,
+) -> Result<Vec<u64>, ReadError> {
+    let (mut streams, mut next) = (Vec::new(), Some(last));
+    while let Some(place) = next {
+        let Some(bytes) = frame_at(log, place)? else { return Ok(Vec::new()) };
+        let frame = read_frame(&bytes).ok();
+        let Some(record) = frame.and_then(|frame| decode(frame.payload).ok()) else {
+            return Ok(Vec::new());
+        };
+        let mut own: Vec<u64> = streams_of(&record).collect();
+        own.reverse();
+        streams.append(&mut own);
+        // Records lie one behind the other, so this comes to an end.
+        next = record.previous().filter(|before| *before < place);
+    }
+    streams.reverse();
+    Ok(streams)
+}
+
+fn frame_at<S: SegmentStore>(
+    log: &LogReader<S>,
+    place: Position,
+) -> Result<Option<Slice<S>>, ReadError> {
+    let header = u32::try_from(HEADER_BYTES).unwrap_or_default();
+    let head = log.bytes(place.segment, place.offset, header)?;
+    let payload = peek_payload_bytes(&head).and_then(|bytes| usize::try_from(bytes).ok());
+    let length = payload.and_then(frame_bytes).and_then(|bytes| u32::try_from(bytes).ok());
+    length.map(|length| Ok(log.bytes(place.segment, place.offset, length)?)).transpose()
 }

@@ -133,9 +133,7 @@ fn kind(table: &LogRecord<'_>) -> Kind {
         (OperationType::ExpireTo, EntryType::KV) if table.txn_state() == TxnState::None => {
             Kind::ExpireTo
         }
-        (operation, EntryType::Event) if table.txn_state() == TxnState::None => {
-            kind_of_topics(operation)
-        }
+        (operation, EntryType::Event) => kind_of_topics(operation, table.txn_state()),
         _ => Kind::Foreign,
     }
 }

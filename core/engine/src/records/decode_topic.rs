@@ -5,21 +5,25 @@ use super::decode::{Record, entries, nested, span, verify_entries};
 use super::{Kind, encode_topic::FLAG_RETAINED};
 use crate::errors::RecordError;
 use crate::models::topic::key::MessagePosition;
-use unison_base::Lsn;
+use unison_base::bytes::{u32_at, u64_at};
+use unison_base::{Lsn, Position, SegmentId};
 use unison_schemas::{
     LogRecord, MessageDeleteEntry, MessageEntry, OperationType, StreamDefineEntry, TrimEntry,
+    TxnState,
 };
 
 pub(super) fn is_of_topics(operation: OperationType) -> bool {
     (OperationType::TopicDefine..=OperationType::Trim).contains(&operation)
 }
 
-pub(super) fn kind_of_topics(operation: OperationType) -> Kind {
+/// Of topics, a transaction holds messages only.
+pub(super) fn kind_of_topics(operation: OperationType, state: TxnState) -> Kind {
     match operation {
-        OperationType::TopicDefine => Kind::DefineTopics,
         OperationType::Publish => Kind::Publish,
-        OperationType::PatternDefine => Kind::DefinePatterns,
         OperationType::PatternPublish => Kind::PublishPatterns,
+        _ if state != TxnState::None => Kind::Foreign,
+        OperationType::TopicDefine => Kind::DefineTopics,
+        OperationType::PatternDefine => Kind::DefinePatterns,
         OperationType::MessageDelete => Kind::DeleteMessages,
         OperationType::Trim => Kind::Trim,
         _ => Kind::Foreign,
@@ -34,6 +38,16 @@ pub(super) fn verify_topics(table: &LogRecord<'_>) -> Result<(), RecordError> {
         OperationType::MessageDelete => verify_entries::<MessageDeleteEntry<'_>>(table),
         OperationType::Trim => verify_entries::<TrimEntry<'_>>(table),
         _ => verify_entries::<StreamDefineEntry<'_>>(table),
+    }
+}
+
+impl Record<'_> {
+    /// Where the transaction's record before this one is.
+    pub(crate) fn previous(&self) -> Option<Position> {
+        let place = self.table.prev_txn_wal_index()?.bytes();
+        let segment = SegmentId(u32_at(place, 0)?);
+        let offset = u32::try_from(u64_at(place, 4)?).ok()?;
+        Some(Position { segment, offset })
     }
 }
 

@@ -3,6 +3,7 @@
 use super::Model;
 use super::Operation;
 use super::transaction::head_of;
+use crate::apply::MESSAGE_INDEX_BYTES;
 use crate::errors::{TransactionError, WriteError};
 use crate::memtable::index_bytes;
 use crate::models::object;
@@ -53,6 +54,9 @@ impl<'a> Operation<'a> {
             add(index_bytes_of(head_bytes(row), names, INDEX_BYTES_MAX));
         });
         self.each_object(|object, _| add(object::index_bytes_of(&object::to_log(object))));
+        if let Self::Publish(messages) | Self::PublishPattern(messages) = self {
+            add(messages.len().saturating_mul(MESSAGE_INDEX_BYTES));
+        }
         sum
     }
 }

@@ -7,7 +7,7 @@ use crate::errors::{ReadError, WriteError};
 use crate::models::topic::key::{self, KeyKind, MessageId, MessagePosition};
 use crate::models::topic::name::{TopicFilter, check_topic};
 use crate::read::{last_id, message_by_id, numbers};
-use crate::records::{Encoder, Head, Retain, TopicEncoder};
+use crate::records::{Encoder, Head, InTransaction, Retain, TopicEncoder};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use unison_base::Lsn;
@@ -126,7 +126,7 @@ impl<S: SegmentStore> Engine<S> {
     ) -> Result<Written<S>, WriteError> {
         let lsn = match *operation {
             Operation::Publish(messages) | Operation::PublishPattern(messages) => {
-                self.stage_messages(operation, messages, now_ms)?
+                self.stage_messages(operation, messages, None, now_ms)?
             }
             Operation::DeleteMessage(id) => self.stage_deletion(operation, id, now_ms)?,
             Operation::Trim(trim) => self.stage_trim(operation, (KeyKind::Name, trim), now_ms)?,
@@ -140,10 +140,11 @@ impl<S: SegmentStore> Engine<S> {
 
     /// Messages, and before them what of their topics is new. A failure between the two leaves topics
     /// without messages; a record that is too large is seen before.
-    fn stage_messages(
+    pub(super) fn stage_messages(
         &mut self,
         operation: &Operation<'_>,
         messages: &[NewMessage<'_>],
+        transaction: Option<InTransaction>,
         now_ms: u64,
     ) -> Result<Lsn, WriteError> {
         let streams = self.streams(operation, messages)?;
@@ -151,7 +152,8 @@ impl<S: SegmentStore> Engine<S> {
         if defines > 0 {
             self.encode_definitions(operation, &streams.new, now_ms);
         }
-        let head = self.topic_head(operation.kind().0, self.log.next_lsn().plus(defines), now_ms);
+        let lsn = self.log.next_lsn().plus(defines);
+        let head = Head { transaction, ..self.topic_head(operation.kind().0, lsn, now_ms) };
         self.encode_messages(&head, messages, &streams.ids);
         self.check_record()?;
         if defines > 0 {

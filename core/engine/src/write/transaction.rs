@@ -45,6 +45,12 @@ impl<S: SegmentStore> Engine<S> {
         match write.operation {
             Operation::Abort => self.end(id, &key, Ending::Aborted, now_ms).map(Written::plain),
             Operation::Commit(checks) => self.commit(id, &key, checks, now_ms),
+            Operation::Publish(messages) | Operation::PublishPattern(messages) => {
+                self.has_room_for(&key, &write.operation)?;
+                let part = self.part(id, &key, TxnState::Prepare);
+                self.stage_messages(&write.operation, messages, Some(part), now_ms)
+                    .map(Written::plain)
+            }
             _ if write.operation.kind().1 == EntryType::Event => {
                 Err(TransactionError::Topics.into())
             }
@@ -336,7 +342,8 @@ fn last_words(open: &Open) -> (TypeOfChange, Option<Vec<u8>>) {
         (Kinds::One(kind @ (OperationType::Insert, EntryType::Chunked)), Some(head)) => {
             (kind, Some(object::to_log(&row_of(head))))
         }
-        (Kinds::One((_, EntryType::Chunked)) | Kinds::None | Kinds::Mixed, _) => (MARKER, None),
+        (Kinds::One((_, EntryType::Chunked | EntryType::Event)), _) => (MARKER, None),
+        (Kinds::None | Kinds::Mixed, _) => (MARKER, None),
         (Kinds::One(kind), _) => (kind, Some(Vec::new())),
     }
 }

@@ -1,6 +1,8 @@
 //! Thousands of short histories of topics, with flushes, snapshots, restarts, power cuts, expiry and
 //! a follower.
 
+mod transactions;
+
 use super::model::{Known, Model, Moment};
 use super::{Shown, filter, read};
 use crate::fixture::{self, NOW_MS, Sim, follower_options, options};
@@ -26,6 +28,7 @@ const FILTERS: [&str; 6] = ["a/b", "+/+", "a/+/#", "nothing", "y/y", "+"];
 #[derive(Default, Debug)]
 struct Happened {
     messages: u64,
+    transactions: u64,
     deleted: u64,
     trimmed: u64,
     watermarks: u64,
@@ -95,7 +98,8 @@ impl Run {
         self.pass_time();
         match self.prng.below(100) {
             0..36 => self.publish(false),
-            36..43 => self.publish(true),
+            36..41 => self.publish(true),
+            41..43 => self.transaction(),
             43..49 => self.delete(),
             49..54 => self.trim(false),
             54..56 => self.trim(true),
@@ -429,6 +433,7 @@ fn run(seeds: impl Iterator<Item = u64>) {
         }
         let Happened { messages, deleted, trimmed, watermarks, busy, flushes, .. } = run.happened;
         total.messages += messages;
+        total.transactions += run.happened.transactions;
         total.deleted += deleted;
         total.trimmed += trimmed;
         total.watermarks += watermarks;
@@ -439,9 +444,30 @@ fn run(seeds: impl Iterator<Item = u64>) {
         total.fetches += run.happened.fetches;
     }
     println!("{total:?}");
-    let Happened { messages, deleted, trimmed, watermarks, busy, flushes, restarts, cuts, fetches } =
-        total;
-    let all = [messages, deleted, trimmed, watermarks, busy, flushes, restarts, cuts, fetches];
+    let Happened {
+        messages,
+        deleted,
+        trimmed,
+        watermarks,
+        busy,
+        flushes,
+        restarts,
+        cuts,
+        fetches,
+        transactions,
+    } = total;
+    let all = [
+        messages,
+        deleted,
+        trimmed,
+        watermarks,
+        busy,
+        flushes,
+        restarts,
+        cuts,
+        fetches,
+        transactions,
+    ];
     assert!(all.iter().all(|count| *count > 50), "{all:?}");
 }
 
