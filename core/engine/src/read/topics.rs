@@ -18,10 +18,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Bound;
-use unison_base::frame::{HEADER_BYTES, frame_bytes, peek_payload_bytes, read_frame};
 use unison_base::{Lsn, Position};
 use unison_ports::SegmentStore;
-use unison_walfs::{LogReader, Slice};
+use unison_walfs::LogReader;
 
 /// Keys that a walk passes over one by one before it looks for the next one anew.
 const STEPS_MAX: u32 = 8;
@@ -269,11 +268,8 @@ fn streams_of_transaction<S: SegmentStore>(
 ) -> Result<Vec<u64>, ReadError> {
     let (mut streams, mut next) = (Vec::new(), Some(last));
     while let Some(place) = next {
-        let Some(bytes) = frame_at(log, place)? else { return Ok(Vec::new()) };
-        let frame = read_frame(&bytes).ok();
-        let Some(record) = frame.and_then(|frame| decode(frame.payload).ok()) else {
-            return Ok(Vec::new());
-        };
+        let found = log.record_at(place)?;
+        let Ok(record) = decode(&found.payload) else { return Ok(Vec::new()) };
         let mut own: Vec<u64> = streams_of(&record).collect();
         own.reverse();
         streams.append(&mut own);
@@ -282,15 +278,4 @@ fn streams_of_transaction<S: SegmentStore>(
     }
     streams.reverse();
     Ok(streams)
-}
-
-fn frame_at<S: SegmentStore>(
-    log: &LogReader<S>,
-    place: Position,
-) -> Result<Option<Slice<S>>, ReadError> {
-    let header = u32::try_from(HEADER_BYTES).unwrap_or_default();
-    let head = log.bytes(place.segment, place.offset, header)?;
-    let payload = peek_payload_bytes(&head).and_then(|bytes| usize::try_from(bytes).ok());
-    let length = payload.and_then(frame_bytes).and_then(|bytes| u32::try_from(bytes).ok());
-    length.map(|length| Ok(log.bytes(place.segment, place.offset, length)?)).transpose()
 }

@@ -5,8 +5,7 @@ use super::decode::{Record, entries, nested, span, verify_entries};
 use super::{Kind, encode_topic::FLAG_RETAINED};
 use crate::errors::RecordError;
 use crate::models::topic::key::MessagePosition;
-use unison_base::bytes::{u32_at, u64_at};
-use unison_base::{Lsn, Position, SegmentId};
+use unison_base::Lsn;
 use unison_schemas::{
     LogRecord, MessageDeleteEntry, MessageEntry, OperationType, StreamDefineEntry, TrimEntry,
     TxnState,
@@ -38,16 +37,6 @@ pub(super) fn verify_topics(table: &LogRecord<'_>) -> Result<(), RecordError> {
         OperationType::MessageDelete => verify_entries::<MessageDeleteEntry<'_>>(table),
         OperationType::Trim => verify_entries::<TrimEntry<'_>>(table),
         _ => verify_entries::<StreamDefineEntry<'_>>(table),
-    }
-}
-
-impl Record<'_> {
-    /// Where the transaction's record before this one is.
-    pub(crate) fn previous(&self) -> Option<Position> {
-        let place = self.table.prev_txn_wal_index()?.bytes();
-        let segment = SegmentId(u32_at(place, 0)?);
-        let offset = u32::try_from(u64_at(place, 4)?).ok()?;
-        Some(Position { segment, offset })
     }
 }
 
