@@ -13,6 +13,8 @@ pub(crate) struct Entry {
     pub(crate) key: Vec<u8>,
     /// The value.
     pub(crate) value: Vec<u8>,
+    /// When it expires, milliseconds since 1970.
+    pub(crate) expires: Option<u64>,
 }
 
 /// How a key is written.
@@ -60,6 +62,9 @@ pub(super) struct Item {
     /// Only in answers.
     #[serde(default, skip_serializing)]
     lsn: u64,
+    /// Only in answers.
+    #[serde(default, skip_serializing)]
+    expires: Option<u64>,
 }
 
 /// The bytes that base64 in an answer stands for.
@@ -70,17 +75,18 @@ pub(super) fn decoded(text: &str) -> Result<Vec<u8>, ClientError> {
 impl Item {
     pub(super) fn of(entry: &Entry) -> Self {
         let (key, key_encoding) = KeyEncoding::encode(&entry.key);
-        Self { key, key_encoding, value: STANDARD.encode(&entry.value), lsn: 0 }
+        let value = STANDARD.encode(&entry.value);
+        Self { key, key_encoding, value, lsn: 0, expires: None }
     }
 
     pub(super) fn decode(self) -> Result<Entry, ClientError> {
         let key = self.key_encoding.decode(self.key).map_err(ClientError::Base64)?;
-        Ok(Entry { key, value: decoded(&self.value)? })
+        Ok(Entry { key, value: decoded(&self.value)?, expires: self.expires })
     }
 
     pub(super) fn scanned(self) -> Result<Scanned, ClientError> {
         let lsn = self.lsn;
-        let Entry { key, value } = self.decode()?;
+        let Entry { key, value, .. } = self.decode()?;
         Ok(Scanned { key, value, lsn })
     }
 }

@@ -47,6 +47,8 @@ pub(crate) struct Client {
 struct Batch {
     operation: &'static str,
     items: Vec<Item>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -77,8 +79,13 @@ impl Client {
     }
 
     /// Puts all entries in one atomic batch and returns its LSN once it is acknowledged.
-    pub(crate) fn put_batch(&self, entries: &[Entry]) -> Result<u64, ClientError> {
-        let batch = Batch { operation: "put", items: entries.iter().map(Item::of).collect() };
+    pub(crate) fn put_batch(
+        &self,
+        entries: &[Entry],
+        expires: Option<u64>,
+    ) -> Result<u64, ClientError> {
+        let items = entries.iter().map(Item::of).collect();
+        let batch = Batch { operation: "put", items, expires };
         let request = Request::new(Method::Post, self.within("kv/batch")).json(&batch)?;
         Ok(self.call::<Written>(&request)?.lsn)
     }

@@ -59,10 +59,15 @@ impl<'a> Batcher<'a> {
         Self { client, entries: Vec::new(), bytes: 0, done: Imported::default() }
     }
 
-    /// Takes one entry; what cannot be stored is skipped and named at the end.
+    /// Takes one entry that lives for ever; what cannot be stored is skipped and named at the end.
     pub(crate) fn push(&mut self, key: Vec<u8>, value: Vec<u8>) -> Result<(), TransferError> {
+        self.push_entry(Entry { key, value, expires: None })
+    }
+
+    fn push_entry(&mut self, entry: Entry) -> Result<(), TransferError> {
+        let Entry { key, value, .. } = &entry;
         if key.is_empty() || key.len() > KEY_MAX || value.len() > VALUE_MAX {
-            self.skip(&key, SkipReason::Limits);
+            self.skip(key, SkipReason::Limits);
             return Ok(());
         }
         let bytes = key.len() + value.len();
@@ -70,7 +75,7 @@ impl<'a> Batcher<'a> {
             self.send()?;
         }
         self.bytes += bytes;
-        self.entries.push(Entry { key, value });
+        self.entries.push(entry);
         Ok(())
     }
 
@@ -82,14 +87,25 @@ impl<'a> Batcher<'a> {
 
     fn send(&mut self) -> Result<(), TransferError> {
         self.bytes = 0;
-        let entries = std::mem::take(&mut self.entries);
-        if entries.is_empty() { Ok(()) } else { self.put(&entries) }
+        let mut entries = std::mem::take(&mut self.entries);
+        // A batch has one time; of a key that is there twice the later line still comes later.
+        if entries.iter().any(|entry| entry.expires.is_some()) {
+            let last: std::collections::HashMap<Vec<u8>, usize> =
+                entries.iter().enumerate().map(|(at, entry)| (entry.key.clone(), at)).collect();
+            let mut at = 0..;
+            entries.retain(|entry| at.next() == last.get(&entry.key).copied());
+            entries.sort_by_key(|entry| entry.expires);
+        }
+        entries
+            .chunk_by(|one, next| one.expires == next.expires)
+            .try_for_each(|part| self.put(part))
     }
 
     /// Puts entries in one batch, or in halves where the node takes only smaller ones: how much fits
     /// depends on its settings.
     fn put(&mut self, entries: &[Entry]) -> Result<(), TransferError> {
-        match (self.client.put_batch(entries), entries) {
+        let expires = entries.first().and_then(|entry| entry.expires);
+        match (self.client.put_batch(entries, expires), entries) {
             (Ok(lsn), _) => {
                 self.done.last_lsn = lsn;
                 self.done.entries += entries.len() as u64;
@@ -176,7 +192,8 @@ fn import_lines(client: &Client, path: &Path, prefix: &str) -> Result<Imported, 
             line: index + 1,
             source,
         })?;
-        batcher.push([prefix.as_bytes(), &entry.key].concat(), entry.value)?;
+        let key = [prefix.as_bytes(), &entry.key].concat();
+        batcher.push_entry(Entry { key, ..entry })?;
     }
     bar.finish_and_clear();
     batcher.finish()

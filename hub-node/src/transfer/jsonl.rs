@@ -18,6 +18,9 @@ struct Line {
     text: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     value: Option<String>,
+    /// When it expires, milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expires: Option<u64>,
 }
 
 /// Reads one line.
@@ -29,7 +32,7 @@ pub(super) fn parse(line: &str) -> Result<Entry, LineError> {
         (None, Some(value)) => STANDARD.decode(value)?,
         _ => return Err(LineError::OneValue),
     };
-    Ok(Entry { key, value })
+    Ok(Entry { key, value, expires: line.expires })
 }
 
 /// Writes one line, without its end.
@@ -39,7 +42,8 @@ pub(super) fn format(entry: Entry) -> Result<String, LineError> {
         Ok(text) => (Some(text), None),
         Err(error) => (None, Some(STANDARD.encode(error.into_bytes()))),
     };
-    Ok(serde_json::to_string(&Line { key, key_encoding, text, value })?)
+    let expires = entry.expires;
+    Ok(serde_json::to_string(&Line { key, key_encoding, text, value, expires })?)
 }
 
 #[cfg(test)]
@@ -52,8 +56,10 @@ mod tests {
         let cases: [(&[u8], &[u8]); 4] =
             [(b"k", b"v"), (b"\xff\x00", b""), (b"a\"b\n", b"\xfe"), ("ü".as_bytes(), b"\n")];
         for (key, value) in cases {
-            let entry = Entry { key: key.to_vec(), value: value.to_vec() };
-            assert_eq!(parse(&format(entry.clone()).unwrap()).unwrap(), entry);
+            for expires in [None, Some(1_800_000_000_000)] {
+                let entry = Entry { key: key.to_vec(), value: value.to_vec(), expires };
+                assert_eq!(parse(&format(entry.clone()).unwrap()).unwrap(), entry);
+            }
         }
     }
 

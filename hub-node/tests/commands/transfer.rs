@@ -74,6 +74,8 @@ fn lines_come_back() {
         r#"{"key":"../up","text":"1"}"#,
         r#"{"key":"a\"\n","text":"two\nlines"}"#,
         r#"{"key":"empty","text":""}"#,
+        r#"{"key":"expiring","text":"1","expires":4000000000000}"#,
+        r#"{"key":"expiring too","text":"1","expires":4000000000001}"#,
         r#"{"key":"raw","value":"/wD+"}"#,
         r#"{"key":"ü","text":"ü"}"#,
         r#"{"key":"/wE=","keyEncoding":"base64","text":"no UTF-8"}"#,
@@ -82,9 +84,9 @@ fn lines_come_back() {
     .join("\n");
     let (code, output, errors) = hub.import(&["--jsonl", "-"], &lines);
     assert_eq!((code, errors.as_str()), (Some(0), ""));
-    assert!(output.starts_with("6 keys"), "{output}");
+    assert!(output.starts_with("8 keys"), "{output}");
     let (code, output, errors) = hub.export(&["--jsonl", "-"]);
-    assert_eq!((code, output.as_str(), errors.as_str()), (Some(0), &*lines, "6 keys exported\n"));
+    assert_eq!((code, output.as_str(), errors.as_str()), (Some(0), &*lines, "8 keys exported\n"));
     let (_, output, _) = hub.export(&["--jsonl", "-", "--prefix", "em"]);
     assert_eq!(output, "{\"key\":\"empty\",\"text\":\"\"}\n");
 }

@@ -84,6 +84,43 @@ fn an_edge_answers_locally_through_kills_of_both_and_holds_the_hubs_bytes() {
 }
 
 #[test]
+fn what_expires_on_the_hub_is_gone_on_an_edge_through_kills_of_both() {
+    let root = tempfile::tempdir().unwrap();
+    let mut hub = Node::hub(root.path());
+    let mut edge = Node::edge(root.path(), "edge", &hub.address("link"));
+    let mut to_hub = hub.resp();
+    for number in 0..50 {
+        let key = format!("key-{number}");
+        let set: [&[u8]; 5] = [b"SET", key.as_bytes(), b"1", b"PX", b"3000"];
+        assert_eq!(to_hub.call(&set).unwrap(), ok());
+    }
+    assert_eq!(to_hub.call(&[b"HSET", b"row", b"column", b"1"]).unwrap(), Answer::Number(1));
+    assert_eq!(to_hub.call(&[b"PEXPIRE", b"row", b"3000"]).unwrap(), Answer::Number(1));
+    assert_eq!(to_hub.call(&[b"SET", b"long", b"1", b"EX", b"1000"]).unwrap(), ok());
+    set(&mut to_hub, "last", "first round");
+    wait_for(&mut edge.resp(), "last", "first round");
+    let Answer::Number(left) = edge.resp().call(&[b"TTL", b"long"]).unwrap() else { panic!() };
+    assert!((900..=1_000).contains(&left), "{left}");
+    edge.kill();
+    std::thread::sleep(Duration::from_secs(3));
+    for node in [&mut hub, &mut edge] {
+        node.kill_and_restart();
+        let mut client = node.resp();
+        assert_eq!(
+            client.call(&[b"EXISTS", b"key-0", b"key-49", b"row"]).unwrap(),
+            Answer::Number(0)
+        );
+        assert_eq!(client.call(&[b"DBSIZE"]).unwrap(), Answer::Number(2));
+    }
+    let mut to_hub = hub.resp();
+    assert_eq!(to_hub.call(&[b"HSET", b"row", b"new", b"1"]).unwrap(), Answer::Number(1));
+    set(&mut to_hub, "last", "second round");
+    wait_for(&mut edge.resp(), "last", "second round");
+    assert_eq!(edge.resp().call(&[b"HGET", b"row", b"column"]).unwrap(), Answer::Bulk(None));
+    assert_eq!(edge.resp().call(&[b"HGET", b"row", b"new"]).unwrap(), bulk("1"));
+}
+
+#[test]
 fn redis_cli_talks_to_a_hub() {
     if Command::new("redis-cli").arg("--version").output().is_err() {
         println!("redis-cli is not installed; ci/setup installs it");
@@ -108,5 +145,13 @@ fn redis_cli_talks_to_a_hub() {
     assert_eq!(cli(&["DBSIZE"]), "2");
     assert_eq!(cli(&["SCAN", "0", "MATCH", "g*", "COUNT", "100"]), "0\ngreeting");
     assert!(cli(&["INFO", "replication"]).contains("role:master"));
+    assert_eq!(cli(&["SET", "session", "1", "EX", "100"]), "OK");
+    assert!(["99", "100"].contains(&cli(&["TTL", "session"]).as_str()));
+    assert_eq!(cli(&["PERSIST", "session"]), "1");
+    assert_eq!(cli(&["TTL", "session"]), "-1");
+    assert_eq!(
+        cli(&["SET", "session", "1", "EX", "0"]),
+        "ERR invalid expire time in 'set' command"
+    );
     assert!(cli(&["NOSUCH"]).contains("unknown command"), "{}", cli(&["NOSUCH"]));
 }

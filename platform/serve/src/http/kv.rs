@@ -20,7 +20,7 @@ use super::condition::{condition, etag};
 use super::error::ApiError;
 use super::item::{BASE64, KeyEncoding, decoded};
 use super::path::{AtKey, InNamespace};
-use super::ttl::{Ttl, expires_at, shown};
+use super::ttl::{Ttl, end, expires_at, shown};
 use crate::commit::commit_one;
 use crate::node::Node;
 
@@ -111,8 +111,9 @@ struct Batch {
     /// How `keys` are written.
     #[serde(default)]
     key_encoding: KeyEncoding,
-    /// How long all items live.
+    /// How long all items live, or when they expire.
     ttl: Option<Ttl>,
+    expires: Option<u64>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -149,7 +150,7 @@ pub(super) async fn batch(
     let batch: Batch = parse(&read(&node, &headers, body, BATCH_BODY_MAX).await?)?;
     let (count, outcome) = match batch.operation {
         BatchOperation::Put => {
-            let expires_at = expires_at(batch.ttl.as_ref(), &namespace)?;
+            let expires_at = end(batch.ttl.as_ref(), batch.expires, &namespace)?;
             put_batch(&namespace, batch.items, expires_at).await?
         }
         BatchOperation::Delete => {

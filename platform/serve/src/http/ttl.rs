@@ -37,6 +37,19 @@ pub(super) fn expires_at(ttl: Option<&Ttl>, namespace: &Namespace) -> Result<u64
     Ok(namespace.reader().now_ms().saturating_add(ttl.ms()?))
 }
 
+/// The same, where the time itself may be given instead: as an answer has said it.
+pub(super) fn end(
+    ttl: Option<&Ttl>,
+    expires: Option<u64>,
+    namespace: &Namespace,
+) -> Result<u64, ApiError> {
+    match (ttl, expires) {
+        (_, None) => expires_at(ttl, namespace),
+        (None, Some(ms)) if ms > 0 => Ok(ms),
+        _ => Err(ApiError::Malformed("`expires` is above zero, and not beside `ttl`".to_owned())),
+    }
+}
+
 /// For answers: `None` where nothing expires.
 pub(super) fn shown(expires_at: u64) -> Option<u64> {
     (expires_at > 0).then_some(expires_at)
