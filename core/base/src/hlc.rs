@@ -6,12 +6,20 @@ pub struct Hlc(pub u64);
 
 const COUNTER_BITS: u32 = 16;
 const PLAIN_MILLIS_BOUND: u64 = 1 << 48;
+/// The first milliseconds of which a timestamp is no plain one.
+const MILLIS_MIN: u64 = PLAIN_MILLIS_BOUND >> COUNTER_BITS;
 
 impl Hlc {
-    /// The first timestamp of a millisecond. Times past the 48 bits saturate.
+    /// The first timestamp of a millisecond. Times past the 48 bits saturate. Those of the first 49
+    /// days of 1970, which a clock that was never set tells, are all the first one behind those days:
+    /// theirs would read as plain milliseconds, years ahead of timestamps that come later.
     #[must_use]
     pub const fn from_millis(wall_ms: u64) -> Self {
-        let bounded = if wall_ms < PLAIN_MILLIS_BOUND { wall_ms } else { PLAIN_MILLIS_BOUND - 1 };
+        let bounded = match wall_ms {
+            0..MILLIS_MIN => MILLIS_MIN,
+            MILLIS_MIN..PLAIN_MILLIS_BOUND => wall_ms,
+            PLAIN_MILLIS_BOUND.. => PLAIN_MILLIS_BOUND - 1,
+        };
         Self(bounded << COUNTER_BITS)
     }
 
@@ -62,6 +70,19 @@ mod tests {
         assert_eq!(second.millis(), 1_700_000_000_000);
         clock.observe(Hlc::from_millis(1_800_000_000_000));
         assert_eq!(clock.tick(5).millis(), 1_800_000_000_000);
+    }
+
+    #[test]
+    fn a_clock_that_was_never_set_is_not_ahead_of_one_that_is() {
+        let mut clock = HlcClock::default();
+        let mut last = 0;
+        for wall_ms in [0, 5, 36_000_000, (1 << 32) - 1, 1 << 32, 1_700_000_000_000, u64::MAX] {
+            let millis = clock.tick(wall_ms).millis();
+            assert!(
+                millis >= last && (millis == wall_ms || millis <= 1 << 32 || wall_ms >> 48 > 0)
+            );
+            last = millis;
+        }
     }
 
     #[test]

@@ -44,7 +44,8 @@ pub const OBJECT_BYTES_MAX: u64 = 16 << 30;
 /// Most bytes that one transaction takes in the index, counted as for one write; a key that it
 /// changes twice counts once.
 pub const TRANSACTION_INDEX_BYTES_MAX: usize = 8 << 20;
-/// Most bytes that all open transactions of a namespace take in the index together.
+/// Most bytes that all open transactions of a namespace take in the index together, each half a KiB
+/// for itself.
 pub const TRANSACTIONS_INDEX_BYTES_MAX: usize = 2 * TRANSACTION_INDEX_BYTES_MAX;
 /// Most open transactions of a namespace.
 pub const TRANSACTIONS_MAX: usize = 1_024;

@@ -1,6 +1,6 @@
 //! A follower: runs of a leader's frames, verified before they touch the log.
 
-use super::Taken;
+use super::{Room, Taken};
 use crate::engine::Engine;
 use crate::errors::{ApplyError, CutError};
 use crate::memtable::Memtable;
@@ -12,7 +12,7 @@ use unison_base::frame::{Frame, Frames};
 use unison_base::limits::{RUN_BYTES_MAX, TRANSACTIONS_INDEX_BYTES_MAX};
 use unison_base::{Lsn, Position, SegmentId};
 use unison_ports::SegmentStore;
-use unison_walfs::{Bound, RunError, RunHeader};
+use unison_walfs::{Bound, ReadError, RunError, RunHeader};
 
 /// A run whose versions take more than this in the index, bytes, is taken in parts. Frames that hold
 /// no more than they must take about as much in the index as in the log.
@@ -112,7 +112,8 @@ impl<S: SegmentStore> Engine<S> {
             }
             if frame.lsn > appended {
                 let lsn = frame.lsn;
-                let taken = self.incoming.take(frame.payload, position, checkpoint.lsn, room);
+                let of_index = Room { bytes: room, transactions: Some(&self.transactions) };
+                let taken = self.incoming.take(frame.payload, position, checkpoint.lsn, of_index);
                 match taken.map_err(|cause| ApplyError::Record { lsn, cause })? {
                     Taken::Whole => {}
                     Taken::NoRoom { .. } if count > 0 => {
@@ -176,20 +177,29 @@ impl<S: SegmentStore> Engine<S> {
     /// was cut away is open again. None is whole of which a record cannot be read.
     fn reopen_transactions(&mut self, lsn: Lsn, from: Lsn) {
         self.transactions.clear();
-        let Ok(mut cursor) = self.log.reader().cursor(from, Bound::Appended) else { return };
-        loop {
-            match cursor.next() {
-                Ok(Some(record)) => {
-                    let taken =
-                        self.incoming.take(&record.payload, record.position, lsn, usize::MAX);
-                    if taken.is_ok() {
-                        self.apply_incoming();
-                    }
-                }
-                Ok(None) => return,
+        let mut next = from;
+        while next <= self.log.appended() {
+            match self.reopen_from(&mut next, lsn) {
+                Ok(()) => return,
+                Err(ReadError::Gap { to, .. }) => next = to.max(next).next(),
+                Err(ReadError::BehindRetention { first }) => next = first.max(next.next()),
                 Err(_) => return self.transactions.break_all(),
             }
+            self.transactions.break_all();
         }
+    }
+
+    /// Reads from `next` on, which goes with it.
+    fn reopen_from(&mut self, next: &mut Lsn, lsn: Lsn) -> Result<(), ReadError> {
+        let mut cursor = self.log.reader().cursor(*next, Bound::Appended)?;
+        while let Some(record) = cursor.next()? {
+            *next = record.lsn.next();
+            let (payload, place) = (&record.payload, record.position);
+            if self.incoming.take(payload, place, lsn, Room::UNBOUNDED).is_ok() {
+                self.apply_incoming();
+            }
+        }
+        Ok(())
     }
 
     /// Forgets what memory holds above `lsn`.

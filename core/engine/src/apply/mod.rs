@@ -7,7 +7,7 @@ mod step;
 mod topics;
 mod transactions;
 
-pub(crate) use open::{Checked, Kinds, Open};
+pub(crate) use open::{Kinds, Open};
 pub(crate) use step::At;
 pub(crate) use topics::{MESSAGE_INDEX_BYTES, definition_index_bytes, values_of};
 pub(crate) use transactions::{Ending, Transactions};
@@ -51,6 +51,18 @@ pub(crate) struct Incoming {
     defined: Vec<topics::Defined>,
 }
 
+/// How much of the index may be taken.
+#[derive(Clone, Copy)]
+pub(crate) struct Room<'a> {
+    pub(crate) bytes: usize,
+    /// Says what a commit will take.
+    pub(crate) transactions: Option<&'a Transactions>,
+}
+
+impl Room<'_> {
+    pub(crate) const UNBOUNDED: Self = Self { bytes: usize::MAX, transactions: None };
+}
+
 /// What became of a record.
 pub(crate) enum Taken {
     Whole,
@@ -80,13 +92,14 @@ impl Incoming {
         payload: &[u8],
         position: Position,
         checkpoint: Lsn,
-        room: usize,
+        room: Room<'_>,
     ) -> Result<Taken, RecordError> {
         let record = decode(payload)?;
-        let is_flushed = record.lsn() <= checkpoint;
-        let index_bytes = record_index_bytes(&record);
-        let fits = index_bytes <= INDEX_BYTES_MAX;
-        if fits && !is_flushed && self.index_bytes.saturating_add(index_bytes) > room {
+        let part = record.part();
+        let (is_flushed, skipped) = (record.lsn() <= checkpoint, self.skipped);
+        let index_bytes = record_index_bytes(&record).max(self.commit_bytes(part.as_ref(), room));
+        let fits = index_bytes <= INDEX_BYTES_MAX || matches!(part, Some(Part::Commit(_)));
+        if fits && !is_flushed && self.index_bytes.saturating_add(index_bytes) > room.bytes {
             return Ok(Taken::NoRoom { index_bytes });
         }
         self.newest = self.newest.max(record.hlc());
@@ -95,20 +108,35 @@ impl Incoming {
             self.frame_bytes = self.frame_bytes.saturating_add(u64::try_from(frame).unwrap_or(0));
         }
         let at = At { lsn: record.lsn(), position, ms: record.hlc().millis() };
-        match record.part() {
+        match part {
             None => self.skip(),
             Some(Part::Alone) if is_flushed => {}
             Some(Part::Alone) => {
                 self.leave_transaction();
                 self.take_changes(&record, position, fits);
             }
-            Some(Part::Commit(id)) if is_flushed => self.steps.push(Step::Abort(id)),
+            Some(Part::Commit(id)) if is_flushed => self.steps.push(Step::Abort(id, at)),
             Some(part) => self.take_part(part, &record, at, fits),
+        }
+        if is_flushed {
+            // The tree has counted it.
+            self.skipped = skipped;
         }
         if fits {
             self.index_bytes = self.index_bytes.saturating_add(index_bytes);
         }
         Ok(Taken::Whole)
+    }
+
+    /// What the end of a transaction puts into the index, bytes, at most: what was taken before it
+    /// may belong to it too.
+    fn commit_bytes(&self, part: Option<&Part>, room: Room<'_>) -> usize {
+        match (part, room.transactions) {
+            (Some(Part::Commit(id)), Some(transactions)) => {
+                transactions.index_bytes_of(id).saturating_add(self.index_bytes)
+            }
+            _ => 0,
+        }
     }
 
     /// A record of a transaction.
@@ -118,7 +146,7 @@ impl Incoming {
             Part::Alone => {}
             Part::Begin(id) => self.steps.push(Step::Begin(id, at)),
             Part::Commit(id) => self.steps.push(Step::Commit(id, at)),
-            Part::Abort(id) => self.steps.push(Step::Abort(id)),
+            Part::Abort(id) => self.steps.push(Step::Abort(id, at)),
             Part::Prepare(id) => {
                 let known = fits && record.kind != Kind::Foreign;
                 let change = known.then(|| record.type_of_change());
@@ -287,7 +315,6 @@ impl Incoming {
         memtable.add_skipped(self.skipped);
         let mut sink = Sink { memtable, due };
         step::run(self.steps.drain(..), &mut sink, transactions);
-        due.pass(memtable.watermark());
         self.defined.append(&mut self.patterns);
         self.steps.shrink_to(KEPT_STEPS);
         self.clear();

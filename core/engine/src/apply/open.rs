@@ -26,13 +26,6 @@ pub(crate) enum Kinds {
     Mixed,
 }
 
-/// A key that must not have changed when the transaction is committed.
-pub(crate) struct Checked {
-    /// Its head or itself, in storage form.
-    pub(crate) key: StorageKey,
-    pub(crate) version: Lsn,
-}
-
 /// A large object that the transaction writes.
 #[derive(Default)]
 struct Growing {
@@ -47,7 +40,14 @@ pub(crate) struct Open {
     /// Its newest record.
     pub(crate) last: At,
     pub(crate) kinds: Kinds,
-    pub(crate) checked: Vec<Checked>,
+    /// Keys, and heads, in storage form, that must have these versions when it is committed.
+    pub(crate) checked: BTreeMap<StorageKey, Lsn>,
+    /// Heads of rows that must still expire then when it is committed, for it repeats that.
+    pub(crate) kept: BTreeMap<StorageKey, Expiry>,
+    /// When it was begun and last used, by the clock of the leader that it is open at, which the
+    /// timestamps of records may be far ahead of. Milliseconds since 1970.
+    begun_ms: u64,
+    used_ms: u64,
     /// Nothing of it may happen any more: a record of it is missing or not understood.
     pub(crate) is_broken: bool,
     changes: BTreeMap<StorageKey, Entry>,
@@ -64,7 +64,10 @@ impl Open {
             begun,
             last: begun,
             kinds: Kinds::None,
-            checked: Vec::new(),
+            checked: BTreeMap::new(),
+            kept: BTreeMap::new(),
+            begun_ms: begun.ms,
+            used_ms: begun.ms,
             is_broken: false,
             changes: BTreeMap::new(),
             objects: BTreeMap::new(),
@@ -72,6 +75,23 @@ impl Open {
             index_bytes: 0,
             checksum: Crc32::default(),
         }
+    }
+
+    /// Takes note of the leader's clock. One that goes back begins to count anew.
+    pub(super) fn tick(&mut self, now_ms: u64) {
+        self.begun_ms = self.begun_ms.min(now_ms);
+        self.used_ms = self.used_ms.min(now_ms);
+    }
+
+    /// Takes note of its use at that time.
+    pub(crate) fn used(&mut self, now_ms: u64) {
+        self.tick(now_ms);
+        self.used_ms = now_ms;
+    }
+
+    /// For how many milliseconds nothing was added to it, and for how many it has been open.
+    pub(crate) fn age_ms(&self, now_ms: u64) -> (u64, u64) {
+        (now_ms.saturating_sub(self.used_ms), now_ms.saturating_sub(self.begun_ms))
     }
 
     /// What it takes in the index, bytes.
@@ -96,9 +116,9 @@ impl Open {
         only.filter(|_| objects.next().is_none())
     }
 
-    /// Bytes so far of a large object that it writes, by its head.
-    pub(crate) fn object_bytes(&self, head: &[u8]) -> u64 {
-        self.objects.get(head).map_or(0, |object| object.bytes)
+    /// Bytes so far of a large object that it writes, by its head; `None` when it has not begun one.
+    pub(crate) fn object_bytes(&self, head: &[u8]) -> Option<u64> {
+        self.objects.get(head).map(|object| object.bytes)
     }
 
     /// Takes note of a record.
@@ -119,6 +139,7 @@ impl Open {
         self.objects.clear();
         self.messages.clear();
         self.checked.clear();
+        self.kept.clear();
         self.index_bytes = 0;
     }
 

@@ -1,5 +1,6 @@
 //! A restart: the records above the tree's checkpoint, from our own log.
 
+use super::Room;
 use crate::engine::{Engine, OpenReport};
 use crate::errors::EngineOpenError;
 use crate::stats::Pressure;
@@ -50,7 +51,7 @@ impl<S: SegmentStore> Engine<S> {
             let is_new = record.lsn > report.checkpoint;
             report.replayed += u64::from(is_new);
             let (payload, place) = (&record.payload, record.position);
-            let taken = self.incoming.take(payload, place, report.checkpoint, usize::MAX);
+            let taken = self.incoming.take(payload, place, report.checkpoint, Room::UNBOUNDED);
             report.invalid += u64::from(is_new && taken.is_err());
             self.apply_incoming();
             if is_new {
@@ -65,6 +66,7 @@ impl<S: SegmentStore> Engine<S> {
         let (memtable, due) = (&self.active, &mut self.due);
         self.incoming.apply(memtable, &mut self.transactions, &mut self.clock, due);
         self.transactions.appended();
+        self.due.pass(self.active.watermark());
         self.learn_patterns();
     }
 

@@ -25,7 +25,7 @@ pub(super) enum Step {
     /// What kind of change follows; `None` when this version does not understand it.
     Prepare(StorageKey, At, Option<TypeOfChange>),
     Commit(StorageKey, At),
-    Abort(StorageKey),
+    Abort(StorageKey, At),
 }
 
 /// A version of a key.
@@ -84,7 +84,7 @@ pub(super) fn run(
                 target = Some(id);
             }
             Step::Commit(id, at) => transactions.commit(&id, at, sink),
-            Step::Abort(id) => transactions.abort(&id),
+            Step::Abort(id, at) => transactions.abort(&id, at),
             Step::Version(version) => {
                 key.truncate(if version.content == Content::Cell { head } else { 0 });
                 key.extend_from_slice(version.key.as_bytes());

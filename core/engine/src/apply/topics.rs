@@ -175,6 +175,7 @@ impl<S: SegmentStore> Engine<S> {
                 patterns.insert(id, pattern);
             }
             self.shared.patterns.store(Arc::new(patterns));
+            self.topics.defined_patterns();
         }
     }
 

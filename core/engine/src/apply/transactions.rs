@@ -8,6 +8,14 @@ use crate::records::TypeOfChange;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use unison_base::Lsn;
+use unison_base::limits::TRANSACTIONS_INDEX_BYTES_MAX;
+
+/// What an open transaction takes in memory before it changes anything, bytes.
+pub(crate) const OPEN_BYTES: usize = 512;
+const _: () = assert!(size_of::<(StorageKey, Open)>() <= OPEN_BYTES);
+/// What the table takes at most, bytes, whatever the log says: no leader of this version lets open
+/// transactions take a quarter of it, and no follower half of it and one run.
+const TABLE_BYTES_MAX: usize = 4 * TRANSACTIONS_INDEX_BYTES_MAX;
 
 /// Ends of transactions that are remembered, so that whoever asks again is told.
 const ENDINGS_MAX: usize = 1_024;
@@ -28,41 +36,65 @@ pub(crate) enum Ending {
 #[derive(Default)]
 pub(crate) struct Transactions {
     open: BTreeMap<StorageKey, Open>,
-    /// Committed by records that may not be appended yet.
-    committing: Vec<(StorageKey, At, Open)>,
+    /// Ended by records that may not be appended yet.
+    ended: Vec<(StorageKey, At, Open)>,
     endings: VecDeque<(StorageKey, Ending)>,
+    /// What all open ones take, bytes.
+    index_bytes: usize,
 }
 
 impl Transactions {
+    /// One that finds the table full, which only a hostile log makes it, is not known.
     pub(super) fn begin(&mut self, id: StorageKey, at: At) {
-        self.open.insert(id, Open::new(at));
+        self.take(&id);
+        if self.index_bytes < TABLE_BYTES_MAX {
+            self.insert(id, Open::new(at));
+        }
+    }
+
+    fn insert(&mut self, id: StorageKey, open: Open) {
+        self.index_bytes = self.index_bytes.saturating_add(OPEN_BYTES + open.index_bytes());
+        self.open.insert(id, open);
+    }
+
+    fn take(&mut self, id: &StorageKey) -> Option<Open> {
+        let open = self.open.remove(id)?;
+        self.index_bytes = self.index_bytes.saturating_sub(OPEN_BYTES + open.index_bytes());
+        Some(open)
+    }
+
+    fn change(&mut self, id: &StorageKey, change: impl FnOnce(&mut Open)) {
+        let Some(open) = self.open.get_mut(id) else { return };
+        let others = self.index_bytes.saturating_sub(open.index_bytes());
+        change(open);
+        if others.saturating_add(open.index_bytes()) > TABLE_BYTES_MAX {
+            open.break_up();
+        }
+        self.index_bytes = others.saturating_add(open.index_bytes());
     }
 
     pub(super) fn prepare(&mut self, id: &StorageKey, at: At, change: Option<TypeOfChange>) {
-        if let Some(open) = self.open.get_mut(id) {
-            open.prepare(at, change);
-        }
+        self.change(id, |open| open.prepare(at, change));
     }
 
     pub(super) fn put(&mut self, id: &StorageKey, key: &[u8], version: &Version) {
-        if let Some(open) = self.open.get_mut(id) {
-            open.put(key, version);
-        }
+        self.change(id, |open| open.put(key, version));
     }
 
     /// Of one that is not whole nothing happens; like a record that nobody understands it is counted.
     pub(super) fn commit(&mut self, id: &StorageKey, at: At, sink: &mut Sink<'_>) {
-        match self.open.remove(id) {
-            Some(mut open) if !open.is_broken => {
-                open.apply(&at, sink);
-                self.committing.push((id.clone(), at, open));
-            }
-            _ => sink.memtable.add_skipped(1),
+        let Some(mut open) = self.take(id) else { return sink.memtable.add_skipped(1) };
+        if open.is_broken {
+            sink.memtable.add_skipped(1);
+        } else {
+            open.apply(&at, sink);
         }
+        self.ended.push((id.clone(), at, open));
     }
 
-    pub(super) fn abort(&mut self, id: &StorageKey) {
-        self.open.remove(id);
+    pub(super) fn abort(&mut self, id: &StorageKey, at: At) {
+        let open = self.take(id).map(|open| (id.clone(), at, open));
+        self.ended.extend(open);
     }
 
     pub(crate) fn get(&self, id: &StorageKey) -> Option<&Open> {
@@ -78,14 +110,24 @@ impl Transactions {
         self.open.len()
     }
 
-    /// What all take in the index, bytes.
+    /// What all take in memory and will take in the index, bytes.
     pub(crate) fn index_bytes(&self) -> usize {
-        self.open.values().map(Open::index_bytes).sum()
+        self.index_bytes
+    }
+
+    /// What the commit of one will take in the index, bytes.
+    pub(crate) fn index_bytes_of(&self, id: &StorageKey) -> usize {
+        self.open.get(id).map_or(0, Open::index_bytes)
     }
 
     /// The first record of the oldest one.
     pub(crate) fn oldest(&self) -> Option<Lsn> {
         self.open.values().map(|open| open.begun.lsn).min()
+    }
+
+    /// Takes note of the leader's clock.
+    pub(crate) fn tick(&mut self, now_ms: u64) {
+        self.open.values_mut().for_each(|open| open.tick(now_ms));
     }
 
     /// Those of which nothing may happen any more, and those that `is_over` says it of.
@@ -97,31 +139,34 @@ impl Transactions {
     /// Records are missing: none that was open there can be whole.
     pub(crate) fn break_all(&mut self) {
         self.open.values_mut().for_each(Open::break_up);
+        self.index_bytes = self.open.len().saturating_mul(OPEN_BYTES);
     }
 
     /// Everything so far is in the log.
     pub(crate) fn appended(&mut self) {
-        self.committing.clear();
+        self.ended.clear();
     }
 
-    /// Records above `appended` never came to be: what had its end there has none, and what had
-    /// changes there is not whole.
+    /// Records above `appended` never came to be: what had its end there, in whichever way, has none,
+    /// and what had changes there is not whole.
     pub(crate) fn undo(&mut self, appended: Lsn) {
-        for (id, at, mut open) in core::mem::take(&mut self.committing) {
+        for (id, at, mut open) in core::mem::take(&mut self.ended) {
             if at.lsn > appended {
                 self.endings.retain(|(ended, _)| *ended != id);
                 open.break_up();
-                self.open.insert(id, open);
+                self.insert(id, open);
             }
         }
         let begun_there = self.open.iter().filter(|(_, open)| open.begun.lsn > appended);
         let lost: Vec<_> = begun_there.map(|(id, _)| id.clone()).collect();
         for id in lost {
-            self.open.remove(&id);
+            self.take(&id);
             self.remember(id, Ending::Failed);
         }
-        for open in self.open.values_mut().filter(|open| open.last.lsn > appended) {
-            open.break_up();
+        let changed_there = self.open.iter().filter(|(_, open)| open.last.lsn > appended);
+        let broken: Vec<_> = changed_there.map(|(id, _)| id.clone()).collect();
+        for id in broken {
+            self.change(&id, Open::break_up);
         }
     }
 
@@ -133,11 +178,6 @@ impl Transactions {
 
     pub(crate) fn ending(&self, id: &StorageKey) -> Option<Ending> {
         self.endings.iter().find(|(ended, _)| ended == id).map(|&(_, ending)| ending)
-    }
-
-    /// Ends one that no record will end.
-    pub(crate) fn forget(&mut self, id: &StorageKey) {
-        self.open.remove(id);
     }
 
     /// Forgets everything: the records that say it are read again.

@@ -410,8 +410,8 @@ pub enum EngineOpenError {
     /// The tree was made by a version that passed over records which this one understands, and the
     /// log no longer has all of them.
     #[error(
-        "the tree, at checkpoint {checkpoint}, was made by a version that knew no rows, and the log \
-         no longer has record {missing}; restore the namespace, or on an edge remove its directory \
+        "the tree, at checkpoint {checkpoint}, was made by a version that passed over records which \
+         this one understands, and the log no longer has record {missing}; restore the namespace, or on an edge remove its directory \
          and let it follow anew"
     )]
     TreeOutdated {

@@ -30,7 +30,7 @@ pub enum TreeError {
     #[error("the tree is not usable after an earlier failure; open it again")]
     Unusable,
     /// Written by a version that this one does not know.
-    #[error("the tree's format is version {found}, this program knows versions 1 and 2")]
+    #[error("the tree's format is version {found}, this program knows versions 1 to 3")]
     Version {
         /// The version found.
         found: u32,

@@ -42,7 +42,8 @@ impl Due {
 
     /// Not later than the earliest time that is behind the watermark.
     pub(crate) fn next(&self, watermark_ms: u64) -> Option<u64> {
-        let earliest = self.times.first()? << self.shift;
-        Some(earliest.max(watermark_ms.saturating_add(1)))
+        let behind = watermark_ms.saturating_add(1);
+        let earliest = self.times.range(behind >> self.shift..).next()? << self.shift;
+        Some(earliest.max(behind))
     }
 }

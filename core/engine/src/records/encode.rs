@@ -35,7 +35,8 @@ use crate::models::object;
 use alloc::vec::Vec;
 use unison_base::bytes::put;
 use unison_base::checksum::Crc32;
-use unison_base::{Hlc, Lsn, Position, TxnId};
+use unison_base::limits::TRANSACTION_ID_BYTES;
+use unison_base::{Hlc, Lsn, Position};
 use unison_schemas::{EntryType, OperationType, TxnState};
 
 const LSN_AT: usize = 32;
@@ -148,10 +149,32 @@ pub(crate) struct Head {
 /// What a record says about the transaction that it belongs to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct InTransaction {
-    pub(crate) id: TxnId,
+    pub(crate) id: IdBytes,
     pub(crate) state: TxnState,
     /// Where the transaction's record before this one is.
     pub(crate) previous: Option<Position>,
+}
+
+/// The identity of a transaction in a log: another program's may be longer than ours.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct IdBytes {
+    length: usize,
+    bytes: [u8; *TRANSACTION_ID_BYTES.end()],
+}
+
+impl IdBytes {
+    /// Of a longer one, which there is not, the first bytes.
+    pub(crate) fn new(id: &[u8]) -> Self {
+        let (mut length, mut bytes) = (0, [0; *TRANSACTION_ID_BYTES.end()]);
+        for (target, &byte) in bytes.iter_mut().zip(id) {
+            (*target, length) = (byte, length + 1);
+        }
+        Self { length, bytes }
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
 }
 
 /// Bytes within a record.
@@ -330,7 +353,7 @@ impl Encoder {
     pub(crate) fn finish(&mut self) {
         if let Some(part) = self.transaction {
             self.aligned_slot(TXN_ID_AT);
-            self.vector(&part.id.0);
+            self.vector(part.id.as_bytes());
             if let Some(previous) = part.previous {
                 self.aligned_slot(TXN_PREVIOUS_AT);
                 self.vector(&encoded(previous));

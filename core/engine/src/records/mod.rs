@@ -17,7 +17,7 @@ pub(crate) use decode_row::{RowEntry, rows};
 pub(crate) use decode_topic::{
     MessageEntryRef, definitions, deletions, message_of_entry, messages, trims,
 };
-pub(crate) use encode::{Encoder, Head, InTransaction, Span};
+pub(crate) use encode::{Encoder, Head, IdBytes, InTransaction, Span};
 
 pub(crate) use encode_topic::{Retain, TopicEncoder};
 

@@ -3,7 +3,7 @@
 
 use super::{TreeEntry, TreeValue, TreeWrite};
 use crate::errors::{TreeError, TreeTable};
-use crate::expiry::{Expiry, index_end, index_start, indexed};
+use crate::expiry::{Expiry, index_end, index_key, index_start, indexed};
 use crate::models::row;
 use alloc::vec::Vec;
 use redb::ReadableTable;
@@ -73,8 +73,11 @@ impl TreeWrite<'_> {
             if expired.is_empty() {
                 break;
             }
-            for key in expired {
-                left = left.saturating_sub(self.remove_one(&key)?);
+            for (expiry, key) in expired {
+                let removed = self.remove_one(&key)?;
+                // It has gone with its key, but for a tree that was damaged: that ends here too.
+                self.data.remove(index_key(expiry, &key).as_slice())?;
+                left = left.saturating_sub(removed.max(1));
             }
         }
         Ok(())
@@ -89,14 +92,18 @@ impl TreeWrite<'_> {
         Ok(1)
     }
 
-    fn expired(&self, watermark: u64, keys_max: usize) -> Result<Vec<Vec<u8>>, TreeError> {
+    fn expired(
+        &self,
+        watermark: u64,
+        keys_max: usize,
+    ) -> Result<Vec<(Expiry, Vec<u8>)>, TreeError> {
         let (start, end) = (index_start(0), index_end(watermark));
         let range = self.data.range(start.as_slice()..end.as_slice())?;
         let keys = range.take(keys_max).map(|item| {
             let (key, _) = item?;
-            let (_, key) =
+            let (expiry, key) =
                 indexed(key.value()).ok_or(TreeError::Corrupt { table: TreeTable::Data })?;
-            Ok(key.to_vec())
+            Ok((expiry, key.to_vec()))
         });
         keys.collect()
     }

@@ -14,6 +14,7 @@ pub(super) fn check(write: &Write<'_>) -> Result<(), WriteError> {
     if operations > BATCH_OPERATIONS_MAX {
         return Err(WriteError::BatchOperations { operations, limit: BATCH_OPERATIONS_MAX });
     }
+    super::transaction::check(operation)?;
     super::objects::check(operation, write.transaction.is_some())?;
     super::rows::check(operation)?;
     super::topics::check(operation)?;

@@ -47,7 +47,6 @@ impl<S: SegmentStore> Engine<S> {
         self.encoder.finish();
         self.stage_record(now_ms)?;
         self.active.insert(&WATERMARK_KEY, lsn, Entry::Watermark(now_ms));
-        self.due.pass(now_ms);
         self.count_frame();
         Ok(lsn)
     }

@@ -83,7 +83,8 @@ pub enum Operation<'a> {
     /// Opens the transaction that the write names.
     Begin,
     /// Makes everything that the transaction did visible, and durable, if each of these keys still has
-    /// the version that is named; else nothing, and the transaction is aborted.
+    /// the version that is named, and each row that it changed still expires when it did then, unless
+    /// it was asked to say otherwise; else nothing, and the transaction is aborted.
     Commit(&'a [Check<'a>]),
     /// Ends the transaction; nothing of it happens.
     Abort,

@@ -8,7 +8,7 @@ use crate::errors::{TransactionError, WriteError};
 use crate::memtable::index_bytes;
 use crate::models::object;
 use crate::models::row::{head_bytes, index_bytes_of};
-use unison_base::limits::{CHUNK_BYTES_MAX, INDEX_BYTES_MAX, KEY_MAX};
+use unison_base::limits::{BATCH_BYTES_MAX, CHUNK_BYTES_MAX, INDEX_BYTES_MAX, KEY_MAX};
 
 impl<'a> Operation<'a> {
     /// Calls `visit` with every object, and its chunk unless it is deleted, until it fails.
@@ -66,13 +66,47 @@ pub(super) fn check(operation: &Operation<'_>, in_transaction: bool) -> Result<(
     if operation.is_for_transactions() && !in_transaction {
         return Err(TransactionError::Missing.into());
     }
+    let mut sum = Sum::default();
     operation.try_each_object(|object, chunk| {
-        if object.is_empty() || object.len() > KEY_MAX {
-            return Err(WriteError::KeyLength { bytes: object.len(), limit: KEY_MAX });
-        }
-        match chunk.map_or(0, <[u8]>::len) {
-            0..=CHUNK_BYTES_MAX => Ok(()),
-            bytes => Err(WriteError::ChunkLength { bytes, limit: CHUNK_BYTES_MAX }),
-        }
+        check_one(object, chunk)?;
+        sum.add(object, chunk);
+        sum.check(operation)
     })
+}
+
+fn check_one(object: &[u8], chunk: Option<&[u8]>) -> Result<(), WriteError> {
+    if object.is_empty() || object.len() > KEY_MAX {
+        return Err(WriteError::KeyLength { bytes: object.len(), limit: KEY_MAX });
+    }
+    match chunk.map_or(0, <[u8]>::len) {
+        0..=CHUNK_BYTES_MAX => Ok(()),
+        bytes => Err(WriteError::ChunkLength { bytes, limit: CHUNK_BYTES_MAX }),
+    }
+}
+
+/// Bytes of the objects so far.
+#[derive(Default)]
+struct Sum {
+    bytes: usize,
+    index_bytes: usize,
+}
+
+impl Sum {
+    fn add(&mut self, object: &[u8], chunk: Option<&[u8]>) {
+        let bytes = object.len().saturating_add(chunk.map_or(0, <[u8]>::len));
+        self.bytes = self.bytes.saturating_add(bytes);
+        let index_bytes = object::index_bytes_of(&object::to_log(object));
+        self.index_bytes = self.index_bytes.saturating_add(index_bytes);
+    }
+
+    fn check(&self, operation: &Operation<'_>) -> Result<(), WriteError> {
+        if self.index_bytes > INDEX_BYTES_MAX {
+            let (bytes, limit) = (self.index_bytes, INDEX_BYTES_MAX);
+            return Err(WriteError::IndexBytes { bytes, limit });
+        }
+        if operation.len() > 1 && self.bytes > BATCH_BYTES_MAX {
+            return Err(WriteError::BatchBytes { bytes: self.bytes, limit: BATCH_BYTES_MAX });
+        }
+        Ok(())
+    }
 }

@@ -1,7 +1,7 @@
 //! From a write to a staged record and its versions in the memtable.
 
 use super::{Operation, Write, Written, check::check};
-use crate::apply::{Taken, located};
+use crate::apply::{Room, Taken, located};
 use crate::engine::Engine;
 use crate::errors::WriteError;
 use crate::expiry::Expiry;
@@ -112,7 +112,7 @@ impl<S: SegmentStore> Engine<S> {
         let position = self.stage_record(now_ms)?;
         // It was made a moment ago, within all limits.
         let record = self.encoder.record();
-        let taken = self.incoming.take(record, position, Lsn::ZERO, usize::MAX);
+        let taken = self.incoming.take(record, position, Lsn::ZERO, Room::UNBOUNDED);
         debug_assert!(matches!(taken, Ok(Taken::Whole)));
         let (memtable, due) = (&self.active, &mut self.due);
         self.incoming.apply(memtable, &mut self.transactions, &mut self.clock, due);
@@ -169,14 +169,30 @@ impl<S: SegmentStore> Engine<S> {
         self.active.add_log_bytes(u64::try_from(frame).unwrap_or_default());
     }
 
+    /// Forgets what was staged and is not in the log.
+    fn take_back(&mut self) {
+        self.active.remove_above(self.log.appended());
+        self.transactions.undo(self.log.appended());
+        self.counters.rolled_back += 1;
+        if self.topics.has_staged_patterns() {
+            // What cannot be read now stays: a pattern without messages.
+            let _ = self.reload_topics();
+        }
+    }
+
     /// Appends what is staged; on an error its versions leave the memtable again.
     pub(crate) fn append_staged(&mut self) -> Result<Lsn, WriteError> {
-        let appended = self.log.append_staged().inspect_err(|_| {
-            self.active.remove_above(self.log.appended());
-            self.transactions.undo(self.log.appended());
-            self.counters.rolled_back += 1;
-        })?;
+        let appended = match self.log.append_staged() {
+            Ok(appended) => appended,
+            Err(error) => {
+                self.take_back();
+                return Err(error.into());
+            }
+        };
         self.transactions.appended();
+        self.topics.appended();
+        // Not before: a watermark that is taken back has removed nothing.
+        self.due.pass(self.active.watermark());
         Ok(appended)
     }
 }

@@ -50,6 +50,8 @@ pub struct TrimBefore<'a> {
 #[derive(Default)]
 pub(crate) struct TopicWriter {
     next_id: Option<u64>,
+    /// Readers know of patterns whose records may not be appended yet.
+    staged_patterns: bool,
     /// The record of definitions that goes before a record of messages.
     definitions: Encoder,
     entries: TopicEncoder,
@@ -59,6 +61,21 @@ impl TopicWriter {
     /// The next id is looked up again.
     pub(crate) fn forget_ids(&mut self) {
         self.next_id = None;
+        self.staged_patterns = false;
+    }
+
+    /// Takes note of new patterns.
+    pub(crate) fn defined_patterns(&mut self) {
+        self.staged_patterns = true;
+    }
+
+    /// Everything so far is in the log.
+    pub(super) fn appended(&mut self) {
+        self.staged_patterns = false;
+    }
+
+    pub(super) fn has_staged_patterns(&self) -> bool {
+        self.staged_patterns
     }
 }
 
@@ -241,7 +258,7 @@ impl<S: SegmentStore> Engine<S> {
             _ => OperationType::PatternDefine,
         };
         let head = self.topic_head(kind, self.log.next_lsn(), now_ms);
-        let TopicWriter { definitions, entries, next_id } = &mut self.topics;
+        let TopicWriter { definitions, entries, next_id, .. } = &mut self.topics;
         definitions.begin(&head, new.len());
         for (id, name) in new {
             entries.definition(definitions, *id, name);

@@ -10,24 +10,42 @@
 
 use super::condition::allowed;
 use super::{Check, Model, Operation, Write, Written};
-use crate::apply::{Checked, Ending, Kinds, Open};
+use crate::apply::{Ending, Kinds, Open};
 use crate::engine::Engine;
 use crate::errors::{ReadError, TransactionError, WriteError};
 use crate::expiry::{At, Expiry};
-use crate::memtable::{Entry, RowChange, StorageKey};
+use crate::memtable::{Entry, RowChange, StorageKey, index_bytes};
 use crate::models::row::{RowKeys, row_of};
 use crate::models::{kv, object};
 use crate::read::{Pin, Row};
-use crate::records::{Head, InTransaction, TypeOfChange};
+use crate::records::{Head, IdBytes, InTransaction, TypeOfChange};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use unison_base::limits::{
-    OBJECT_BYTES_MAX, TRANSACTION_INDEX_BYTES_MAX, TRANSACTIONS_INDEX_BYTES_MAX, TRANSACTIONS_MAX,
+    BATCH_OPERATIONS_MAX, KEY_MAX, OBJECT_BYTES_MAX, TRANSACTION_INDEX_BYTES_MAX,
+    TRANSACTIONS_INDEX_BYTES_MAX, TRANSACTIONS_MAX,
 };
 use unison_base::{Lsn, TxnId};
 use unison_ports::SegmentStore;
 use unison_schemas::{EntryType, OperationType, TxnState};
 use unison_walfs::LogRole;
+
+/// Keys and heads in storage form, with the versions that they have.
+type Versions = Vec<(StorageKey, Lsn)>;
+
+/// Refuses a commit that asks for too much.
+pub(super) fn check(operation: &Operation<'_>) -> Result<(), WriteError> {
+    let Operation::Commit(checks) = *operation else { return Ok(()) };
+    if checks.len() > BATCH_OPERATIONS_MAX {
+        let (operations, limit) = (checks.len(), BATCH_OPERATIONS_MAX);
+        return Err(WriteError::BatchOperations { operations, limit });
+    }
+    let length = |check: &Check<'_>| check.key.len();
+    match checks.iter().map(length).find(|bytes| !(1..=KEY_MAX).contains(bytes)) {
+        Some(bytes) => Err(WriteError::KeyLength { bytes, limit: KEY_MAX }),
+        None => Ok(()),
+    }
+}
 
 impl<S: SegmentStore> Engine<S> {
     /// Stages a record of a transaction.
@@ -39,31 +57,29 @@ impl<S: SegmentStore> Engine<S> {
     ) -> Result<Written<S>, WriteError> {
         let key = StorageKey::from_storage(&id.0);
         if let Operation::Begin = write.operation {
-            return self.begin(id, &key, now_ms);
+            return self.begin(&key, now_ms);
         }
-        self.is_going_on(id, &key, now_ms)?;
+        self.is_going_on(&key, now_ms)?;
         match write.operation {
-            Operation::Abort => self.end(id, &key, Ending::Aborted, now_ms).map(Written::plain),
-            Operation::Commit(checks) => self.commit(id, &key, checks, now_ms),
+            Operation::Abort => self.end(&key, Ending::Aborted, now_ms).map(Written::plain),
+            Operation::Commit(checks) => self.commit(&key, checks, now_ms),
             Operation::Publish(messages) | Operation::PublishPattern(messages) => {
                 self.has_room_for(&key, &write.operation)?;
-                let part = self.part(id, &key, TxnState::Prepare);
-                self.stage_messages(&write.operation, messages, Some(part), now_ms)
-                    .map(Written::plain)
+                let part = self.part(&key, TxnState::Prepare);
+                let lsn = self.stage_messages(&write.operation, messages, Some(part), now_ms)?;
+                if let Some(open) = self.transactions.get_mut(&key) {
+                    open.used(now_ms);
+                }
+                Ok(Written::plain(lsn))
             }
             _ if write.operation.kind().1 == EntryType::Event => {
                 Err(TransactionError::Topics.into())
             }
-            _ => self.prepare(id, &key, write, now_ms),
+            _ => self.prepare(&key, write, now_ms),
         }
     }
 
-    fn begin(
-        &mut self,
-        id: TxnId,
-        key: &StorageKey,
-        now_ms: u64,
-    ) -> Result<Written<S>, WriteError> {
+    fn begin(&mut self, key: &StorageKey, now_ms: u64) -> Result<Written<S>, WriteError> {
         self.tend_transactions(now_ms)?;
         if self.transactions.get(key).is_some() || self.transactions.ending(key).is_some() {
             return Err(TransactionError::Exists.into());
@@ -71,12 +87,18 @@ impl<S: SegmentStore> Engine<S> {
         if self.transactions.len() >= TRANSACTIONS_MAX {
             return Err(TransactionError::TooMany { limit: TRANSACTIONS_MAX }.into());
         }
+        let id = IdBytes::new(key.as_bytes());
         let part = InTransaction { id, state: TxnState::Begin, previous: None };
-        self.mark(part, now_ms).map(Written::plain)
+        let lsn = self.mark(part, now_ms)?;
+        if let Some(open) = self.transactions.get_mut(key) {
+            open.used(now_ms);
+        }
+        Ok(Written::plain(lsn))
     }
 
     /// Whether something can be added to a transaction. One that took too long ends here.
-    fn is_going_on(&mut self, id: TxnId, key: &StorageKey, now_ms: u64) -> Result<(), WriteError> {
+    fn is_going_on(&mut self, key: &StorageKey, now_ms: u64) -> Result<(), WriteError> {
+        self.transactions.tick(now_ms);
         let Some(open) = self.transactions.get(key) else {
             let ending = self.transactions.ending(key);
             return Err(ending.map_or(TransactionError::Unknown, TransactionError::from).into());
@@ -86,19 +108,18 @@ impl<S: SegmentStore> Engine<S> {
             open if self.took_too_long(open, now_ms) => Ending::TimedOut,
             _ => return Ok(()),
         };
-        self.end(id, key, ending, now_ms)?;
+        self.end(key, ending, now_ms)?;
         Err(TransactionError::from(ending).into())
     }
 
     fn took_too_long(&self, open: &Open, now_ms: u64) -> bool {
-        now_ms.saturating_sub(open.last.ms) > self.options.transaction_idle_ms
-            || now_ms.saturating_sub(open.begun.ms) > self.options.transaction_total_ms
+        let (idle_ms, total_ms) = open.age_ms(now_ms);
+        idle_ms > self.options.transaction_idle_ms || total_ms > self.options.transaction_total_ms
     }
 
     /// Adds a write.
     fn prepare(
         &mut self,
-        id: TxnId,
         key: &StorageKey,
         write: &Write<'_>,
         now_ms: u64,
@@ -106,18 +127,25 @@ impl<S: SegmentStore> Engine<S> {
         self.has_room_for(key, &write.operation)?;
         let (before, checked) = self.look_in_transaction(key, write, now_ms)?;
         let expiries = self.expiries_within(key, write, now_ms)?;
-        let part = self.part(id, key, TxnState::Prepare);
+        let kept = self.kept_within(key, write, &expiries);
+        let part = self.part(key, TxnState::Prepare);
         let lsn = self.encode(write, &expiries, Some(part), now_ms);
         self.stage_encoded(now_ms)?;
         if let Some(open) = self.transactions.get_mut(key) {
-            open.checked.extend(checked);
+            open.used(now_ms);
+            for (key, version) in checked {
+                open.checked.entry(key).or_insert(version);
+            }
+            for (head, expiry) in kept {
+                open.kept.entry(head).or_insert(expiry);
+            }
         }
         Ok(Written { lsn, ..before })
     }
 
     fn has_room_for(&self, key: &StorageKey, operation: &Operation<'_>) -> Result<(), WriteError> {
-        let added = operation.index_bytes();
         let open = self.transactions.get(key);
+        let added = operation.index_bytes().saturating_add(first_chunk_bytes(open, operation));
         let bytes = open.map_or(0, Open::index_bytes).saturating_add(added);
         if bytes > TRANSACTION_INDEX_BYTES_MAX {
             let limit = TRANSACTION_INDEX_BYTES_MAX;
@@ -128,7 +156,8 @@ impl<S: SegmentStore> Engine<S> {
             return Err(TransactionError::Full { limit }.into());
         }
         if let Operation::PutChunk { object, chunk } = operation {
-            let before = open.map_or(0, |open| open.object_bytes(object::keys(object).head()));
+            let before = open.and_then(|open| open.object_bytes(object::keys(object).head()));
+            let before = before.unwrap_or_default();
             let bytes = before.saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
             if bytes > OBJECT_BYTES_MAX {
                 return Err(TransactionError::ObjectBytes { limit: OBJECT_BYTES_MAX }.into());
@@ -144,9 +173,9 @@ impl<S: SegmentStore> Engine<S> {
         id: &StorageKey,
         write: &Write<'_>,
         now_ms: u64,
-    ) -> Result<(Written<S>, Vec<Checked>), WriteError> {
+    ) -> Result<(Written<S>, Versions), WriteError> {
         let mut before = Written::plain(Lsn::ZERO);
-        let mut checked = Vec::new();
+        let mut checked = Versions::new();
         if !write.has_condition() && !write.want_previous {
             return Ok((before, checked));
         }
@@ -161,7 +190,7 @@ impl<S: SegmentStore> Engine<S> {
             before.existing_keys += u32::from(version.is_some());
             if own.is_none() && write.has_condition() {
                 let version = version.unwrap_or_default();
-                checked.push(Checked { key: StorageKey::from_storage(key), version });
+                checked.push((StorageKey::from_storage(key), version));
             }
             Ok::<(), WriteError>(())
         })?;
@@ -193,6 +222,30 @@ impl<S: SegmentStore> Engine<S> {
         Ok(expiries)
     }
 
+    /// Rows, by their heads, that the transaction touches for the first time and repeats the expiry of:
+    /// if it changes meanwhile, the commit would change it back.
+    fn kept_within(
+        &self,
+        id: &StorageKey,
+        write: &Write<'_>,
+        expiries: &[Expiry],
+    ) -> Vec<(StorageKey, Expiry)> {
+        let mut kept = Vec::new();
+        if write.expiry().is_set() || !write.operation.keeps_expiry() {
+            return kept;
+        }
+        let open = self.transactions.get(id);
+        let mut expiries = expiries.iter();
+        write.operation.each_row(|row, _| {
+            let head = head_of(Model::Row, row);
+            let expiry = expiries.next().copied().unwrap_or_default();
+            if open.is_some_and(|open| open.find(head.as_bytes()).is_none()) {
+                kept.push((head, expiry));
+            }
+        });
+        kept
+    }
+
     /// Version of a key, or of a row or object by its head, staged ones included.
     pub(super) fn newest_version(&self, key: &[u8], now_ms: u64) -> Result<Option<Lsn>, ReadError> {
         let at = At::newest(now_ms);
@@ -207,19 +260,18 @@ impl<S: SegmentStore> Engine<S> {
 
     fn commit(
         &mut self,
-        id: TxnId,
         key: &StorageKey,
         checks: &[Check<'_>],
         now_ms: u64,
     ) -> Result<Written<S>, WriteError> {
         if let Some(current) = self.conflict(key, checks, now_ms)? {
-            self.end(id, key, Ending::Conflict, now_ms)?;
+            self.end(key, Ending::Conflict, now_ms)?;
             return Err(WriteError::Conflict { current });
         }
         let open = self.transactions.get(key);
         let checksum = open.map(Open::checksum);
         let (kind, blank) = open.map_or((MARKER, None), last_words);
-        let part = self.part(id, key, TxnState::Commit);
+        let part = self.part(key, TxnState::Commit);
         let lsn = self.begin_record(kind, Some(part), usize::from(blank.is_some()), now_ms);
         if let Some(key) = blank {
             self.encoder.blank(&key);
@@ -237,11 +289,21 @@ impl<S: SegmentStore> Engine<S> {
         checks: &[Check<'_>],
         now_ms: u64,
     ) -> Result<Option<Option<Lsn>>, ReadError> {
-        let own = self.transactions.get(id).into_iter().flat_map(|open| &open.checked);
-        for Checked { key, version } in own {
+        let open = self.transactions.get(id);
+        for (key, version) in open.into_iter().flat_map(|open| &open.checked) {
             let current = self.newest_version(key.as_bytes(), now_ms)?;
             if current.unwrap_or_default() != *version {
                 return Ok(Some(current));
+            }
+        }
+        for (head, expiry) in open.into_iter().flat_map(|open| &open.kept) {
+            let repeats = matches!(
+                open.and_then(|open| open.find(head.as_bytes())),
+                Some(Entry::Row { change, expiry: own, .. })
+                    if change != RowChange::Deleted && own == *expiry
+            );
+            if repeats && self.expiry_of_row(head.as_bytes(), now_ms)? != *expiry {
+                return Ok(Some(self.newest_version(head.as_bytes(), now_ms)?));
             }
         }
         for check in checks {
@@ -254,15 +316,19 @@ impl<S: SegmentStore> Engine<S> {
         Ok(None)
     }
 
+    /// When a row expires, staged changes included. Without a look while nothing expires at all.
+    fn expiry_of_row(&self, head: &[u8], now_ms: u64) -> Result<Expiry, ReadError> {
+        let (view, log) = (self.shared.view.load(), self.shared.log.clone());
+        if view.earliest_expiry() == u64::MAX {
+            return Ok(Expiry::NEVER);
+        }
+        let row = Row::find_head(&Arc::new(Pin { view, log }), head, At::newest(now_ms))?;
+        Ok(Expiry(row.map_or(0, |row| row.expires_at())))
+    }
+
     /// Ends a transaction of which nothing happens.
-    fn end(
-        &mut self,
-        id: TxnId,
-        key: &StorageKey,
-        ending: Ending,
-        now_ms: u64,
-    ) -> Result<Lsn, WriteError> {
-        let part = self.part(id, key, TxnState::None);
+    fn end(&mut self, key: &StorageKey, ending: Ending, now_ms: u64) -> Result<Lsn, WriteError> {
+        let part = self.part(key, TxnState::None);
         let lsn = self.mark(part, now_ms)?;
         self.transactions.remember(key.clone(), ending);
         Ok(lsn)
@@ -278,17 +344,12 @@ impl<S: SegmentStore> Engine<S> {
         if self.options.role == LogRole::Follower {
             return Ok(0);
         }
+        self.transactions.tick(now_ms);
         let due = self.transactions.due(|open| self.took_too_long(open, now_ms));
         for key in &due {
             let broken = self.transactions.get(key).is_some_and(|open| open.is_broken);
             let ending = if broken { Ending::Failed } else { Ending::TimedOut };
-            match key.as_bytes().try_into().map(TxnId) {
-                Ok(id) => {
-                    self.end(id, key, ending, now_ms)?;
-                }
-                // Begun by another program, when it led this log: nobody can go on with it.
-                Err(_) => self.transactions.forget(key),
-            }
+            self.end(key, ending, now_ms)?;
         }
         Ok(due.len())
     }
@@ -307,8 +368,9 @@ impl<S: SegmentStore> Engine<S> {
         Ok(lsn)
     }
 
-    fn part(&self, id: TxnId, key: &StorageKey, state: TxnState) -> InTransaction {
+    fn part(&self, key: &StorageKey, state: TxnState) -> InTransaction {
         let open = self.transactions.get(key).filter(|open| !open.is_broken);
+        let id = IdBytes::new(key.as_bytes());
         InTransaction { id, state, previous: open.map(|open| open.last.position) }
     }
 
@@ -330,6 +392,16 @@ impl<S: SegmentStore> Engine<S> {
         };
         self.encoder.begin(&head, entries);
         head.lsn
+    }
+}
+
+/// What the first chunk of an object takes in the index beside its own key, bytes: the object's head.
+fn first_chunk_bytes(open: Option<&Open>, operation: &Operation<'_>) -> usize {
+    let Operation::PutChunk { object, .. } = operation else { return 0 };
+    let keys = object::keys(object);
+    match open.and_then(|open| open.object_bytes(keys.head())) {
+        None => index_bytes(keys.head().len()),
+        Some(_) => 0,
     }
 }
 

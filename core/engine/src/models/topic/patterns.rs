@@ -4,6 +4,10 @@ use super::name::TopicFilter;
 use super::trie::TopicTrie;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
+use unison_base::limits::PATTERNS_MAX;
+
+/// Most patterns in memory, whatever a log says.
+const PATTERNS_KEPT_MAX: usize = 2 * PATTERNS_MAX;
 
 /// Texts by id, and ids by what they find.
 #[derive(Clone, Default)]
@@ -13,9 +17,9 @@ pub(crate) struct Patterns {
 }
 
 impl Patterns {
-    /// Adds a pattern, unless its id is known.
+    /// Adds a pattern, unless its id is known, or there are more than any leader of ours lets there be.
     pub(crate) fn insert(&mut self, id: u64, pattern: TopicFilter) {
-        if !self.texts.contains_key(&id) {
+        if self.texts.len() < PATTERNS_KEPT_MAX && !self.texts.contains_key(&id) {
             self.trie.insert(&pattern, id);
             self.texts.insert(id, Arc::new(pattern));
         }

@@ -2,5 +2,6 @@
 
 mod cases;
 mod changes;
+mod failures;
 mod model;
 mod single;

@@ -4,11 +4,15 @@ use super::{
     everywhere, filter, message, payloads, publish, publish_pattern, read, retained, topics, trim,
     write,
 };
-use crate::fixture::{NOW_MS, commit, flush, new, options};
+use crate::fixture::{NOW_MS, Sim, commit, flush, new, options};
 use unison_base::Lsn;
+use unison_base::limits::PATTERNS_MAX;
 use unison_engine::{
-    MessageId, MessageRequest, NewMessage, Operation, TopicError, TrimBefore, Write, WriteError,
+    EngineOptions, MessageId, MessageRequest, NewMessage, Operation, TopicError, TrimBefore, Write,
+    WriteError,
 };
+use unison_ports::IoError;
+use unison_sim::disk::{Calls, Fault};
 
 #[test]
 fn what_is_published_is_shown_in_order_by_every_filter_that_finds_it() {
@@ -241,4 +245,38 @@ fn pages_go_on_where_the_last_one_ended_in_both_directions() {
             assert_eq!(pages, whole);
         }
     });
+}
+
+#[test]
+fn patterns_that_were_not_written_do_not_count() {
+    let (disk, mut engine) = new(EngineOptions::default());
+    let texts: Vec<String> = (0..PATTERNS_MAX).map(|number| format!("{number}/+")).collect();
+    let messages: Vec<_> = texts.iter().map(|text| message(text, b"1")).collect();
+    let late = publish_pattern(&mut engine, "early/+", b"1").lsn;
+    commit(&mut engine);
+    engine.stage(&Write::new(Operation::PublishPattern(&messages[1..])), NOW_MS).unwrap();
+    disk.inject(Fault::once(Calls::Writes, 1, IoError::Device(5)));
+    assert!(matches!(engine.append(NOW_MS), Err(WriteError::Append(_))));
+    let next = publish_pattern(&mut engine, "late/+", b"2").lsn;
+    commit(&mut engine);
+    assert_eq!(next, late.next().next(), "its definition and its message");
+    assert_eq!(payloads(&engine.reader(), "early/x"), [b"1"]);
+    assert_eq!(payloads(&engine.reader(), "late/x"), [b"2"]);
+}
+
+/// A board without a battery tells 1970 until somebody tells it the time.
+#[test]
+fn a_trim_takes_nothing_that_is_published_when_the_clock_has_been_set() {
+    let (_disk, mut engine) = new(options());
+    let ten_hours = 36_000_000;
+    let publish = |engine: &mut Sim, now_ms| {
+        let messages = [message("a", b"1")];
+        engine.stage(&Write::new(Operation::Publish(&messages)), now_ms).unwrap();
+    };
+    publish(&mut engine, ten_hours);
+    let trim = TrimBefore { topics: &["a"], before_ms: u64::MAX };
+    engine.stage(&Write::new(Operation::Trim(trim)), ten_hours).unwrap();
+    publish(&mut engine, NOW_MS);
+    commit(&mut engine);
+    assert_eq!(payloads(&engine.reader(), "a"), [b"1"]);
 }

@@ -4,7 +4,7 @@ use super::model::{abort, begin, chunk, commit, id, put, snapshot};
 use crate::fixture::{self, NOW_MS, follower_options, get, options};
 use crate::follow::fetch;
 use unison_base::Lsn;
-use unison_base::limits::{TRANSACTION_INDEX_BYTES_MAX, TRANSACTIONS_MAX};
+use unison_base::limits::{BATCH_OPERATIONS_MAX, TRANSACTION_INDEX_BYTES_MAX, TRANSACTIONS_MAX};
 use unison_engine::{
     Check, ColumnValues, Condition, EngineOptions, Model, Operation, TransactionError, Write,
     WriteError,
@@ -75,7 +75,7 @@ fn one_that_takes_too_long_is_aborted() {
     assert_eq!(refused(engine.stage(&write, late)), TransactionError::TimedOut);
     assert_eq!(engine.tend_transactions(late).unwrap(), 1);
     assert_eq!(refused(put(&mut engine, id(2), b"a", b"1")), TransactionError::TimedOut);
-    begin(&mut engine, id(3)).unwrap();
+    engine.stage(&Write::new(Operation::Begin).within(id(3)), late).unwrap();
     let write = Write::put(b"a", b"1").within(id(3));
     for step in 1..total / idle + 1 {
         engine.stage(&write, late + step * idle).unwrap();
@@ -172,4 +172,48 @@ fn a_follower_whose_commit_is_cut_away_holds_the_transaction_open_again() {
         assert_eq!(get(&follower.reader(), b"a"), Some(b"1".to_vec()));
         assert_eq!((follower.open_transactions(), follower.stats().skipped_records), (0, 0));
     }
+}
+
+#[test]
+fn time_is_that_of_the_clock_whatever_timestamps_and_jumps() {
+    let (_disk, mut engine) = fixture::new(options());
+    let idle = options().transaction_idle_ms;
+    // A clock that was seventy years ahead: timestamps stay there.
+    engine.stage(&Write::put(b"a", b"1"), NOW_MS + 70 * 365 * 86_400_000).unwrap();
+    begin(&mut engine, id(1)).unwrap();
+    assert_eq!(engine.tend_transactions(NOW_MS + idle).unwrap(), 0);
+    assert_eq!(engine.tend_transactions(NOW_MS + idle + 1).unwrap(), 1);
+    begin(&mut engine, id(2)).unwrap();
+    let back = NOW_MS - 86_400_000;
+    assert_eq!(engine.tend_transactions(back).unwrap(), 0);
+    assert_eq!(engine.tend_transactions(back + idle + 1).unwrap(), 1);
+}
+
+#[test]
+fn what_is_at_the_limit_is_refused_and_breaks_nothing() {
+    let (_disk, mut engine) = fixture::new(EngineOptions::default());
+    begin(&mut engine, id(1)).unwrap();
+    let keys: Vec<_> = (0..79_890_u64).map(u64::to_be_bytes).collect();
+    for keys in keys.chunks(5_000) {
+        let pairs: Vec<(&[u8], &[u8])> = keys.iter().map(|key| (&key[..], &b""[..])).collect();
+        engine.stage(&Write::new(Operation::PutBatch(&pairs)).within(id(1)), NOW_MS).unwrap();
+    }
+    let left = TRANSACTION_INDEX_BYTES_MAX - 79_890 * 105;
+    assert!((114..200).contains(&left), "room for a chunk and not for its object's head: {left}");
+    let refusal = refused(chunk(&mut engine, id(1), b"o", b"1"));
+    assert!(matches!(refusal, TransactionError::TooLarge { .. }), "{refusal:?}");
+    commit(&mut engine, id(1), &[]).unwrap();
+    assert_eq!(snapshot(&mut engine).count().unwrap(), 79_890);
+}
+
+#[test]
+fn a_commit_asks_for_so_many_versions() {
+    let (_disk, mut engine) = fixture::new(options());
+    begin(&mut engine, id(1)).unwrap();
+    let check = Check { model: Model::KeyValue, key: b"a", version: Lsn(0) };
+    let error = commit(&mut engine, id(1), &vec![check; BATCH_OPERATIONS_MAX + 1]).unwrap_err();
+    assert!(matches!(error, WriteError::BatchOperations { .. }), "{error}");
+    let error = commit(&mut engine, id(1), &[Check { key: b"", ..check }]).unwrap_err();
+    assert!(matches!(error, WriteError::KeyLength { bytes: 0, .. }), "{error}");
+    commit(&mut engine, id(1), &vec![check; BATCH_OPERATIONS_MAX]).unwrap();
 }

@@ -2,6 +2,8 @@
 //! anywhere.
 
 mod ends;
+mod expiry;
+mod hostile;
 mod mixed;
 pub(crate) mod model;
 mod objects;

@@ -134,3 +134,22 @@ fn a_damaged_chunk_is_an_error_and_the_others_are_read() {
     assert!(matches!(read[0], Err(ReadError::Corrupt { .. })));
     assert_eq!(read[1].as_ref().unwrap().len(), 1_000);
 }
+
+#[test]
+fn too_many_to_delete_at_once_are_refused_before_they_take_an_lsn() {
+    let (_disk, mut engine) = fixture::new(EngineOptions::default());
+    let (zeros, letters) = (vec![0; 4_096], vec![b'o'; 4_096]);
+    for within in [None, Some(id(1))] {
+        if within.is_some() {
+            begin(&mut engine, id(1)).unwrap();
+        }
+        let next = engine.next_lsn();
+        let mut delete = |objects: &[&[u8]]| {
+            let write = Write::new(Operation::DeleteObjects(objects));
+            engine.stage(&Write { transaction: within, ..write }, NOW_MS).map(drop).unwrap_err()
+        };
+        assert!(matches!(delete(&[&zeros[..]; 700]), WriteError::IndexBytes { .. }));
+        assert!(matches!(delete(&[&letters[..]; 1_100]), WriteError::BatchBytes { .. }));
+        assert_eq!(engine.next_lsn(), next);
+    }
+}

@@ -1,9 +1,10 @@
 //! Transactions of which a record could not be written.
 
-use super::model::{begin, commit, id, put};
+use super::model::{abort, begin, commit, id, put};
 use crate::fixture::{self, NOW_MS, Sim, follower_options, get, options};
 use crate::follow::fetch;
-use unison_engine::{TransactionError, WriteError};
+use unison_base::Lsn;
+use unison_engine::{Check, Model, TransactionError, WriteError};
 use unison_ports::IoError;
 use unison_sim::disk::{Calls, CrashDisk, Fault};
 
@@ -61,4 +62,24 @@ fn one_that_lost_its_beginning_never_was() {
     fail_append(&disk, &mut engine);
     assert_eq!(engine.open_transactions(), 0);
     check_over(&mut engine, 1);
+}
+
+#[test]
+fn one_that_lost_its_end_is_ended_again() {
+    for conflict in [false, true] {
+        let (disk, mut engine) = fixture::new(options());
+        begin(&mut engine, id(1)).unwrap();
+        put(&mut engine, id(1), b"a", b"1").unwrap();
+        fixture::commit(&mut engine);
+        if conflict {
+            let check = Check { model: Model::KeyValue, key: b"a", version: Lsn(9) };
+            commit(&mut engine, id(1), &[check]).unwrap_err();
+        } else {
+            abort(&mut engine, id(1)).unwrap();
+        }
+        assert_eq!(engine.open_transactions(), 0);
+        fail_append(&disk, &mut engine);
+        assert_eq!(engine.open_transactions(), 1, "the log still has its beginning");
+        check_over(&mut engine, 1);
+    }
 }
