@@ -94,6 +94,8 @@ pub enum Verb {
     PatternSubscribe,
     /// `PUNSUBSCRIBE`.
     PatternUnsubscribe,
+    /// `PUBLISH`.
+    Publish,
     /// `PUBSUB`.
     PubSub,
     /// `QUIT`.
@@ -159,7 +161,7 @@ macro_rules! commands {
 }
 
 /// All commands in order of their names.
-pub static COMMANDS: [Spec; 67] = commands![
+pub static COMMANDS: [Spec; 68] = commands![
     "append" 3 ONE_KEY Write Append, "Appends to the value of a key";
     "auth" -2 NO_KEYS Connection Auth, "Chooses the namespace";
     "client" -2 NO_KEYS Connection Client, "Says or shows what is known of connections";
@@ -208,6 +210,7 @@ pub static COMMANDS: [Spec; 67] = commands![
     "psetex" 4 ONE_KEY Write SetExpiring, "Sets a key that expires after milliseconds";
     "psubscribe" -2 NO_KEYS Connection PatternSubscribe, "Listens to channels that match patterns";
     "pttl" 2 ONE_KEY Read TimeToLive, "Says how long a key or a row lives, in milliseconds";
+    "publish" 3 NO_KEYS Write Publish, "Publishes a message to a topic, which is a channel";
     "pubsub" -2 NO_KEYS Connection PubSub, "Shows which channels are listened to";
     "punsubscribe" -1 NO_KEYS Connection PatternUnsubscribe, "Stops listening to patterns";
     "quit" -1 NO_KEYS Connection Quit, "Ends the connection";
@@ -286,7 +289,7 @@ impl Spec {
     #[must_use]
     pub fn group(&self) -> &'static str {
         match self.kind {
-            Kind::Connection if self.is_of_subscriptions() => "pubsub",
+            _ if self.is_of_subscriptions() || self.verb == Verb::Publish => "pubsub",
             Kind::Connection => "connection",
             Kind::Write | Kind::Read if self.keys == NO_KEYS => "generic",
             Kind::Write | Kind::Read if self.name.starts_with('h') => "hash",

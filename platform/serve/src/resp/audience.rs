@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use unison_resp::glob;
 use unison_resp::subscriptions::Sort;
 
 /// How many connections listen to each channel and to each pattern.
@@ -39,6 +40,15 @@ impl Audience {
     /// The names that are listened to.
     pub(super) fn names(&self, sort: Sort, wanted: impl Fn(&[u8]) -> bool) -> Vec<Vec<u8>> {
         self.with(sort, |counts| counts.keys().filter(|name| wanted(name)).cloned().collect())
+    }
+
+    /// How many hear what is said on a channel.
+    pub(super) fn listeners(&self, channel: &[u8]) -> usize {
+        let by_pattern = self.with(Sort::Pattern, |patterns| {
+            let heard = patterns.iter().filter(|(pattern, _)| glob::matches(pattern, channel));
+            heard.map(|(_, count)| count).sum::<usize>()
+        });
+        self.count(Sort::Channel, channel) + by_pattern
     }
 
     /// How many listen to one.

@@ -59,6 +59,7 @@ pub(super) fn act_of(verb: Verb) -> Act {
         Verb::PatternSubscribe => Act::Now(act::psubscribe),
         Verb::PatternUnsubscribe => Act::Now(act::punsubscribe),
         Verb::Ping => Act::Now(act::ping),
+        Verb::Publish => Act::Later(Later::Publish),
         Verb::PubSub => Act::Now(act::pubsub),
         Verb::Quit => Act::Now(act::quit),
         Verb::Reset => Act::Now(act::reset),

@@ -24,10 +24,10 @@ impl Beat {
             beats: watch::Sender::new(false),
         });
         let due = Arc::new(Notify::new());
-        let (told, of) = (Arc::clone(&due), Arc::downgrade(&beat));
+        let (bell, of) = (Bell(Arc::clone(&due)), Arc::downgrade(&beat));
         namespace.on_applied(move || {
             if of.upgrade().is_some_and(|beat| beat.beats.receiver_count() > 0) {
-                told.notify_one();
+                bell.0.notify_one();
             }
         });
         tokio::spawn(run(Arc::clone(watchers), Arc::clone(&beat), due));
@@ -40,6 +40,15 @@ impl Beat {
 
     pub(super) fn listen(&self) -> watch::Receiver<bool> {
         self.beats.subscribe()
+    }
+}
+
+/// What the namespace rings; also, for the last time, when it is gone itself.
+struct Bell(Arc<Notify>);
+
+impl Drop for Bell {
+    fn drop(&mut self) {
+        self.0.notify_one();
     }
 }
 

@@ -131,6 +131,34 @@ fn limits_are_named_and_the_end_of_a_namespace_is_told() {
     assert!(next.rest().is_empty());
 }
 
+/// A topic is a channel: of every message to it, whoever publishes it and how.
+#[test]
+fn messages_of_topics_are_heard_on_the_channels_of_their_names() {
+    let running = Running::hub();
+    let (writer, listener) = (&mut running.resp_client(), &mut running.resp_client());
+    listener.ask(&["SUBSCRIBE", "site/7/door"], answer('*', "subscribe", "site/7/door", 1));
+    listener.ask(&["PSUBSCRIBE", "site/*"], answer('*', "psubscribe", "site/*", 2));
+    writer.ask(&["PUBLISH", "site/7/door", "open"], ":2\r\n");
+    listener.expect(message('*', &["message", "site/7/door", "open"]));
+    listener.expect(message('*', &["pmessage", "site/*", "site/7/door", "open"]));
+    writer.ask(&["PUBLISH", "site/8/door", ""], ":1\r\n");
+    listener.expect(message('*', &["pmessage", "site/*", "site/8/door", ""]));
+    let namespace = running.store.namespace("default").unwrap();
+    let to_doors = unison_engine::NewMessage {
+        topic: "site/+/door",
+        payload: b"close",
+        headers: &[],
+        ttl_ms: None,
+        retain: false,
+    };
+    let write = unison_engine::Operation::PublishPattern(&[to_doors]);
+    namespace.write(&unison_engine::Write::new(write)).unwrap();
+    listener.expect(message('*', &["message", "site/7/door", "close"]));
+    let refusal = "-ERR the name of a topic has no `+` and no `#`\r\n";
+    writer.ask(&["PUBLISH", "site/+", "x"], refusal);
+    writer.ask(&["PUBLISH", "elsewhere", "x"], ":0\r\n");
+}
+
 #[test]
 fn a_node_that_follows_has_channels_too() {
     let role = Role::Edge { hub: Address::loopback(1) };

@@ -39,6 +39,7 @@ pub(in crate::resp) enum Later {
     Info,
     Keys,
     Persist,
+    Publish,
     Set,
     Wait,
     /// Nothing to be done for it: answers 0 in its turn.
@@ -67,6 +68,7 @@ impl Session {
             Later::DbSize => self.count_keys().await,
             Later::Keys => self.keys(key).await,
             Later::Info => self.info(command).await,
+            Later::Publish => self.publish(command).await,
             Later::Wait => self.wait(command).await,
             Later::Zero => self.output.integer(0),
         }
