@@ -25,6 +25,7 @@ mod row_read;
 mod server;
 mod topics;
 mod topics_read;
+mod topics_subscribe;
 mod ttl;
 mod watch;
 

@@ -12,7 +12,7 @@ use axum::routing::{MethodRouter, delete, get, post};
 use super::error::ApiError;
 use super::{
     backup, kv, list, log, namespaces, openapi, process, row, row_batch, row_list, row_read,
-    topics, topics_read, watch,
+    topics, topics_read, topics_subscribe, watch,
 };
 use crate::node::Node;
 
@@ -42,6 +42,7 @@ pub(super) fn routes() -> Vec<(&'static str, MethodRouter<Arc<Node>>)> {
         ("/api/v1/{namespace}/topics/messages", get(topics_read::messages)),
         ("/api/v1/{namespace}/topics/messages/{id}", delete(topics::delete)),
         ("/api/v1/{namespace}/topics/retained", get(topics_read::retained)),
+        ("/api/v1/{namespace}/topics/subscribe", get(topics_subscribe::subscribe)),
         ("/api/v1/{namespace}/topics/trim", post(topics::trim)),
         ("/api/v1/{namespace}/offset", get(log::offset)),
         ("/api/v1/{namespace}/stats", get(log::stats)),

@@ -192,7 +192,7 @@ impl Request {
     }
 }
 
-fn text<'q>(query: &'q Query, name: &str) -> Result<Option<&'q str>, ApiError> {
+pub(super) fn text<'q>(query: &'q Query, name: &str) -> Result<Option<&'q str>, ApiError> {
     let text = query.bytes(name).map(std::str::from_utf8).transpose();
     text.map_err(|_| ApiError::Malformed(format!("`{name}` is no text")))
 }

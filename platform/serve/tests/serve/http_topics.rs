@@ -2,6 +2,7 @@
 
 use super::http::{Answer, get, request};
 use super::running::Running;
+use super::watch::Events;
 use serde_json::{Value, json};
 
 const TOPICS: &str = "/api/v1/default/topics";
@@ -158,4 +159,44 @@ fn what_has_no_meaning_is_refused() {
     }
     assert_eq!(post(&running, "trim", &json!({ "pattern": "a", "before": 1 })).status, 404);
     assert_eq!(get(&running, "/api/v1/none/topics").status, 404);
+}
+
+#[test]
+fn a_subscription_tells_what_is_there_and_what_comes_and_goes_on_where_it_was() {
+    let running = Running::hub();
+    let open = |query: &str, last_id: Option<&str>| {
+        Events::of(running.http, &format!("topics/subscribe?{query}"), last_id)
+    };
+    let payload = |events: &mut Events| events.data()["payload"].as_str().unwrap().to_owned();
+    let first = publish(&running, "a/b", "MQ==");
+    let kept = json!({ "topic": "a/c", "payload": "Mg==", "retain": true });
+    let kept = post(&running, "publish", &kept).json()["lsn"].clone();
+    let mut now = open("filter=a/%2B", None);
+    let mut retained = open("filter=a/%23&start=retained", None);
+    let mut from = open(&format!("start={kept}"), None);
+    let mut all = open("filter=a/b&start=1h", None);
+    assert_eq!(payload(&mut retained), "Mg==");
+    assert_eq!(payload(&mut from), "Mg==");
+    assert_eq!(payload(&mut all), "MQ==");
+    publish(&running, "b", "bm8=");
+    publish(&running, "a/later", "Mw==");
+    post(&running, "publish-pattern", &json!({ "pattern": "a/+", "payload": "NA==" }));
+    for events in [&mut now, &mut retained] {
+        assert_eq!(payload(events), "Mw==");
+        assert_eq!(payload(events), "NA==");
+    }
+    assert_eq!([payload(&mut from), payload(&mut from)], ["bm8=", "Mw=="]);
+    let item = all.data();
+    assert_eq!((&item["topic"], &item["pattern"]), (&json!("a/b"), &json!("a/+")));
+
+    let mut again = open("filter=a/%2B", Some(&first));
+    let rest = [payload(&mut again), payload(&mut again), payload(&mut again)];
+    assert_eq!(rest, ["Mg==", "Mw==", "NA=="]);
+    let mut behind = open("filter=a/%2B", Some(&again.last_id));
+    publish(&running, "a/b", "NQ==");
+    assert_eq!(payload(&mut behind), "NQ==");
+    assert_eq!(payload(&mut again), "NQ==");
+    for query in ["start=x", "filter=a%23", "unknown=1"] {
+        assert_eq!(get(&running, &format!("{TOPICS}/subscribe?{query}")).status, 400, "{query}");
+    }
 }

@@ -11,10 +11,10 @@ use unison_engine::{EngineOptions, Operation, Write};
 use unison_linux::store::{Durability, Namespace};
 
 /// A client of one stream. Without chunks, as HTTP/1.0 has it: the body is what follows the head.
-struct Events {
+pub(crate) struct Events {
     lines: BufReader<TcpStream>,
     /// What it would come back with.
-    last_id: String,
+    pub(crate) last_id: String,
 }
 
 /// One event: its name and its data.
@@ -22,10 +22,15 @@ type Event = (String, Value);
 
 impl Events {
     fn open(address: SocketAddr, query: &str, last_id: Option<&str>) -> Self {
+        Self::of(address, &format!("watch{query}"), last_id)
+    }
+
+    /// A stream of a namespace.
+    pub(crate) fn of(address: SocketAddr, path: &str, last_id: Option<&str>) -> Self {
         let mut stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
         let seen = last_id.map(|id| format!("Last-Event-ID: {id}\r\n")).unwrap_or_default();
-        let head = format!("GET /api/v1/default/watch{query} HTTP/1.0\r\nhost: x\r\n{seen}\r\n");
+        let head = format!("GET /api/v1/default/{path} HTTP/1.0\r\nhost: x\r\n{seen}\r\n");
         stream.write_all(head.as_bytes()).unwrap();
         let mut events = Self { lines: BufReader::new(stream), last_id: String::new() };
         assert!(events.line().unwrap().contains("200 OK"));
@@ -58,7 +63,7 @@ impl Events {
         }
     }
 
-    fn data(&mut self) -> Value {
+    pub(crate) fn data(&mut self) -> Value {
         let (name, data) = self.next().expect("an event");
         assert_eq!(name, "message", "{data}");
         data
