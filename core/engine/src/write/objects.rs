@@ -4,11 +4,14 @@ use super::Model;
 use super::Operation;
 use super::transaction::head_of;
 use crate::apply::MESSAGE_INDEX_BYTES;
+use crate::engine::Engine;
 use crate::errors::{TransactionError, WriteError};
-use crate::memtable::index_bytes;
+use crate::memtable::{StorageKey, index_bytes};
 use crate::models::object;
 use crate::models::row::{head_bytes, index_bytes_of};
+use unison_base::TxnId;
 use unison_base::limits::{BATCH_BYTES_MAX, CHUNK_BYTES_MAX, INDEX_BYTES_MAX, KEY_MAX};
+use unison_ports::SegmentStore;
 
 impl<'a> Operation<'a> {
     /// Calls `visit` with every object, and its chunk unless it is deleted, until it fails.
@@ -108,5 +111,22 @@ impl Sum {
             return Err(WriteError::BatchBytes { bytes: self.bytes, limit: BATCH_BYTES_MAX });
         }
         Ok(())
+    }
+}
+
+impl<S: SegmentStore> Engine<S> {
+    /// Bytes that an open transaction has put to a large object so far: where an upload goes on.
+    ///
+    /// # Errors
+    /// Why the transaction does not go on.
+    pub fn uploaded_bytes(&self, id: TxnId, object: &[u8]) -> Result<u64, TransactionError> {
+        let key = StorageKey::from_storage(&id.0);
+        match self.transactions.get(&key) {
+            Some(open) => Ok(open.object_bytes(object::keys(object).head()).unwrap_or_default()),
+            None => {
+                let ending = self.transactions.ending(&key);
+                Err(ending.map_or(TransactionError::Unknown, TransactionError::from))
+            }
+        }
     }
 }

@@ -61,7 +61,7 @@ async fn too_large(mut body: Body, limit: usize) -> ApiError {
 }
 
 /// When a body of which `received` bytes came has to go on at the latest.
-fn deadline(began: Instant, received: usize) -> Instant {
+pub(super) fn deadline(began: Instant, received: usize) -> Instant {
     began + PATIENCE + Duration::from_secs(received as u64 / RATE_MIN)
 }
 

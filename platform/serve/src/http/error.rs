@@ -7,7 +7,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use unison_base::Lsn;
 
-use unison_engine::{ChangesError, ReadError, TopicError, WriteError};
+use unison_engine::{ChangesError, ReadError, TopicError, TransactionError, WriteError};
 use unison_linux::store::StoreError;
 
 use super::backup::BackupError;
@@ -40,6 +40,18 @@ pub enum ApiError {
     BodyTooLarge {
         /// Most bytes of a body.
         limit: usize,
+    },
+    /// A part of an object that does not begin where the parts before it end.
+    #[error("the upload goes on at byte {expected}")]
+    UploadOffset {
+        /// Where it goes on.
+        expected: u64,
+    },
+    /// A range behind the end of an object.
+    #[error("the object has {bytes} bytes and none of them is in the range")]
+    Range {
+        /// Bytes of the object.
+        bytes: u64,
     },
     /// A row is larger than one answer may be.
     #[error(
@@ -101,7 +113,8 @@ impl ApiError {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::Exists(_) => StatusCode::CONFLICT,
+            Self::Exists(_) | Self::UploadOffset { .. } => StatusCode::CONFLICT,
+            Self::Range { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::BodyTooLarge { .. } | Self::RowTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Conflict(_) => StatusCode::PRECONDITION_FAILED,
             Self::ReadOnly(_) => StatusCode::MISDIRECTED_REQUEST,
@@ -134,6 +147,9 @@ impl ApiError {
             Self::Write(WriteError::Busy(_) | WriteError::Poisoned | WriteError::Closed) => {
                 Some(RETRY_PRESSURE)
             }
+            Self::Write(WriteError::Transaction(
+                TransactionError::TooMany { .. } | TransactionError::Full { .. },
+            )) => Some(RETRY_PRESSURE),
             Self::Write(WriteError::NoSpace) => Some(RETRY_NO_SPACE),
             _ => None,
         }
@@ -154,11 +170,29 @@ fn status_of_write(error: &WriteError) -> StatusCode {
         | WriteError::BatchBytes { .. }
         | WriteError::IndexBytes { .. }
         | WriteError::RecordTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        WriteError::ChunkLength { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        WriteError::Transaction(error) => status_of_transaction(error),
         WriteError::Busy(_) => StatusCode::TOO_MANY_REQUESTS,
         WriteError::Poisoned | WriteError::Closed => StatusCode::SERVICE_UNAVAILABLE,
         WriteError::ReadOnly => StatusCode::MISDIRECTED_REQUEST,
         WriteError::NoSpace => StatusCode::INSUFFICIENT_STORAGE,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+fn status_of_transaction(error: &TransactionError) -> StatusCode {
+    match error {
+        TransactionError::Unknown => StatusCode::NOT_FOUND,
+        TransactionError::Exists | TransactionError::Committed => StatusCode::CONFLICT,
+        TransactionError::Missing | TransactionError::Topics => StatusCode::BAD_REQUEST,
+        TransactionError::TooLarge { .. } | TransactionError::ObjectBytes { .. } => {
+            StatusCode::PAYLOAD_TOO_LARGE
+        }
+        TransactionError::TooMany { .. } | TransactionError::Full { .. } => {
+            StatusCode::TOO_MANY_REQUESTS
+        }
+        // Aborted, whoever did it.
+        _ => StatusCode::GONE,
     }
 }
 
@@ -232,6 +266,14 @@ impl IntoResponse for ApiError {
         let headers = response.headers_mut();
         if let Some(seconds) = self.retry_after() {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
+        }
+        if let Self::Range { bytes } = self
+            && let Ok(whole) = HeaderValue::try_from(format!("bytes */{bytes}"))
+        {
+            headers.insert(header::CONTENT_RANGE, whole);
+        }
+        if let Self::UploadOffset { expected } = self {
+            headers.insert("upload-offset", HeaderValue::from(expected));
         }
         if let Self::Conflict(current) = self {
             headers.insert(header::ETAG, super::condition::etag(current.unwrap_or(Lsn::ZERO)));

@@ -13,12 +13,14 @@ use crate::node::VERSION;
 /// Title, and what all parts share.
 const DOCUMENT: &str = include_str!("openapi/document.json");
 /// Paths, and the schemas and parameters that only they need.
-const PARTS: [&str; 7] = [
+const PARTS: [&str; 9] = [
     include_str!("openapi/process.json"),
     include_str!("openapi/namespaces.json"),
     include_str!("openapi/kv.json"),
     include_str!("openapi/row.json"),
     include_str!("openapi/topics.json"),
+    include_str!("openapi/lob.json"),
+    include_str!("openapi/tx.json"),
     include_str!("openapi/log.json"),
     include_str!("openapi/watch.json"),
 ];

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use unison_base::TxnId;
 use unison_linux::store::Namespace;
 
 use super::error::ApiError;
@@ -22,6 +23,13 @@ pub(super) struct InNamespace(pub(super) Arc<Namespace>);
 pub(super) struct AtKey {
     pub(super) namespace: Arc<Namespace>,
     pub(super) key: Vec<u8>,
+}
+
+/// The namespace and the transaction of a path.
+#[derive(Debug)]
+pub(super) struct AtTransaction {
+    pub(super) namespace: Arc<Namespace>,
+    pub(super) id: TxnId,
 }
 
 /// The namespace and the row of a path. A slash in a row's key is always `%2F`.
@@ -85,8 +93,8 @@ impl FromRequestParts<Arc<Node>> for AtKey {
 
     async fn from_request_parts(parts: &mut Parts, node: &Arc<Node>) -> Result<Self, ApiError> {
         let (namespace, rest) = namespace(parts, node)?;
-        let key = key(rest.strip_prefix("kv/").unwrap_or_default())?;
-        Ok(Self { namespace, key })
+        let (_, text) = rest.split_once('/').unwrap_or_default();
+        Ok(Self { namespace, key: key(text)? })
     }
 }
 
@@ -101,6 +109,30 @@ impl FromRequestParts<Arc<Node>> for AtRow {
     }
 }
 
+impl FromRequestParts<Arc<Node>> for AtTransaction {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, node: &Arc<Node>) -> Result<Self, ApiError> {
+        let (namespace, rest) = namespace(parts, node)?;
+        let text = rest.split('/').nth(1).unwrap_or_default();
+        let unknown = || ApiError::NotFound("there is no such transaction".to_owned());
+        Ok(Self { namespace, id: transaction(text).ok_or_else(unknown)? })
+    }
+}
+
+/// 32 hexadecimal digits.
+fn transaction(text: &str) -> Option<TxnId> {
+    let mut id = [0; 16];
+    let digits = text.as_bytes();
+    if digits.len() != 2 * id.len() {
+        return None;
+    }
+    for (byte, digits) in id.iter_mut().zip(digits.chunks(2)) {
+        *byte = hex(digits)?;
+    }
+    Some(TxnId(id))
+}
+
 fn key(text: &str) -> Result<Vec<u8>, ApiError> {
     let bad = || ApiError::Malformed("a `%` in the key has no two digits behind it".to_owned());
     percent_decoded(text.as_bytes()).ok_or_else(bad)
@@ -108,7 +140,7 @@ fn key(text: &str) -> Result<Vec<u8>, ApiError> {
 
 #[cfg(test)]
 mod tests {
-    use super::{percent_decoded, split};
+    use super::{percent_decoded, split, transaction};
 
     #[test]
     fn keys_are_decoded_once_and_completely() {
@@ -124,6 +156,15 @@ mod tests {
         }
         for text in ["%", "a%4", "%4g", "%%41"] {
             assert_eq!(percent_decoded(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_transaction_is_32_digits() {
+        let id = "00ff10203040506070809000a0b0c0d0";
+        assert_eq!(transaction(id).unwrap().to_string(), id);
+        for text in ["", "00", &id[1..], "0xff10203040506070809000a0b0c0d0aa", "\u{e9}"] {
+            assert!(transaction(text).is_none(), "{text}");
         }
     }
 

@@ -11,8 +11,9 @@ use axum::routing::{MethodRouter, delete, get, post};
 
 use super::error::ApiError;
 use super::{
-    backup, kv, list, log, namespaces, openapi, process, row, row_batch, row_list, row_read,
-    topics, topics_read, topics_subscribe, watch,
+    backup, kv, list, log, namespaces, object, object_list, openapi, process, row, row_batch,
+    row_list, row_read, topics, topics_read, topics_subscribe, transaction, transaction_write,
+    watch,
 };
 use crate::node::Node;
 
@@ -44,6 +45,20 @@ pub(super) fn routes() -> Vec<(&'static str, MethodRouter<Arc<Node>>)> {
         ("/api/v1/{namespace}/topics/retained", get(topics_read::retained)),
         ("/api/v1/{namespace}/topics/subscribe", get(topics_subscribe::subscribe)),
         ("/api/v1/{namespace}/topics/trim", post(topics::trim)),
+        ("/api/v1/{namespace}/lob", get(object_list::list)),
+        (
+            "/api/v1/{namespace}/lob/{*key}",
+            get(object::get).put(object::put).delete(object::delete),
+        ),
+        ("/api/v1/{namespace}/tx/begin", post(transaction::begin)),
+        ("/api/v1/{namespace}/tx/{txnId}/kv", post(transaction_write::key)),
+        ("/api/v1/{namespace}/tx/{txnId}/row", post(transaction_write::row)),
+        (
+            "/api/v1/{namespace}/tx/{txnId}/lob",
+            post(transaction::append_object).get(transaction::object_progress),
+        ),
+        ("/api/v1/{namespace}/tx/{txnId}/commit", post(transaction::commit)),
+        ("/api/v1/{namespace}/tx/{txnId}/abort", post(transaction::abort)),
         ("/api/v1/{namespace}/offset", get(log::offset)),
         ("/api/v1/{namespace}/stats", get(log::stats)),
         ("/api/v1/{namespace}/checkpoint", get(log::checkpoint)),

@@ -2,8 +2,10 @@
 
 mod http;
 mod http_expiry;
+mod http_objects;
 mod http_rows;
 mod http_topics;
+mod http_transactions;
 mod openapi;
 mod resp;
 mod resp_channels;
