@@ -17,6 +17,9 @@ pub(crate) enum ClientError {
     /// The user asked to stop while the node was tried again.
     #[error("stopped before the end")]
     Stopped,
+    /// An answer broke off, or cannot be kept.
+    #[error("the transfer broke off: {0}")]
+    Transfer(#[source] std::io::Error),
     /// The answer is not what the API promises.
     #[error("the node's answer cannot be read: {0}")]
     Answer(#[source] serde_json::Error),
@@ -31,7 +34,7 @@ impl ClientError {
         match self {
             Self::Exchange(_) => true,
             Self::Refused { status, .. } => matches!(status, 429 | 503 | 507),
-            Self::Stopped | Self::Answer(_) | Self::Base64(_) => false,
+            Self::Stopped | Self::Transfer(_) | Self::Answer(_) | Self::Base64(_) => false,
         }
     }
 }

@@ -22,8 +22,10 @@ struct Found {
 }
 
 #[derive(Serialize)]
-struct Put {
+struct Put<'a> {
     value: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ttl: Option<&'a str>,
 }
 
 /// What every write answers.
@@ -55,14 +57,15 @@ pub(crate) struct Scanned {
 }
 
 impl Client {
-    /// Puts one value. Returns its version.
+    /// Puts one value, which lives for `ttl` (as `90s`) or for ever. Returns its version.
     pub(crate) fn put(
         &self,
         key: &[u8],
         value: &[u8],
+        ttl: Option<&str>,
         when: Condition,
     ) -> Result<u64, ClientError> {
-        let body = Put { value: STANDARD.encode(value) };
+        let body = Put { value: STANDARD.encode(value), ttl };
         let request = Request::new(Method::Put, self.path("kv", key)).when(when).json(&body)?;
         Ok(self.call::<Written>(&request)?.lsn)
     }

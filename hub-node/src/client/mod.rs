@@ -3,10 +3,12 @@
 mod entry;
 mod error;
 mod keys;
+mod objects;
 mod pages;
 mod request;
 mod rows;
 mod scope;
+mod topics;
 
 pub(crate) use entry::{Entry, KeyEncoding};
 pub(crate) use error::ClientError;

@@ -29,6 +29,18 @@ pub(crate) enum Condition {
     Version(u64),
 }
 
+impl Condition {
+    /// The header that says it.
+    pub(super) fn header(self) -> Option<(&'static str, String)> {
+        match self {
+            Self::Always => None,
+            Self::Absent => Some(("if-none-match", "*".to_owned())),
+            Self::Present => Some(("if-match", "*".to_owned())),
+            Self::Version(lsn) => Some(("if-match", lsn.to_string())),
+        }
+    }
+}
+
 /// A request before it is sent.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
@@ -55,15 +67,6 @@ impl Request {
         Ok(Self { body: Some(body), ..self })
     }
 
-    fn condition(&self) -> Option<(&'static str, String)> {
-        match self.condition {
-            Condition::Always => None,
-            Condition::Absent => Some(("if-none-match", "*".to_owned())),
-            Condition::Present => Some(("if-match", "*".to_owned())),
-            Condition::Version(lsn) => Some(("if-match", lsn.to_string())),
-        }
-    }
-
     fn run(&self, client: &Client) -> Result<ureq::http::Response<ureq::Body>, ureq::Error> {
         let (agent, url) = (&client.agent, format!("{}/{}", client.base, self.path));
         match (self.method, &self.body) {
@@ -80,7 +83,7 @@ impl Request {
     }
 
     fn headed<B>(&self, mut request: RequestBuilder<B>) -> RequestBuilder<B> {
-        if let Some((name, value)) = self.condition() {
+        if let Some((name, value)) = self.condition.header() {
             request = request.header(name, value);
         }
         if self.body.is_some() {

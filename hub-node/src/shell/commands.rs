@@ -7,6 +7,7 @@ use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::PathBuf;
 
 /// Keys, values and rows of a hub or an edge.
 #[derive(Parser, Debug)]
@@ -33,11 +34,15 @@ pub(super) enum Command {
     #[command(after_help = "Examples:
   put sensor:1 21.5
   put greeting \"two\\nlines\" --if-absent
-  put sensor:1 22 --if-version 17")]
+  put sensor:1 22 --if-version 17
+  put session:9 open --ttl 90s")]
     Put {
         key: Bytes,
         #[arg(allow_hyphen_values = true)]
         value: Bytes,
+        /// How long it lives: 90s, 1h
+        #[arg(long, value_name = "TIME")]
+        ttl: Option<String>,
         #[command(flatten)]
         when: When,
     },
@@ -71,6 +76,24 @@ pub(super) enum Command {
     /// Rows: columns that merge
     #[command(subcommand)]
     Row(RowCommand),
+    /// Large objects: files of any size
+    #[command(subcommand)]
+    Lob(ObjectCommand),
+    /// Publish a message to a topic
+    #[command(after_help = "Examples:
+  publish site/3/door open
+  publish site/3/door open --ttl 1h --retain")]
+    Publish(PublishArguments),
+    /// List messages of topics, the oldest first
+    #[command(after_help = "Examples:
+  messages
+  messages site/+/door --limit 10")]
+    Messages(ListArguments),
+    /// List the names of topics
+    #[command(after_help = "Examples:
+  topics
+  topics site/#")]
+    Topics(ListArguments),
     /// List the node's namespaces
     Namespaces,
     /// Go to another namespace
@@ -141,6 +164,66 @@ pub(super) enum RowCommand {
   row scan
   row scan door- --limit 10")]
     Scan(ScanArguments),
+}
+
+#[derive(Subcommand, Debug)]
+pub(super) enum ObjectCommand {
+    /// Put a file; an upload that breaks off leaves nothing
+    #[command(after_help = "Examples:
+  lob put map ./map.tiles
+  lob put map ./map.tiles --if-absent")]
+    Put {
+        key: Bytes,
+        file: PathBuf,
+        #[command(flatten)]
+        when: When,
+    },
+    /// Write an object into a file
+    #[command(after_help = "Examples:
+  lob get map ./map.tiles")]
+    Get { key: Bytes, file: PathBuf },
+    /// Delete an object
+    #[command(after_help = "Examples:
+  lob del map")]
+    Del {
+        key: Bytes,
+        #[command(flatten)]
+        when: When,
+    },
+    /// List objects in order
+    #[command(after_help = "Examples:
+  lob list
+  lob list maps/ --limit 10")]
+    List(ListArguments),
+}
+
+#[derive(Args, Clone, Debug)]
+pub(super) struct PublishArguments {
+    pub(super) topic: String,
+    #[arg(allow_hyphen_values = true)]
+    pub(super) payload: Bytes,
+    /// How long it lives: 90s, 1h
+    #[arg(long, value_name = "TIME")]
+    pub(super) ttl: Option<String>,
+    /// Keep it as the topic's retained message
+    #[arg(long)]
+    pub(super) retain: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(super) struct ListArguments {
+    /// What is listed: a prefix of keys, or a filter of topics
+    pub(super) what: Option<Bytes>,
+    /// How many at most; 0 is all
+    #[arg(long, value_name = "COUNT", default_value_t = 100)]
+    limit: u64,
+}
+
+impl ListArguments {
+    /// How many at most; nothing for all.
+    pub(super) fn limit(&self) -> Option<u64> {
+        (self.limit > 0).then_some(self.limit)
+    }
 }
 
 /// A key or a value: any bytes.

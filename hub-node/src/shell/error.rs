@@ -30,6 +30,14 @@ pub(crate) enum ShellError {
         /// Its key, made printable.
         key: String,
     },
+    /// A file of this machine.
+    #[error("{path}: {source}")]
+    File {
+        /// The path.
+        path: std::path::PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
     /// Answers cannot be written.
     #[error("cannot write the answer: {0}")]
     Output(#[from] io::Error),
@@ -67,6 +75,11 @@ pub(crate) enum ShellError {
 }
 
 impl ShellError {
+    pub(super) fn file(path: &std::path::Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::File { path, source }
+    }
+
     /// Whether nobody reads the answers any more: no failure, as in `scan | head`.
     pub(super) fn is_end_of_output(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)

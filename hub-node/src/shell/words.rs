@@ -1,6 +1,6 @@
 //! Splitting what was typed into commands and their words.
 //!
-//! `;` and the end of a line end a command, `#` begins a comment. A word in double quotes may hold
+//! `;` and the end of a line end a command, `#` at the beginning of a word begins a comment. A word in double quotes may hold
 //! anything, with `\n \r \t \" \\ \xNN`; in single quotes nothing has a meaning but the quote.
 
 use std::iter::Peekable;

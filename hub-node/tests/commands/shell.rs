@@ -162,3 +162,56 @@ fn help_teaches() {
     assert!(answers(&hub, "help put").contains("put sensor:1 22 --if-version 17"));
     assert!(answers(&hub, "help row put").contains("row put door-7"));
 }
+
+#[test]
+fn files_go_in_as_large_objects_and_come_out() {
+    let hub = Hub::start(&[]);
+    let directory = tempfile::tempdir().unwrap();
+    let (source, target) = (directory.path().join("in put"), directory.path().join("out"));
+    let octets: Vec<u8> = (0..=u8::MAX).cycle().take(700_001).collect();
+    std::fs::write(&source, &octets).unwrap();
+    let (source, target) = (source.to_str().unwrap(), target.to_str().unwrap());
+    let commands = format!("lob put maps/7 '{source}'; lob get maps/7 {target}; lob list maps/");
+    let output = answers(&hub, &commands);
+    let lines: Vec<Vec<&str>> = output.lines().map(|line| line.split('\t').collect()).collect();
+    assert_eq!(
+        (lines[0][0], lines[1][0], lines[2][..2].to_vec()),
+        ("700001", "700001", vec!["maps/7", "700001"])
+    );
+    assert!(std::fs::read(target).unwrap() == octets);
+    assert!(answers(&hub, "lob del maps/7; lob list").lines().count() == 1);
+    let (code, _, errors) = run(&hub, &[], &format!("lob get maps/7 {target}2"));
+    assert!(code == Some(1) && errors.contains("no such large object"), "{errors}");
+    assert!(!std::path::Path::new(&format!("{target}2.partial")).exists());
+}
+
+#[test]
+fn messages_are_published_and_listed() {
+    let hub = Hub::start(&[]);
+    let ids = answers(&hub, "publish site/3/door open; publish site/4/door shut --ttl 1h");
+    // A topic is defined by a record of its own, before its first message.
+    assert_eq!(ids, "2-0\n4-0\n");
+    let output = answers(&hub, "messages site/+/door");
+    let fields = |line: &str| {
+        let fields: Vec<&str> = line.split('\t').collect();
+        (fields[0].to_owned(), fields[2].to_owned(), fields[3].to_owned())
+    };
+    let expected = [("2-0", "site/3/door", "open"), ("4-0", "site/4/door", "shut")];
+    let expected = expected.map(|(id, topic, text)| (id.into(), topic.into(), text.into()));
+    assert_eq!(output.lines().map(fields).collect::<Vec<_>>(), expected);
+    assert_eq!(
+        answers(&hub, "topics; messages --limit 1"),
+        answers(&hub, "topics '#'; messages --limit 1")
+    );
+    assert_eq!(answers(&hub, "topics"), "site/3/door\nsite/4/door\n");
+}
+
+#[test]
+fn a_value_lives_as_long_as_it_is_given() {
+    let hub = Hub::start(&[]);
+    assert_eq!(answers(&hub, "put k v --ttl 100ms; get k"), "1\nv\n");
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    assert_eq!(answers(&hub, "get k"), "");
+    let (code, _, errors) = run(&hub, &[], "put k v --ttl soon");
+    assert!(code == Some(1) && errors.contains("ttl"), "{errors}");
+}

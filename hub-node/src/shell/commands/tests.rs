@@ -38,7 +38,8 @@ fn every_command_is_explained_and_those_that_take_something_have_examples() {
 
 #[test]
 fn values_may_look_like_flags_and_be_any_bytes() {
-    let Command::Put { key, value, when } = parsed(r#"put "\xff" -5 --if-absent"#).unwrap() else {
+    let Command::Put { key, value, when, .. } = parsed(r#"put "\xff" -5 --if-absent"#).unwrap()
+    else {
         panic!("another command")
     };
     assert_eq!((key, value), (Bytes(vec![0xff]), Bytes(b"-5".to_vec())));

@@ -11,9 +11,10 @@ pub(super) fn put(
     session: &mut Session,
     key: &[u8],
     value: &[u8],
+    ttl: Option<&str>,
     when: &When,
 ) -> Result<(), ShellError> {
-    let lsn = session.client.put(key, value, when.condition())?;
+    let lsn = session.client.put(key, value, ttl, when.condition())?;
     written(session, lsn)
 }
 

@@ -2,7 +2,9 @@
 
 mod keys;
 mod node;
+mod objects;
 mod rows;
+mod topics;
 
 pub(super) use node::{Status, names};
 
@@ -16,11 +18,17 @@ const PAGE_ITEMS: u64 = 1_000;
 
 pub(super) fn run(session: &mut Session, command: Command) -> Result<(), ShellError> {
     match command {
-        Command::Put { key, value, when } => keys::put(session, &key.0, &value.0, &when),
+        Command::Put { key, value, ttl, when } => {
+            keys::put(session, &key.0, &value.0, ttl.as_deref(), &when)
+        }
         Command::Get { key, required } => keys::get(session, &key.0, required),
         Command::Del { keys, when } => keys::delete(session, &keys, &when),
         Command::Scan(arguments) => keys::scan(session, &arguments),
         Command::Row(command) => rows::run(session, command),
+        Command::Lob(command) => objects::run(session, command),
+        Command::Publish(arguments) => topics::publish(session, &arguments),
+        Command::Messages(arguments) => topics::messages(session, &arguments),
+        Command::Topics(arguments) => topics::topics(session, &arguments),
         Command::Namespaces => node::namespaces(session),
         Command::Use { namespace } => node::go_to_namespace(session, &namespace),
         Command::Create { namespace } => node::create(session, &namespace),

@@ -1,0 +1,72 @@
+//! Large objects, from files and into files.
+
+use super::{end_of_listing, page_items, written};
+use crate::shell::commands::{ListArguments, ObjectCommand};
+use crate::shell::error::ShellError;
+use crate::shell::output::Cell;
+use crate::shell::session::{Session, check};
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+pub(super) fn run(session: &mut Session, command: ObjectCommand) -> Result<(), ShellError> {
+    match command {
+        ObjectCommand::Put { key, file, when } => {
+            let opened = File::open(&file).map_err(ShellError::file(&file))?;
+            let done = session.client.upload(&key.0, opened, when.condition())?;
+            let sentence = format!(
+                "ok, {} bytes, checksum {}, version {}",
+                done.bytes, done.checksum, done.lsn
+            );
+            let checksum = Cell::Number(done.checksum.into());
+            let record =
+                [("bytes", done.bytes.into()), ("checksum", checksum), ("lsn", done.lsn.into())];
+            Ok(session.output.done(&sentence, &record)?)
+        }
+        ObjectCommand::Get { key, file } => get(session, &key.0, &file),
+        ObjectCommand::Del { key, when } => {
+            let lsn = session.client.delete_object(&key.0, when.condition())?;
+            written(session, lsn)
+        }
+        ObjectCommand::List(arguments) => list(session, &arguments),
+    }
+}
+
+/// Writes beside the file first: it is there whole or not at all.
+fn get(session: &mut Session, key: &[u8], file: &Path) -> Result<(), ShellError> {
+    let mut partial = file.as_os_str().to_owned();
+    partial.push(".partial");
+    let partial = Path::new(&partial);
+    let mut target = File::create(partial).map_err(ShellError::file(partial))?;
+    let bytes = session.client.download(key, &mut target).inspect_err(|_| {
+        // It may not even be there; what matters is the first error.
+        let _ = std::fs::remove_file(partial);
+    })?;
+    std::fs::rename(partial, file).map_err(ShellError::file(file))?;
+    let sentence = format!("{bytes} bytes in {}", file.display());
+    Ok(session.output.done(&sentence, &[("bytes", bytes.into())])?)
+}
+
+fn list(session: &mut Session, arguments: &ListArguments) -> Result<(), ShellError> {
+    let client = session.client.clone();
+    let prefix = arguments.what.as_ref().map(|prefix| prefix.0.as_slice()).unwrap_or_default();
+    let (mut cursor, mut left) = (None, arguments.limit());
+    let interrupted = Arc::clone(&session.interrupted);
+    let mut table = session.output.table(["key", "bytes", "checksum", "lsn"]);
+    let more = loop {
+        let Some(items) = page_items(left) else { break cursor.is_some() };
+        let (page, next) = client.object_page(prefix, items, cursor.as_deref())?;
+        left = left.map(|left| left.saturating_sub(page.len() as u64));
+        for item in page {
+            let checksum = Cell::Number(item.checksum.into());
+            table.row([item.key.into(), item.bytes.into(), checksum, item.lsn.into()])?;
+        }
+        cursor = next;
+        if cursor.is_none() {
+            break false;
+        }
+        check(&interrupted)?;
+    };
+    let shown = table.finish()?;
+    end_of_listing(session, shown, more)
+}
