@@ -7,6 +7,7 @@ mod backup;
 mod body;
 mod condition;
 mod error;
+mod event_stream;
 mod item;
 mod kv;
 mod list;

@@ -1,11 +1,10 @@
 //! Keys and values.
 
-use super::{absent, end_of_listing, page_items, written};
+use super::{absent, list_pages, written};
 use crate::shell::commands::{Bytes, ScanArguments, When};
 use crate::shell::error::ShellError;
 use crate::shell::output::Cell;
-use crate::shell::session::{Session, check};
-use std::sync::Arc;
+use crate::shell::session::Session;
 
 pub(super) fn put(
     session: &mut Session,
@@ -48,22 +47,8 @@ pub(super) fn delete(session: &mut Session, keys: &[Bytes], when: &When) -> Resu
 
 pub(super) fn scan(session: &mut Session, arguments: &ScanArguments) -> Result<(), ShellError> {
     let (scope, client) = (arguments.scope(), session.client.clone());
-    let (mut cursor, mut left) = (None, arguments.limit());
-    let interrupted = Arc::clone(&session.interrupted);
-    let mut table = session.output.table(["key", "value", "lsn"]);
-    let more = loop {
-        let Some(items) = page_items(left) else { break cursor.is_some() };
-        let (page, next) = client.page(&scope, items, cursor.as_deref())?;
-        left = left.map(|left| left.saturating_sub(page.len() as u64));
-        for item in page {
-            table.row([item.key.into(), item.value.into(), item.lsn.into()])?;
-        }
-        cursor = next;
-        if cursor.is_none() {
-            break false;
-        }
-        check(&interrupted)?;
-    };
-    let shown = table.finish()?;
-    end_of_listing(session, shown, more)
+    let pages = |items, cursor: Option<&str>| client.page(&scope, items, cursor);
+    list_pages(session, ["key", "value", "lsn"], arguments.limit(), pages, |table, item| {
+        table.row([item.key.into(), item.value.into(), item.lsn.into()])
+    })
 }

@@ -10,8 +10,11 @@ pub(super) use node::{Status, names};
 
 use super::commands::Command;
 use super::error::ShellError;
-use super::output::Cell;
-use super::session::Session;
+use super::output::{Cell, Table};
+use super::session::{Session, check};
+use crate::client::ClientError;
+use std::io;
+use std::sync::Arc;
 
 /// Most items asked for at a time.
 const PAGE_ITEMS: u64 = 1_000;
@@ -53,6 +56,32 @@ fn absent(what: &'static str, key: &[u8]) -> ShellError {
 fn page_items(left: Option<u64>) -> Option<usize> {
     let items = left.unwrap_or(PAGE_ITEMS).min(PAGE_ITEMS);
     usize::try_from(items).ok().filter(|items| *items > 0)
+}
+
+/// Shows a list page by page, as much of it as is asked for; `None` is all of it.
+fn list_pages<T, const N: usize>(
+    session: &mut Session,
+    columns: [&'static str; N],
+    limit: Option<u64>,
+    page: impl Fn(usize, Option<&str>) -> Result<(Vec<T>, Option<String>), ClientError>,
+    mut show: impl FnMut(&mut Table<'_, N>, T) -> io::Result<()>,
+) -> Result<(), ShellError> {
+    let (mut cursor, mut left) = (None, limit);
+    let interrupted = Arc::clone(&session.interrupted);
+    let mut table = session.output.table(columns);
+    let more = loop {
+        let Some(items) = page_items(left) else { break cursor.is_some() };
+        let (found, next) = page(items, cursor.as_deref())?;
+        left = left.map(|left| left.saturating_sub(found.len() as u64));
+        found.into_iter().try_for_each(|item| show(&mut table, item))?;
+        cursor = next;
+        if cursor.is_none() {
+            break false;
+        }
+        check(&interrupted)?;
+    };
+    let shown = table.finish()?;
+    end_of_listing(session, shown, more)
 }
 
 /// Says that a listing has ended before everything was shown.

@@ -1,13 +1,12 @@
 //! Large objects, from files and into files.
 
-use super::{end_of_listing, page_items, written};
+use super::{list_pages, written};
 use crate::shell::commands::{ListArguments, ObjectCommand};
 use crate::shell::error::ShellError;
 use crate::shell::output::Cell;
-use crate::shell::session::{Session, check};
+use crate::shell::session::Session;
 use std::fs::File;
 use std::path::Path;
-use std::sync::Arc;
 
 pub(super) fn run(session: &mut Session, command: ObjectCommand) -> Result<(), ShellError> {
     match command {
@@ -50,23 +49,15 @@ fn get(session: &mut Session, key: &[u8], file: &Path) -> Result<(), ShellError>
 fn list(session: &mut Session, arguments: &ListArguments) -> Result<(), ShellError> {
     let client = session.client.clone();
     let prefix = arguments.what.as_ref().map(|prefix| prefix.0.as_slice()).unwrap_or_default();
-    let (mut cursor, mut left) = (None, arguments.limit());
-    let interrupted = Arc::clone(&session.interrupted);
-    let mut table = session.output.table(["key", "bytes", "checksum", "lsn"]);
-    let more = loop {
-        let Some(items) = page_items(left) else { break cursor.is_some() };
-        let (page, next) = client.object_page(prefix, items, cursor.as_deref())?;
-        left = left.map(|left| left.saturating_sub(page.len() as u64));
-        for item in page {
+    let pages = |items, cursor: Option<&str>| client.object_page(prefix, items, cursor);
+    list_pages(
+        session,
+        ["key", "bytes", "checksum", "lsn"],
+        arguments.limit(),
+        pages,
+        |table, item| {
             let checksum = Cell::Number(item.checksum.into());
-            table.row([item.key.into(), item.bytes.into(), checksum, item.lsn.into()])?;
-        }
-        cursor = next;
-        if cursor.is_none() {
-            break false;
-        }
-        check(&interrupted)?;
-    };
-    let shown = table.finish()?;
-    end_of_listing(session, shown, more)
+            table.row([item.key.into(), item.bytes.into(), checksum, item.lsn.into()])
+        },
+    )
 }

@@ -1,11 +1,10 @@
 //! Rows: columns that merge.
 
-use super::{absent, end_of_listing, page_items, written};
+use super::{absent, list_pages, written};
 use crate::shell::commands::{RowCommand, ScanArguments};
 use crate::shell::error::ShellError;
 use crate::shell::output::Cell;
-use crate::shell::session::{Session, check};
-use std::sync::Arc;
+use crate::shell::session::Session;
 
 pub(super) fn run(session: &mut Session, command: RowCommand) -> Result<(), ShellError> {
     match command {
@@ -47,24 +46,17 @@ fn get(
 /// A row too wide for a page goes on in the next: it counts once.
 fn scan(session: &mut Session, arguments: &ScanArguments) -> Result<(), ShellError> {
     let (scope, client) = (arguments.scope(), session.client.clone());
-    let (mut cursor, mut left) = (None, arguments.limit());
-    let interrupted = Arc::clone(&session.interrupted);
-    let mut table = session.output.table(["row", "column", "value", "lsn"]);
-    let more = loop {
-        let Some(items) = page_items(left) else { break cursor.is_some() };
-        let (page, next) = client.row_page(&scope, items, cursor.as_deref())?;
-        left = left.map(|left| left.saturating_sub(page.len() as u64));
-        for row in page {
+    let pages = |items, cursor: Option<&str>| client.row_page(&scope, items, cursor);
+    list_pages(
+        session,
+        ["row", "column", "value", "lsn"],
+        arguments.limit(),
+        pages,
+        |table, row| {
             for (name, value) in row.columns {
                 table.row([row.key.clone().into(), name.into(), value.into(), row.lsn.into()])?;
             }
-        }
-        cursor = next;
-        if cursor.is_none() {
-            break false;
-        }
-        check(&interrupted)?;
-    };
-    let shown = table.finish()?;
-    end_of_listing(session, shown, more)
+            Ok(())
+        },
+    )
 }

@@ -1,10 +1,9 @@
 //! Topics.
 
-use super::{end_of_listing, page_items};
+use super::list_pages;
 use crate::shell::commands::{ListArguments, PublishArguments};
 use crate::shell::error::ShellError;
-use crate::shell::session::{Session, check};
-use std::sync::Arc;
+use crate::shell::session::Session;
 
 /// Finds every topic.
 const ALL: &str = "#";
@@ -26,49 +25,20 @@ fn filter(arguments: &ListArguments) -> String {
 
 pub(super) fn messages(session: &mut Session, arguments: &ListArguments) -> Result<(), ShellError> {
     let (client, filter) = (session.client.clone(), filter(arguments));
-    let (mut cursor, mut left) = (None, arguments.limit());
-    let interrupted = Arc::clone(&session.interrupted);
-    let mut table = session.output.table(["id", "time", "topic", "payload"]);
-    let more = loop {
-        let Some(items) = page_items(left) else { break cursor.is_some() };
-        let (page, next) = client.message_page(&filter, items, cursor.as_deref())?;
-        left = left.map(|left| left.saturating_sub(page.len() as u64));
-        for item in page {
-            table.row([
-                item.id.into(),
-                item.time.into(),
-                item.place.into(),
-                item.payload.into(),
-            ])?;
-        }
-        cursor = next;
-        if cursor.is_none() {
-            break false;
-        }
-        check(&interrupted)?;
-    };
-    let shown = table.finish()?;
-    end_of_listing(session, shown, more)
+    let pages = |items, cursor: Option<&str>| client.message_page(&filter, items, cursor);
+    list_pages(
+        session,
+        ["id", "time", "topic", "payload"],
+        arguments.limit(),
+        pages,
+        |table, item| {
+            table.row([item.id.into(), item.time.into(), item.place.into(), item.payload.into()])
+        },
+    )
 }
 
 pub(super) fn topics(session: &mut Session, arguments: &ListArguments) -> Result<(), ShellError> {
     let (client, filter) = (session.client.clone(), filter(arguments));
-    let (mut cursor, mut left) = (None, arguments.limit());
-    let interrupted = Arc::clone(&session.interrupted);
-    let mut table = session.output.table(["topic"]);
-    let more = loop {
-        let Some(items) = page_items(left) else { break cursor.is_some() };
-        let (page, next) = client.topic_page(&filter, items, cursor.as_deref())?;
-        left = left.map(|left| left.saturating_sub(page.len() as u64));
-        for name in page {
-            table.row([name.into()])?;
-        }
-        cursor = next;
-        if cursor.is_none() {
-            break false;
-        }
-        check(&interrupted)?;
-    };
-    let shown = table.finish()?;
-    end_of_listing(session, shown, more)
+    let pages = |items, cursor: Option<&str>| client.topic_page(&filter, items, cursor);
+    list_pages(session, ["topic"], arguments.limit(), pages, |table, name| table.row([name.into()]))
 }

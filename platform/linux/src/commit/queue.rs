@@ -328,19 +328,14 @@ impl CommitQueue {
         self: &Arc<Self>,
         mut state: MutexGuard<'_, State>,
     ) -> Result<(), Unacknowledged> {
-        let now_ms = self.now_ms();
-        let closed = |error| Unacknowledged { error, kept: Lsn::ZERO };
-        let engine = state.engine().map_err(closed)?;
-        let result = engine.append(now_ms);
-        let kept = engine.appended();
-        engine.publish(kept);
+        let appended = self.append_staged(&mut state, Engine::publish)?;
         self.housekeep(&mut state);
-        if let Err(error) = result {
-            self.tell_if_poisoned(&mut state, error);
+        if let Err(lost) = &appended {
+            self.tell_if_poisoned(&mut state, lost.error);
         }
         drop(state);
         self.tell_applied();
-        result.map(|_| ()).map_err(|error| Unacknowledged { error, kept })
+        appended
     }
 
     /// Appends what is staged; a worker syncs it while the caller goes on.
@@ -348,16 +343,28 @@ impl CommitQueue {
         self: &Arc<Self>,
         mut state: MutexGuard<'_, State>,
     ) -> Result<(), Unacknowledged> {
+        let appended = self.append_staged(&mut state, |_, _| ())?;
+        match &appended {
+            Ok(()) => self.lead_elsewhere(&mut state),
+            Err(lost) => self.refused(&mut state, lost.error),
+        }
+        appended
+    }
+
+    /// Appends what is staged, and hands the engine over with the newest record that is in the log then.
+    /// What was lost is the inner error; the outer one is of a namespace that is closed.
+    fn append_staged(
+        &self,
+        state: &mut State,
+        then: impl FnOnce(&mut Engine<FileStore>, Lsn),
+    ) -> Result<Result<(), Unacknowledged>, Unacknowledged> {
         let now_ms = self.now_ms();
         let closed = |error| Unacknowledged { error, kept: Lsn::ZERO };
         let engine = state.engine().map_err(closed)?;
-        let result = engine.append(now_ms);
+        let appended = engine.append(now_ms);
         let kept = engine.appended();
-        match result {
-            Ok(_) => self.lead_elsewhere(&mut state),
-            Err(error) => self.refused(&mut state, error),
-        }
-        result.map(|_| ()).map_err(|error| Unacknowledged { error, kept })
+        then(engine, kept);
+        Ok(appended.map(|_| ()).map_err(|error| Unacknowledged { error, kept }))
     }
 
     /// A log that takes nothing more before it is opened again is told of, once. Where no round

@@ -99,13 +99,13 @@ struct Decoded<'a> {
 }
 
 #[derive(Debug, Serialize)]
-struct Published {
+pub(super) struct Published {
     id: String,
     lsn: u64,
 }
 
 #[derive(Debug, Serialize)]
-struct PublishedBatch {
+pub(super) struct PublishedBatch {
     ids: Vec<String>,
     lsn: u64,
 }
@@ -113,7 +113,7 @@ struct PublishedBatch {
 /// One message has an id, several have ids.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-enum Answer {
+pub(super) enum Answer {
     One(Published),
     Batch(PublishedBatch),
 }
@@ -123,42 +123,64 @@ pub(super) async fn publish(
     State(node): State<Arc<Node>>,
     headers: HeaderMap,
     body: Body,
-) -> Result<impl axum::response::IntoResponse, ApiError> {
-    refuse_on_follower(&node)?;
-    let body = read(&node, &headers, body, BATCH_BODY_MAX).await?;
-    let Publish { syntax, messages, single } = parse(&body)?;
-    let batch = messages.is_some();
-    let drafts = messages.unwrap_or_else(|| vec![single]);
-    let decoded: Result<Vec<_>, ApiError> = drafts
-        .into_iter()
-        .map(|mut draft| {
-            draft.topic = syntax.topic(std::mem::take(&mut draft.topic))?;
-            Decoded::of(draft)
-        })
-        .collect();
-    write(&namespace, &decoded?, (batch, false)).await
+) -> Result<Json<Answer>, ApiError> {
+    publish_to(Target::Topics, &namespace, &read_messages(&node, &headers, body).await?).await
 }
 
-/// The same for patterns.
 pub(super) async fn publish_pattern(
     InNamespace(namespace): InNamespace,
     State(node): State<Arc<Node>>,
     headers: HeaderMap,
     body: Body,
-) -> Result<impl axum::response::IntoResponse, ApiError> {
-    refuse_on_follower(&node)?;
-    let body = read(&node, &headers, body, BATCH_BODY_MAX).await?;
-    let Publish { syntax, messages, single } = parse(&body)?;
+) -> Result<Json<Answer>, ApiError> {
+    publish_to(Target::Patterns, &namespace, &read_messages(&node, &headers, body).await?).await
+}
+
+/// What messages are published to.
+#[derive(Clone, Copy)]
+enum Target {
+    Topics,
+    Patterns,
+}
+
+impl Target {
+    /// The name that a message gives of it.
+    fn name<'a>(self, syntax: Syntax, draft: &mut Draft<'a>) -> Result<Cow<'a, str>, ApiError> {
+        match self {
+            Self::Topics => syntax.topic(std::mem::take(&mut draft.topic)),
+            Self::Patterns => syntax.pattern(std::mem::take(&mut draft.pattern)),
+        }
+    }
+
+    const fn operation<'a>(self, messages: &'a [NewMessage<'a>]) -> Operation<'a> {
+        match self {
+            Self::Topics => Operation::Publish(messages),
+            Self::Patterns => Operation::PublishPattern(messages),
+        }
+    }
+}
+
+async fn read_messages(node: &Node, headers: &HeaderMap, body: Body) -> Result<Vec<u8>, ApiError> {
+    refuse_on_follower(node)?;
+    read(node, headers, body, BATCH_BODY_MAX).await
+}
+
+async fn publish_to(
+    target: Target,
+    namespace: &Namespace,
+    body: &[u8],
+) -> Result<Json<Answer>, ApiError> {
+    let Publish { syntax, messages, single } = parse(body)?;
     let batch = messages.is_some();
     let drafts = messages.unwrap_or_else(|| vec![single]);
     let decoded: Result<Vec<_>, ApiError> = drafts
         .into_iter()
         .map(|mut draft| {
-            draft.topic = syntax.pattern(std::mem::take(&mut draft.pattern))?;
+            draft.topic = target.name(syntax, &mut draft)?;
             Decoded::of(draft)
         })
         .collect();
-    write(&namespace, &decoded?, (batch, true)).await
+    write(namespace, &decoded?, (batch, target)).await
 }
 
 impl<'a> Decoded<'a> {
@@ -178,7 +200,7 @@ impl<'a> Decoded<'a> {
 async fn write(
     namespace: &Namespace,
     decoded: &[Decoded<'_>],
-    (batch, patterns): (bool, bool),
+    (batch, target): (bool, Target),
 ) -> Result<Json<Answer>, ApiError> {
     let headers: Vec<Vec<(&str, &[u8])>> = decoded
         .iter()
@@ -195,11 +217,7 @@ async fn write(
             retain: one.retain,
         })
         .collect();
-    let operation = match patterns {
-        false => Operation::Publish(&messages),
-        true => Operation::PublishPattern(&messages),
-    };
-    let lsn = commit_one(namespace, Write::new(operation)).await?.lsn;
+    let lsn = commit_one(namespace, Write::new(target.operation(&messages))).await?.lsn;
     let id = |index| id_text(MessageId { lsn, index });
     Ok(Json(match batch {
         false => Answer::One(Published { id: id(0), lsn: lsn.0 }),

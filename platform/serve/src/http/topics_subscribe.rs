@@ -6,19 +6,13 @@
 //! The id of an event is the message's, so a client that comes back with `Last-Event-ID` goes on
 //! behind it.
 
-use std::convert::Infallible;
-use std::future::Future;
 use std::ops::ControlFlow;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::Duration;
 
-use axum::body::{Body, Bytes, HttpBody};
+use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, Uri, header};
-use axum::response::{IntoResponse, Response};
-use hyper::body::Frame;
+use axum::http::{HeaderMap, Uri};
+use axum::response::Response;
 use unison_base::Lsn;
 use unison_engine::{
     ChangeFilter, ChangeId, MessageId, MessagePosition, MessageRequest, Models, Reached,
@@ -27,6 +21,7 @@ use unison_engine::{
 use unison_linux::store::{Message, Namespace, Reader, Snapshot};
 
 use super::error::ApiError;
+use super::event_stream::{self, HEARTBEAT, Part, Teller};
 use super::moment::{moment_ms, now_ms};
 use super::path::InNamespace;
 use super::query::Query;
@@ -42,8 +37,6 @@ const PART_BYTES: usize = 64 << 10;
 const RETAINED_BYTES_MAX: usize = 4 << 20;
 const TOO_MUCH_RETAINED: &str =
     "the retained messages have more than 4 MiB: narrow the filter, or page `topics/retained`";
-/// Longest silence: then a peer that is gone is found out.
-const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// Where a subscription begins.
 enum Start {
@@ -79,11 +72,8 @@ pub(super) async fn subscribe(
     let (reader, asked) = (namespace.reader(), filter.clone());
     let begin = move || begin(&reader, &asked, &start);
     let (from_ms, after, greeting) = tokio::task::spawn_blocking(begin).await??;
-    let subscription = Box::new(Subscription { watcher, namespace, filter, from_ms, after });
-    let body = Body::new(Events::Fresh(greeting, subscription));
-    let headers =
-        [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-store")];
-    Ok((headers, body).into_response())
+    let subscription = Subscription { watcher, namespace, filter, from_ms, after };
+    Ok(event_stream::answer(greeting.into(), subscription))
 }
 
 fn start(query: &Query, headers: &HeaderMap) -> Result<Start, ApiError> {
@@ -178,12 +168,8 @@ fn read(
     Ok((part, last))
 }
 
-/// A part, and who makes the next one.
-type Part = (Bytes, Option<Box<Subscription>>);
-
-impl Subscription {
-    /// The next part, as soon as there is something to tell.
-    async fn part(mut self: Box<Self>) -> Part {
+impl Teller for Subscription {
+    async fn part(mut self: Box<Self>) -> Part<Self> {
         loop {
             // First, so that what comes while messages are read is a beat that is not waited for.
             match self.watcher.look(&mut |_| ControlFlow::Continue(())) {
@@ -219,46 +205,4 @@ impl Subscription {
 /// The last event of a stream that cannot go on.
 fn end(error: &str) -> Bytes {
     format!("event: end\ndata: {}\n\n", serde_json::json!({ "error": error })).into()
-}
-
-/// Events as a body. Asked for its next part only while the socket takes more: a client that does
-/// not read costs its position, which stays where it is.
-enum Events {
-    Fresh(Vec<u8>, Box<Subscription>),
-    Idle(Box<Subscription>),
-    /// Making the next part.
-    Busy(Pin<Box<dyn Future<Output = Part> + Send>>),
-    Done,
-}
-
-impl HttpBody for Events {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let mut busy = match std::mem::replace(&mut *self, Self::Done) {
-            Self::Done => return Poll::Ready(None),
-            Self::Fresh(greeting, subscription) => {
-                *self = Self::Idle(subscription);
-                return Poll::Ready(Some(Ok(Frame::data(greeting.into()))));
-            }
-            Self::Idle(subscription) => {
-                Box::pin(subscription.part()) as Pin<Box<dyn Future<Output = Part> + Send>>
-            }
-            Self::Busy(busy) => busy,
-        };
-        match busy.as_mut().poll(context) {
-            Poll::Pending => {
-                *self = Self::Busy(busy);
-                Poll::Pending
-            }
-            Poll::Ready((part, subscription)) => {
-                *self = subscription.map_or(Self::Done, Self::Idle);
-                Poll::Ready(Some(Ok(Frame::data(part))))
-            }
-        }
-    }
 }

@@ -8,19 +8,19 @@ mod stream;
 
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, Uri, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, Uri};
+use axum::response::Response;
 use unison_base::Lsn;
 use unison_engine::{ChangeFilter, ChangeId, ChangeModel, ChangesError, Models, TopicFilter};
 use unison_linux::store::Namespace;
 
 use super::error::ApiError;
+use super::event_stream;
 use super::path::InNamespace;
 use super::query::Query;
 use crate::node::{Node, Role};
-use stream::EventStream;
+use stream::Changes;
 
 /// Where a client says what it has seen last.
 const LAST_EVENT_ID: &str = "last-event-id";
@@ -40,10 +40,8 @@ pub(super) async fn watch(
     let values = query.flag("values")?;
     let mut watcher = node.watchers.watch(&namespace, filter, behind)?;
     watcher.check()?;
-    let body = Body::new(EventStream::new(watcher, values));
-    let headers =
-        [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-store")];
-    Ok((headers, body).into_response())
+    let changes = Changes { watcher, values };
+    Ok(event_stream::answer(changes.greeting(), changes))
 }
 
 /// Behind which event to begin: the one seen last, else the one asked for.
