@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod clients;
 pub mod node;
 pub mod process;
 pub mod resp;
