@@ -41,6 +41,7 @@ async fn serve(config: EdgeConfig) -> Result<(), ProcessError> {
         role: Role::Edge { hub: config.hub.clone() },
         backup_dir: config.backup_dir.clone(),
         connections_max: config.connections_max,
+        allow_origin: config.http_allow_origin.clone(),
         watchers_max: config.watchers_max,
     };
     let node = Node::new(Arc::clone(&store), Arc::clone(&health), shutdown.clone(), options);

@@ -38,6 +38,7 @@ async fn run(config: HubConfig) -> Result<(), ProcessError> {
         role: Role::Hub,
         backup_dir: config.backup_dir.clone(),
         connections_max: config.connections_max,
+        allow_origin: config.http_allow_origin.clone(),
         watchers_max: config.watchers_max,
     };
     let node = Node::new(Arc::clone(&store), Arc::clone(&health), shutdown.clone(), options);

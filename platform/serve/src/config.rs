@@ -9,6 +9,7 @@ mod file;
 mod hub;
 mod logging;
 mod names;
+mod origins;
 mod ports;
 mod units;
 
@@ -20,6 +21,7 @@ pub use edge::{EdgeConfig, EdgeSettings};
 pub use hub::{DurabilityLevel, HubConfig, HubSettings};
 pub use logging::{LogFormat, LogLevel, start_logging};
 pub use names::NamespaceList;
+pub use origins::{OriginError, Origins};
 pub use ports::{Ports, PortsFileError};
 pub use units::{ByteSize, Span, UnitError};
 

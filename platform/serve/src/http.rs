@@ -6,6 +6,7 @@
 mod backup;
 mod body;
 mod condition;
+mod cors;
 mod error;
 mod event_stream;
 mod item;

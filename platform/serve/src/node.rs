@@ -8,7 +8,7 @@ use unison_linux::store::Store;
 use unison_resp::refusal::ReadOnly;
 
 use crate::budget::{Budget, INPUT_BYTES_MAX};
-use crate::config::Address;
+use crate::config::{Address, Origins};
 use crate::health::LinkHealth;
 use crate::metrics::Metrics;
 use crate::shutdown::Shutdown;
@@ -47,6 +47,7 @@ pub struct Node {
     pub(crate) shutdown: Shutdown,
     pub(crate) backup_dir: Option<PathBuf>,
     pub(crate) connections_max: usize,
+    pub(crate) allow_origin: Origins,
     pub(crate) watchers: Arc<Watchers>,
     /// Memory of requests that are not complete yet.
     pub(crate) input: Arc<Budget>,
@@ -63,6 +64,8 @@ pub struct NodeOptions {
     pub backup_dir: Option<PathBuf>,
     /// Most connections of each server at a time.
     pub connections_max: u32,
+    /// Whose web pages may use HTTP.
+    pub allow_origin: Origins,
     /// Most watchers of all protocols at a time.
     pub watchers_max: u32,
 }
@@ -87,6 +90,7 @@ impl Node {
             shutdown,
             backup_dir: options.backup_dir,
             connections_max: usize::try_from(options.connections_max).unwrap_or(usize::MAX),
+            allow_origin: options.allow_origin,
             input: Budget::new(INPUT_BYTES_MAX),
             started: Instant::now(),
             started_ms: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),

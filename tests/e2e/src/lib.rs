@@ -5,4 +5,5 @@
 pub mod clients;
 pub mod node;
 pub mod process;
+pub mod relay;
 pub mod resp;

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::hub::{CONNECTIONS_DEFAULT, MEMTABLE_BYTES};
 use super::{
-    Address, ByteSize, ConfigError, Listen, LogFormat, LogLevel, NamespaceList, Settings, layered,
+    Address, ByteSize, ConfigError, Listen, LogFormat, LogLevel, NamespaceList, Origins, Settings,
+    layered,
 };
 
 /// One layer of an edge's settings, as flags and environment or as a file give them.
@@ -25,6 +26,9 @@ pub struct EdgeSettings {
     /// Where HTTP listens, or `off` [default: 127.0.0.1:4100]
     #[arg(long, env = "UNISON_HTTP", value_name = "ADDR")]
     pub http: Option<Listen>,
+    /// Whose web pages may use HTTP: origins with commas, `*`, or `off` [default: off]
+    #[arg(long, env = "UNISON_HTTP_ALLOW_ORIGIN", value_name = "ORIGIN")]
+    pub http_allow_origin: Option<Origins>,
     /// Where RESP (the protocol of Redis) listens, or `off` [default: 127.0.0.1:4102]
     #[arg(long, env = "UNISON_RESP", value_name = "ADDR")]
     pub resp: Option<Listen>,
@@ -63,6 +67,7 @@ layered!(EdgeSettings {
     namespace,
     data_dir,
     http,
+    http_allow_origin,
     resp,
     zeromq,
     ports_file,
@@ -86,6 +91,8 @@ pub struct EdgeConfig {
     pub data_dir: PathBuf,
     /// HTTP listener.
     pub http: Listen,
+    /// Whose web pages may use HTTP.
+    pub http_allow_origin: Origins,
     /// RESP listener.
     pub resp: Listen,
     /// Listener for ZeroMQ subscribers.
@@ -125,6 +132,7 @@ impl EdgeConfig {
             namespace: given.namespace.unwrap_or_else(NamespaceList::only_default),
             data_dir: given.data_dir.unwrap_or_else(|| PathBuf::from("unison-data")),
             http: listen(given.http, 4100),
+            http_allow_origin: given.http_allow_origin.unwrap_or_default(),
             resp: listen(given.resp, 4102),
             zeromq: super::optional_server("zeromq", cfg!(feature = "zeromq"), given.zeromq)?,
             ports_file: given.ports_file,

@@ -6,7 +6,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use unison_base::limits::{SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
 
-use super::{Address, ByteSize, ConfigError, Listen, LogFormat, LogLevel, Settings, Span, layered};
+use super::{
+    Address, ByteSize, ConfigError, Listen, LogFormat, LogLevel, Origins, Settings, Span, layered,
+};
 
 /// Smallest and largest memtable, bytes.
 pub(super) const MEMTABLE_BYTES: (u64, u64) = (1 << 20, 64 << 30);
@@ -36,6 +38,9 @@ pub struct HubSettings {
     /// Where HTTP listens, or `off` [default: 127.0.0.1:4000]
     #[arg(long, env = "UNISON_HTTP", value_name = "ADDR")]
     pub http: Option<Listen>,
+    /// Whose web pages may use HTTP: origins with commas, `*`, or `off` [default: off]
+    #[arg(long, env = "UNISON_HTTP_ALLOW_ORIGIN", value_name = "ORIGIN")]
+    pub http_allow_origin: Option<Origins>,
     /// Where RESP (the protocol of Redis) listens, or `off` [default: 127.0.0.1:4002]
     #[arg(long, env = "UNISON_RESP", value_name = "ADDR")]
     pub resp: Option<Listen>,
@@ -84,6 +89,7 @@ pub struct HubSettings {
 layered!(HubSettings {
     data_dir,
     http,
+    http_allow_origin,
     resp,
     link,
     zeromq,
@@ -107,6 +113,8 @@ pub struct HubConfig {
     pub data_dir: PathBuf,
     /// HTTP listener.
     pub http: Listen,
+    /// Whose web pages may use HTTP.
+    pub http_allow_origin: Origins,
     /// RESP listener.
     pub resp: Listen,
     /// Listener for followers.
@@ -152,6 +160,7 @@ impl HubConfig {
         Ok(Self {
             data_dir: given.data_dir.unwrap_or_else(|| PathBuf::from("unison-data")),
             http: listen(given.http, 4000),
+            http_allow_origin: given.http_allow_origin.unwrap_or_default(),
             resp: listen(given.resp, 4002),
             link: listen(given.link, 4003),
             zeromq: super::optional_server("zeromq", cfg!(feature = "zeromq"), given.zeromq)?,

@@ -5,8 +5,8 @@ use clap::Args as _;
 
 use super::{
     Address, AddressError, ByteSize, ConfigError, DurabilityLevel, EdgeConfig, EdgeSettings,
-    HubConfig, HubSettings, Listen, LogFormat, LogLevel, NamespaceList, Ports, Settings, Span,
-    UnitError,
+    HubConfig, HubSettings, Listen, LogFormat, LogLevel, NamespaceList, Origins, Ports, Settings,
+    Span, UnitError,
 };
 
 fn from_flags<S: Settings>(flags: &[&str]) -> S {
@@ -24,6 +24,7 @@ fn file(text: &str) -> (tempfile::TempDir, PathBuf) {
 const EVERY_HUB_KEY: &str = r#"
 data_dir = "/d"
 http = "0.0.0.0:1"
+http_allow_origin = "https://a.example,null"
 resp = "off"
 link = "[::1]:2"
 ports_file = "/p"
@@ -41,6 +42,7 @@ fn every_hub_key() -> HubConfig {
     HubConfig {
         data_dir: "/d".into(),
         http: "0.0.0.0:1".parse().unwrap(),
+        http_allow_origin: Origins::These(vec!["https://a.example".into(), "null".into()]),
         resp: Listen::Off,
         link: Listen::At(Address { host: "::1".into(), port: 2 }),
         ports_file: Some("/p".into()),
@@ -238,6 +240,29 @@ fn addresses_as_text() {
     }
     assert_eq!("h:65536".parse::<Address>(), Err(AddressError::Port("65536".into())));
     assert_eq!("off".parse(), Ok(Listen::Off));
+}
+
+#[test]
+fn origins_as_text() {
+    for text in ["off", "*", "null", "http://localhost:8080,https://a.example"] {
+        assert_eq!(text.parse::<Origins>().unwrap().to_string(), text);
+    }
+    let none = [
+        "",
+        "a.example",
+        "https://a.example/",
+        "https://*.example",
+        "*,null",
+        "http://a b",
+        "://a",
+    ];
+    for text in none {
+        assert!(text.parse::<Origins>().is_err(), "{text}");
+    }
+    let origins: Origins = "https://a.example, null".parse().unwrap();
+    assert!(origins.allow(b"https://A.example") && origins.allow(b"null"));
+    assert!(!origins.allow(b"https://a.example:1") && !origins.allow(b"https://b.example"));
+    assert!(Origins::Any.allow(b"null") && !Origins::Off.allow(b"null"));
 }
 
 #[test]

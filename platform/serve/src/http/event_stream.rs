@@ -13,6 +13,9 @@ use hyper::body::Frame;
 /// Longest silence: then a part says so, and a peer that is gone is found out.
 pub(super) const HEARTBEAT: Duration = Duration::from_secs(15);
 
+/// What every stream begins with: how many milliseconds a browser waits before it comes back.
+const RETRY: &[u8] = b"retry: 1000\n";
+
 /// A part, and who makes the next one; the stream ends without.
 pub(super) type Part<T> = (Bytes, Option<Box<T>>);
 
@@ -34,8 +37,9 @@ enum EventStream<T> {
 }
 
 /// The answer that goes on: `greeting`, then what the teller makes.
-pub(super) fn answer<T: Teller>(greeting: Bytes, teller: T) -> Response {
-    let body = Body::new(EventStream::Fresh(greeting, Box::new(teller)));
+pub(super) fn answer<T: Teller>(greeting: &[u8], teller: T) -> Response {
+    let greeting = [RETRY, greeting].concat();
+    let body = Body::new(EventStream::Fresh(greeting.into(), Box::new(teller)));
     let headers =
         [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-store")];
     (headers, body).into_response()

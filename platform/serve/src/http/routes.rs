@@ -11,7 +11,7 @@ use axum::routing::{MethodRouter, delete, get, post};
 
 use super::error::ApiError;
 use super::{
-    backup, kv, list, log, namespaces, object, object_list, openapi, process, row, row_batch,
+    backup, cors, kv, list, log, namespaces, object, object_list, openapi, process, row, row_batch,
     row_list, row_read, topics, topics_read, topics_subscribe, transaction, transaction_write,
     watch,
 };
@@ -73,6 +73,7 @@ pub(super) fn router(node: Arc<Node>) -> Router {
         .fold(Router::new(), |router, (path, does)| router.route(path, does))
         .fallback(unknown)
         .method_not_allowed_fallback(not_allowed)
+        .layer(from_fn_with_state(Arc::clone(&node), cors::answer))
         .layer(from_fn_with_state(Arc::clone(&node), count))
         .with_state(node)
 }

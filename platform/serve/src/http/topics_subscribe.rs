@@ -4,7 +4,8 @@
 //! A subscription is a position in the order of time and a filter. Its messages are read as all others
 //! are, page by page, so it shows what a read shows: what is committed, of topics that come later too.
 //! The id of an event is the message's, so a client that comes back with `Last-Event-ID` goes on
-//! behind it.
+//! behind it. The greeting has the id of the newest message that is not told of, for a client that is
+//! cut off before the first one.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use super::path::InNamespace;
 use super::query::Query;
 use super::topics::id_of;
 use super::topics_read::{MessageBody, filter, text};
+use super::watch::not_ahead;
 use crate::config::Span;
 use crate::node::Node;
 use crate::watch::Watcher;
@@ -37,6 +39,9 @@ const PART_BYTES: usize = 64 << 10;
 const RETAINED_BYTES_MAX: usize = 4 << 20;
 const TOO_MUCH_RETAINED: &str =
     "the retained messages have more than 4 MiB: narrow the filter, or page `topics/retained`";
+
+/// The place before all messages.
+const NO_MESSAGE: MessageId = MessageId { lsn: Lsn::ZERO, index: 0 };
 
 /// Where a subscription begins.
 enum Start {
@@ -54,8 +59,16 @@ struct Subscription {
     watcher: Watcher,
     namespace: Arc<Namespace>,
     filter: TopicFilter,
-    from_ms: u64,
+    from: From,
+}
+
+/// Which messages are to come.
+#[derive(Clone, Copy)]
+struct From {
+    ms: u64,
     after: Option<MessagePosition>,
+    /// Told of at another node, which may be ahead of this one.
+    seen: MessageId,
 }
 
 pub(super) async fn subscribe(
@@ -66,14 +79,17 @@ pub(super) async fn subscribe(
 ) -> Result<Response, ApiError> {
     let query = Query::parse(uri.query(), &["filter", "start", "syntax"])?;
     let (filter, start) = (filter(&query)?, start(&query, &headers)?);
+    if let Start::Behind(seen) = start {
+        not_ahead(&node, &namespace, ChangeId::whole(seen.lsn))?;
+    }
     let nothing = ChangeFilter { models: Models::NONE, ..ChangeFilter::default() };
     let applied = ChangeId::whole(namespace.reader().applied());
     let watcher = node.watchers.watch(&namespace, nothing, applied)?;
     let (reader, asked) = (namespace.reader(), filter.clone());
     let begin = move || begin(&reader, &asked, &start);
-    let (from_ms, after, greeting) = tokio::task::spawn_blocking(begin).await??;
-    let subscription = Subscription { watcher, namespace, filter, from_ms, after };
-    Ok(event_stream::answer(greeting.into(), subscription))
+    let (from, greeting) = tokio::task::spawn_blocking(begin).await??;
+    let subscription = Subscription { watcher, namespace, filter, from };
+    Ok(event_stream::answer(&greeting, subscription))
 }
 
 fn start(query: &Query, headers: &HeaderMap) -> Result<Start, ApiError> {
@@ -99,28 +115,28 @@ fn start(query: &Query, headers: &HeaderMap) -> Result<Start, ApiError> {
     }
 }
 
-/// The first position, and what is told before all else.
-type Begun = (u64, Option<MessagePosition>, Vec<u8>);
-
-fn begin(reader: &Reader, asked: &TopicFilter, start: &Start) -> Result<Begun, ApiError> {
+/// Where it begins, and what is told before all else.
+fn begin(reader: &Reader, asked: &TopicFilter, start: &Start) -> Result<(From, Vec<u8>), ApiError> {
     let snapshot = reader.snapshot();
     let mut greeting = b": subscribed\n\n".to_vec();
     let behind = |first: &dyn Fn(MessageId) -> bool| last_before(&snapshot, asked, first);
-    match *start {
-        Start::Time(from_ms) => Ok((from_ms, None, greeting)),
-        Start::Now => Ok((0, behind(&|_| false)?, greeting)),
-        Start::From(lsn) => Ok((0, behind(&|id| id.lsn >= lsn)?, greeting)),
-        Start::Behind(seen) => Ok((0, behind(&|id| id > seen)?, greeting)),
-        Start::Retained => {
-            for message in snapshot.retained(asked, None)? {
-                write(&message?, asked, &mut greeting);
-                if greeting.len() > RETAINED_BYTES_MAX {
-                    return Err(ApiError::Malformed(TOO_MUCH_RETAINED.to_owned()));
-                }
+    let (after, seen) = match *start {
+        Start::Time(ms) => return Ok((From { ms, after: None, seen: NO_MESSAGE }, greeting)),
+        Start::Now | Start::Retained => (behind(&|_| false)?, NO_MESSAGE),
+        Start::From(lsn) => (behind(&|id| id.lsn >= lsn)?, NO_MESSAGE),
+        Start::Behind(seen) => (behind(&|id| id > seen)?, seen),
+    };
+    if let Start::Retained = start {
+        for message in snapshot.retained(asked, None)? {
+            write_data(&MessageBody::of(&message?, asked), &mut greeting);
+            if greeting.len() > RETAINED_BYTES_MAX {
+                return Err(ApiError::Malformed(TOO_MUCH_RETAINED.to_owned()));
             }
-            Ok((0, behind(&|_| false)?, greeting))
         }
     }
+    let place = after.map_or(NO_MESSAGE, |after| after.id()).max(seen);
+    greeting.extend_from_slice(format!("id: {}-{}\n\n", place.lsn, place.index).as_bytes());
+    Ok((From { ms: 0, after, seen }, greeting))
 }
 
 /// The newest message that is not to be told of; those that are come behind it.
@@ -142,25 +158,34 @@ fn last_before(
 /// Appends a message as an event.
 fn write(message: &Message, asked: &TopicFilter, text: &mut Vec<u8>) {
     let body = MessageBody::of(message, asked);
-    text.extend_from_slice(format!("id: {}\ndata: ", body.id).as_bytes());
+    text.extend_from_slice(format!("id: {}\n", body.id).as_bytes());
+    write_data(&body, text);
+}
+
+/// Appends an event without an id: a client that is cut off behind it comes back to the same place.
+fn write_data(body: &MessageBody, text: &mut Vec<u8>) {
+    text.extend_from_slice(b"data: ");
     // A vector takes everything that is written to it, and the body has no maps with odd keys.
-    let _ = serde_json::to_writer(&mut *text, &body);
+    let _ = serde_json::to_writer(&mut *text, body);
     text.extend_from_slice(b"\n\n");
 }
 
 /// The messages behind a position, as many as make a part.
 fn read(
     reader: &Reader,
-    (asked, from_ms): (&TopicFilter, u64),
-    after: Option<MessagePosition>,
+    asked: &TopicFilter,
+    from: &From,
 ) -> Result<(Vec<u8>, Option<MessagePosition>), ApiError> {
     let snapshot = reader.snapshot();
+    let From { ms: from_ms, after, seen } = *from;
     let request = MessageRequest { from_ms, after, ..MessageRequest::all(asked) };
     let (mut part, mut last) = (Vec::new(), after);
     for message in snapshot.messages(request)? {
         let message = message?;
-        write(&message, asked, &mut part);
         last = Some(message.at);
+        if message.at.id() > seen {
+            write(&message, asked, &mut part);
+        }
         if part.len() >= PART_BYTES {
             break;
         }
@@ -184,16 +209,17 @@ impl Teller for Subscription {
                 }
             }
             let (reader, asked) = (self.namespace.reader(), self.filter.clone());
-            let (from_ms, after) = (self.from_ms, self.after);
-            let read = move || read(&reader, (&asked, from_ms), after);
+            let from = self.from;
+            let read = move || read(&reader, &asked, &from);
             let found = tokio::task::spawn_blocking(read).await.map_err(ApiError::from);
             match found.and_then(|found| found) {
                 Err(error) => return (end(&error.to_string()), None),
-                Ok((part, last)) if !part.is_empty() => {
-                    self.after = last;
-                    return (part.into(), Some(self));
+                Ok((part, last)) => {
+                    self.from.after = last;
+                    if !part.is_empty() {
+                        return (part.into(), Some(self));
+                    }
                 }
-                Ok(_) => {}
             }
             if tokio::time::timeout(HEARTBEAT, self.watcher.beat()).await.is_err() {
                 return (Bytes::from_static(b":\n\n"), Some(self));

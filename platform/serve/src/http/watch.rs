@@ -41,7 +41,7 @@ pub(super) async fn watch(
     let mut watcher = node.watchers.watch(&namespace, filter, behind)?;
     watcher.check()?;
     let changes = Changes { watcher, values };
-    Ok(event_stream::answer(changes.greeting(), changes))
+    Ok(event_stream::answer(changes.greeting().as_bytes(), changes))
 }
 
 /// Behind which event to begin: the one seen last, else the one asked for.
@@ -58,7 +58,11 @@ fn behind(query: &Query, headers: &HeaderMap) -> Result<Option<ChangeId>, ApiErr
 
 /// A hub has every record there is: one that is ahead of it is of another history. At an edge it is
 /// on its way.
-fn not_ahead(node: &Node, namespace: &Namespace, behind: ChangeId) -> Result<ChangeId, ApiError> {
+pub(super) fn not_ahead(
+    node: &Node,
+    namespace: &Namespace,
+    behind: ChangeId,
+) -> Result<ChangeId, ApiError> {
     let applied = namespace.reader().applied();
     if behind.lsn > applied && behind.lsn > Lsn::ZERO && node.role == Role::Hub {
         return Err(ChangesError::Rewritten { from: behind.lsn }.into());

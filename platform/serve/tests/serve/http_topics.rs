@@ -1,9 +1,12 @@
 //! Topics over HTTP.
 
 use super::http::{Answer, get, request};
-use super::running::Running;
+use super::running::{Running, Setting};
 use super::watch::Events;
 use serde_json::{Value, json};
+use unison_engine::{NewMessage, Operation, Write};
+use unison_serve::config::Address;
+use unison_serve::node::Role;
 
 const TOPICS: &str = "/api/v1/default/topics";
 
@@ -198,5 +201,62 @@ fn a_subscription_tells_what_is_there_and_what_comes_and_goes_on_where_it_was() 
     assert_eq!(payload(&mut again), "NQ==");
     for query in ["start=x", "filter=a%23", "unknown=1"] {
         assert_eq!(get(&running, &format!("{TOPICS}/subscribe?{query}")).status, 400, "{query}");
+    }
+}
+
+/// The id of the greeting: where a client comes back to that heard nothing yet.
+fn greeted(events: &mut Events) -> String {
+    assert_eq!(events.line().unwrap(), "retry: 1000");
+    while events.last_id.is_empty() {
+        let line = events.line().unwrap();
+        if let Some(id) = line.strip_prefix("id: ") {
+            id.clone_into(&mut events.last_id);
+        }
+    }
+    events.last_id.clone()
+}
+
+#[test]
+fn a_client_that_is_cut_off_before_the_first_message_misses_and_repeats_nothing() {
+    let running = Running::hub();
+    let open = |query: &str, last_id: Option<&str>| {
+        Events::of(running.http, &format!("topics/subscribe?{query}"), last_id)
+    };
+    let nothing_yet = greeted(&mut open("", None));
+    post(&running, "publish", &json!({ "topic": "a", "payload": "MQ==", "retain": true }));
+    let mut again = open("", Some(&nothing_yet));
+    assert_eq!(again.data()["payload"], "MQ==");
+    let one_there = greeted(&mut open("start=now", None));
+    let behind_retained = greeted(&mut open("start=retained", None));
+    publish(&running, "a", "Mg==");
+    for id in [one_there, behind_retained] {
+        let mut again = open("start=retained", Some(&id));
+        assert_eq!(again.data()["payload"], "Mg==", "{id}");
+    }
+}
+
+#[test]
+fn a_client_that_comes_from_a_node_that_is_ahead_is_told_of_nothing_again() {
+    let role = Role::Edge { hub: Address::loopback(1) };
+    for (role, status) in [(role, 200), (Role::Hub, 410)] {
+        let edge = Running::start(Setting { role, ..Setting::default() });
+        let namespace = edge.store.namespace("default").unwrap();
+        let write = |payload: &[u8]| {
+            let message = NewMessage { topic: "a", payload, ..NewMessage::default() };
+            namespace.write(&Write::new(Operation::Publish(&[message]))).unwrap().lsn.0
+        };
+        let first = write(b"1");
+        let seen = format!("{}-0", first + 1);
+        let head = format!("GET {TOPICS}/subscribe?start=now");
+        if status == 410 {
+            let answer = request(&edge, &head, &[("last-event-id", &seen)], "");
+            assert_eq!(answer.status, status);
+            continue;
+        }
+        let mut events = Events::of(edge.http, "topics/subscribe", Some(&seen));
+        assert_eq!(greeted(&mut events), seen);
+        assert_eq!(write(b"2"), first + 1);
+        write(b"3");
+        assert_eq!(events.data()["payload"], "Mw==");
     }
 }

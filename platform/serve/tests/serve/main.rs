@@ -3,6 +3,7 @@
 mod http;
 mod http_expiry;
 mod http_objects;
+mod http_origins;
 mod http_rows;
 mod http_topics;
 mod http_transactions;

@@ -10,7 +10,7 @@ use unison_base::NamespaceName;
 use unison_engine::EngineOptions;
 use unison_linux::store::{Durability, Store, StoreOptions};
 use unison_serve::DEFAULT_NAMESPACE;
-use unison_serve::config::Listen;
+use unison_serve::config::{Listen, Origins};
 use unison_serve::health::LinkHealth;
 use unison_serve::node::{Node, NodeOptions, Role};
 use unison_serve::serve::{Listeners, stop};
@@ -36,6 +36,7 @@ pub(crate) struct Setting {
     pub(crate) role: Role,
     pub(crate) backup_dir: Option<PathBuf>,
     pub(crate) connections_max: u32,
+    pub(crate) allow_origin: Origins,
     pub(crate) watchers_max: u32,
     pub(crate) engine: EngineOptions,
 }
@@ -47,6 +48,7 @@ impl Default for Setting {
             role: Role::Hub,
             backup_dir: None,
             connections_max: 64,
+            allow_origin: Origins::Off,
             watchers_max: 8,
             engine: EngineOptions { segment_bytes: 8 << 20, ..EngineOptions::default() },
         }
@@ -78,6 +80,7 @@ impl Running {
                 role: setting.role,
                 backup_dir: setting.backup_dir,
                 connections_max: setting.connections_max,
+                allow_origin: setting.allow_origin,
                 watchers_max: setting.watchers_max,
             },
         );

@@ -38,7 +38,7 @@ impl Events {
         events
     }
 
-    fn line(&mut self) -> Option<String> {
+    pub(crate) fn line(&mut self) -> Option<String> {
         let mut line = String::new();
         let read = self.lines.read_line(&mut line).unwrap();
         (read > 0).then(|| line.trim_end().to_owned())
@@ -58,6 +58,7 @@ impl Events {
                         return Some((name, data));
                     }
                 }
+                Some(("retry", _)) => {}
                 _ => assert!(line.starts_with(':'), "{line}"),
             }
         }

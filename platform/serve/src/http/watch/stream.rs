@@ -2,7 +2,6 @@
 
 use std::ops::ControlFlow;
 
-use axum::body::Bytes;
 use unison_engine::Reached;
 
 use super::event;
@@ -19,8 +18,8 @@ pub(super) struct Changes {
 
 impl Changes {
     /// The first part: where the cursor is.
-    pub(super) fn greeting(&self) -> Bytes {
-        event::place(self.watcher.position(), "watching").into()
+    pub(super) fn greeting(&self) -> String {
+        event::place(self.watcher.position(), "watching")
     }
 }
 
