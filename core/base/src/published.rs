@@ -15,10 +15,15 @@ pub struct Published<T> {
 impl<T> Published<T> {
     /// A cell that holds `value`.
     pub fn new(value: T) -> Self {
+        Self::holding(Arc::new(value))
+    }
+
+    /// A cell that holds a value which others may hold too.
+    pub fn holding(value: Arc<T>) -> Self {
         #[cfg(feature = "std")]
-        let cell = arc_swap::ArcSwap::from_pointee(value);
+        let cell = arc_swap::ArcSwap::new(value);
         #[cfg(not(feature = "std"))]
-        let cell = spin::RwLock::new(Arc::new(value));
+        let cell = spin::RwLock::new(value);
         Self { cell }
     }
 

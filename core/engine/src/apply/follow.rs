@@ -214,7 +214,7 @@ impl<S: SegmentStore> Engine<S> {
         let kept = lsn.max(view.tree.checkpoint.lsn);
         self.set_applied(self.applied().min(kept));
         self.shared.counted.store(Arc::new(Counted::nothing()));
-        self.replace_view(View { active, frozen: Vec::new(), tree: Arc::clone(&view.tree) });
+        self.replace_view(View::new(active, Vec::new(), Arc::clone(&view.tree)));
     }
 }
 

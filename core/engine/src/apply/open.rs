@@ -4,19 +4,23 @@ use super::row_change;
 use super::step::{At, Content, Sink, Version};
 use super::topics::{MESSAGE_INDEX_BYTES, Pending, message_versions};
 use crate::expiry::Expiry;
-use crate::memtable::{Entry, Location, ObjectSummary, RowChange, StorageKey, carry, index_bytes};
+use crate::memtable::{
+    Entry, Location, Memtable, ObjectSummary, RowChange, StorageKey, carry, index_bytes,
+};
 use crate::models::topic::key::{self, KeyKind, MessagePosition};
 use crate::models::{object, successor};
+use crate::read::own;
 use crate::records::TypeOfChange;
 use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Bound;
 use unison_base::Lsn;
 use unison_base::checksum::Crc32;
 use unison_base::limits::TRANSACTION_INDEX_BYTES_MAX;
 
-/// In a head of a transaction that is not committed yet: the row or object was deleted in it.
-const CLEARED: Lsn = Lsn::FIRST;
+/// What versions that were written over may take beside those that were not, bytes.
+const OWN_SPARE_BYTES: usize = 64 << 10;
 
 /// The kinds of change in a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +54,11 @@ pub(crate) struct Open {
     used_ms: u64,
     /// Nothing of it may happen any more: a record of it is missing or not understood.
     pub(crate) is_broken: bool,
-    changes: BTreeMap<StorageKey, Entry>,
+    /// What its newest record that touches a key makes of it, and that record. Heads say which record
+    /// of the transaction deleted the row or object, if one did.
+    changes: BTreeMap<StorageKey, (Lsn, Entry)>,
+    /// The same as its reader takes it, once somebody reads in it.
+    own: Option<Arc<Memtable>>,
     objects: BTreeMap<StorageKey, Growing>,
     /// In the order in which they were published.
     messages: Vec<Pending>,
@@ -70,6 +78,7 @@ impl Open {
             used_ms: begun.ms,
             is_broken: false,
             changes: BTreeMap::new(),
+            own: None,
             objects: BTreeMap::new(),
             messages: Vec::new(),
             index_bytes: 0,
@@ -106,7 +115,7 @@ impl Open {
 
     /// What it has done to a key.
     pub(crate) fn find(&self, key: &[u8]) -> Option<Entry> {
-        self.changes.get(key).copied()
+        self.changes.get(key).map(|&(_, entry)| entry)
     }
 
     /// The key of the one large object that it writes, in storage form.
@@ -136,6 +145,7 @@ impl Open {
     pub(super) fn break_up(&mut self) {
         self.is_broken = true;
         self.changes.clear();
+        self.own = None;
         self.objects.clear();
         self.messages.clear();
         self.checked.clear();
@@ -157,8 +167,10 @@ impl Open {
         match (version.content, version.entry) {
             (Content::Message { .. }, _) => {}
             (Content::Chunk, Entry::Value(location, _)) => self.put_chunk(key, location, version),
-            (_, Entry::Row { change: RowChange::Deleted, .. }) => self.delete_row(key),
-            (_, entry) => self.change(key, entry),
+            (_, Entry::Row { change: RowChange::Deleted, .. }) => {
+                self.delete_row(key, version.lsn, version.lsn);
+            }
+            (_, entry) => self.change(key, version.lsn, entry),
         }
         if self.index_bytes > TRANSACTION_INDEX_BYTES_MAX {
             self.break_up();
@@ -172,14 +184,42 @@ impl Open {
         }
     }
 
-    fn insert(&mut self, key: &[u8], entry: Entry) {
-        if self.changes.insert(StorageKey::from_storage(key), entry).is_none() {
+    /// Its changes in the form that a reader takes them; `None` when there are none. What it publishes
+    /// is not in it: a message has its place when the transaction is committed.
+    pub(crate) fn own(&mut self) -> Option<Arc<Memtable>> {
+        if self.own.is_none() && !self.changes.is_empty() {
+            let own = Memtable::new(0);
+            for (key, &(lsn, entry)) in &self.changes {
+                insert_own(&own, key.as_bytes(), lsn, entry);
+            }
+            for (head, object) in &self.objects {
+                let (key, summary) = object.summary(head.as_bytes());
+                insert_own(&own, key.as_bytes(), self.last.lsn, summary);
+            }
+            self.own = Some(Arc::new(own));
+        }
+        self.own.clone()
+    }
+
+    fn insert(&mut self, key: &[u8], lsn: Lsn, entry: Entry) {
+        if self.changes.insert(StorageKey::from_storage(key), (lsn, entry)).is_none() {
             self.index_bytes = self.index_bytes.saturating_add(index_bytes(key.len()));
+        }
+        self.insert_own(key, lsn, entry);
+    }
+
+    /// What was written over takes memory too: when it is too much it is left, and made anew for the
+    /// next reader.
+    fn insert_own(&mut self, key: &[u8], lsn: Lsn, entry: Entry) {
+        let Some(own) = &self.own else { return };
+        insert_own(own, key, lsn, entry);
+        if own.bytes() > self.index_bytes.saturating_mul(2).saturating_add(OWN_SPARE_BYTES) {
+            self.own = None;
         }
     }
 
-    /// Whatever the transaction did to the row before is undone by this.
-    fn delete_row(&mut self, head: &[u8]) {
+    /// Whatever the transaction did to the row before is undone by this. Cells up to `cleared` are gone.
+    fn delete_row(&mut self, head: &[u8], lsn: Lsn, cleared: Lsn) {
         let end = successor(head);
         let range = (Bound::Included(head), Bound::Excluded(end.as_slice()));
         let keys = self.changes.range::<[u8], _>(range).map(|(key, _)| key.clone());
@@ -189,20 +229,21 @@ impl Open {
             self.index_bytes = self.index_bytes.saturating_sub(bytes);
         }
         self.objects.remove(head);
-        self.insert(head, row_change(RowChange::Deleted, CLEARED, Expiry::NEVER));
+        self.insert(head, lsn, row_change(RowChange::Deleted, cleared, Expiry::NEVER));
     }
 
     /// A row, or when something expires: what the transaction did to it before is not forgotten.
-    fn change(&mut self, key: &[u8], entry: Entry) {
-        let before = self.changes.get(key);
-        self.insert(key, before.map_or(entry, |before| carry::onto(entry, *before, 0)));
+    fn change(&mut self, key: &[u8], lsn: Lsn, entry: Entry) {
+        let before = self.find(key);
+        self.insert(key, lsn, before.map_or(entry, |before| carry::onto(entry, before, 0)));
     }
 
     /// The first chunk takes the place of the object that was there, each next one is added.
     fn put_chunk(&mut self, head: &[u8], location: Location, version: &Version) {
+        let lsn = version.lsn;
         if !self.objects.contains_key(head) {
-            self.delete_row(head);
-            self.change(head, row_change(RowChange::Filled, CLEARED, Expiry::NEVER));
+            self.delete_row(head, lsn, lsn.prev());
+            self.change(head, lsn, row_change(RowChange::Filled, lsn, Expiry::NEVER));
             self.objects.insert(StorageKey::from_storage(head), Growing::default());
         }
         let Some(object) = self.objects.get_mut(head) else { return };
@@ -210,7 +251,12 @@ impl Open {
         object.checksum.append(version.checksum, u64::from(location.length));
         object.bytes = object.bytes.saturating_add(u64::from(location.length));
         object.chunks = object.chunks.saturating_add(1);
-        self.insert(&cell, Entry::Value(location, Expiry::NEVER));
+        let (summary_key, summary) = object.summary(head);
+        self.insert(&cell, lsn, Entry::Value(location, Expiry::NEVER));
+        if let Some((_, entry)) = self.changes.get(head).copied() {
+            self.insert(head, lsn, entry);
+        }
+        self.insert_own(summary_key.as_bytes(), lsn, summary);
     }
 
     /// Makes all of it happen, as of the record that commits it.
@@ -223,18 +269,35 @@ impl Open {
             }
         }
         for (head, object) in core::mem::take(&mut self.objects) {
-            let summary = ObjectSummary {
-                bytes: object.bytes,
-                checksum: object.checksum.finish(),
-                chunks: object.chunks,
-            };
-            let cell = [head.as_bytes(), object::summary_cell()].concat();
-            self.changes.insert(StorageKey::from_storage(&cell), Entry::Object(summary));
+            let (key, summary) = object.summary(head.as_bytes());
+            self.changes.insert(key, (lsn, summary));
         }
-        for (key, entry) in core::mem::take(&mut self.changes) {
+        for (key, (_, entry)) in core::mem::take(&mut self.changes) {
             sink.insert(key.as_bytes(), lsn, settled(entry, lsn));
         }
     }
+}
+
+impl Growing {
+    /// What is known of the object so far, and the key of that cell.
+    fn summary(&self, head: &[u8]) -> (StorageKey, Entry) {
+        let (bytes, chunks) = (self.bytes, self.chunks);
+        let summary = ObjectSummary { bytes, checksum: self.checksum.clone().finish(), chunks };
+        let cell = [head, object::summary_cell()].concat();
+        (StorageKey::from_storage(&cell), Entry::Object(summary))
+    }
+}
+
+/// Puts a version in front of all that there is.
+fn insert_own(memtable: &Memtable, key: &[u8], lsn: Lsn, entry: Entry) {
+    let entry = match entry {
+        Entry::Row { change, cleared, expiry, first } => {
+            let cleared = if cleared > Lsn::ZERO { own(cleared) } else { Lsn::ZERO };
+            Entry::Row { change, cleared, expiry, first: own(first) }
+        }
+        entry => entry,
+    };
+    memtable.insert(key, own(lsn), entry);
 }
 
 /// A head says which record deleted the row: of a transaction, all records before its commit, for
@@ -242,7 +305,7 @@ impl Open {
 fn settled(entry: Entry, lsn: Lsn) -> Entry {
     match entry {
         Entry::Row { change, cleared, expiry, .. } => {
-            let cleared = if cleared == CLEARED { lsn.prev() } else { Lsn::ZERO };
+            let cleared = if cleared > Lsn::ZERO { lsn.prev() } else { Lsn::ZERO };
             Entry::Row { change, cleared, expiry, first: lsn }
         }
         entry => entry,

@@ -128,7 +128,7 @@ impl<S: SegmentStore> Engine<S> {
 /// What readers see before the replay.
 fn shared<S: SegmentStore>(log: &Log<S>, tree: TreeView, active: &Arc<Memtable>) -> Arc<Shared<S>> {
     let applied = tree.checkpoint.lsn;
-    let view = View { active: Arc::clone(active), frozen: Vec::new(), tree: Arc::new(tree) };
+    let view = View::new(Arc::clone(active), Vec::new(), Arc::new(tree));
     Arc::new(Shared {
         view: Published::new(view),
         applied: AtomicU64::new(applied.0),

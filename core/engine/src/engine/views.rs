@@ -85,7 +85,7 @@ impl<S: SegmentStore> Engine<S> {
         let active = Arc::new(Memtable::new(self.active.watermark()));
         self.active.freeze(last, self.transactions.oldest());
         let frozen = core::iter::once(&self.active).chain(&view.frozen).map(Arc::clone).collect();
-        let next = View { active: Arc::clone(&active), frozen, tree: Arc::clone(&view.tree) };
+        let next = View::new(Arc::clone(&active), frozen, Arc::clone(&view.tree));
         self.replace_view(next);
         self.active = active;
         self.frozen_memtables += 1;

@@ -76,7 +76,7 @@ impl<S: SegmentStore> Engine<S> {
         let mut frozen = view.frozen.clone();
         let memtable = frozen.pop();
         self.frozen_memtables = frozen.len();
-        let next = View { active: Arc::clone(&view.active), frozen, tree: Arc::new(tree.view) };
+        let next = View::new(Arc::clone(&view.active), frozen, Arc::new(tree.view));
         let before = self.replace_view(next);
         Ok(Released { _view: before, _memtable: memtable })
     }

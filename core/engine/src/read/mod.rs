@@ -5,6 +5,7 @@ mod entries;
 mod merge;
 mod messages;
 mod object;
+mod own;
 mod reader;
 mod row;
 mod rows;
@@ -25,6 +26,7 @@ pub use topics::{TopicName, Topics};
 pub use value::ValueRef;
 
 pub(crate) use count::Counted;
+pub(crate) use own::{own, record_of};
 pub(crate) use reader::Shared;
 pub(crate) use row::cell;
 pub(crate) use topics::{last_id, load_patterns, message_by_id, numbers};

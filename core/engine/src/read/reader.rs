@@ -1,6 +1,7 @@
 //! Lock-free access to what the engine has published.
 
 use super::count::Counted;
+use super::own::record_of;
 use super::snapshot::Snapshot;
 use super::value::{Found, ValueRef};
 use super::view::View;
@@ -48,7 +49,7 @@ impl<S: SegmentStore> Reader<S> {
     /// Newest visible record.
     #[must_use]
     pub fn applied(&self) -> Lsn {
-        self.shared.applied()
+        record_of(self.shared.applied())
     }
 
     /// A reader whose clock says `now_ms`, milliseconds since 1970: it does not see what has expired
@@ -95,7 +96,7 @@ impl<S: SegmentStore> Reader<S> {
     /// # Errors
     /// As [`get`](Self::get).
     pub fn version(&self, key: &[u8]) -> Result<Option<Lsn>, ReadError> {
-        Ok(self.find(&storage_key(key)?)?.map(|found| found.lsn))
+        Ok(self.find(&storage_key(key)?)?.map(|found| record_of(found.lsn)))
     }
 
     /// When a key expires, milliseconds since 1970, 0 = never; `None` when the key is absent. Reads no
@@ -156,7 +157,7 @@ impl<S: SegmentStore> Reader<S> {
     pub fn snapshot(&self) -> Snapshot<S> {
         let view = self.shared.view.load();
         let at = self.moment(&view);
-        self.held(view, at)
+        self.snapshot_of(view, at)
     }
 
     /// The state as it was at `lsn`, possible from the newest checkpoint on.
@@ -172,11 +173,11 @@ impl<S: SegmentStore> Reader<S> {
         if lsn > newest {
             return Err(SnapshotError::Ahead { newest });
         }
-        Ok(self.held(view, At { lsn, now_ms: self.now_ms }))
+        Ok(self.snapshot_of(view, At { lsn, now_ms: self.now_ms }))
     }
 
     /// Patterns come after the rest: those that the state does not know have no messages in it.
-    fn held(&self, view: Arc<View>, at: At) -> Snapshot<S> {
+    fn snapshot_of(&self, view: Arc<View>, at: At) -> Snapshot<S> {
         Snapshot::new(view, self.shared.log.clone(), at, self.shared.patterns.load())
     }
 

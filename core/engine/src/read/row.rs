@@ -1,6 +1,7 @@
 //! One row: its version, single columns, and its columns in order.
 
 use super::entries::{Bounds, Content, Entries, higher, lower};
+use super::own::record_of;
 use super::value::{Found, Pin, ValueRef};
 use super::view::{RowVersion, View};
 use crate::errors::{ReadError, TreeError, TreeTable};
@@ -82,7 +83,7 @@ impl<S: SegmentStore> Row<S> {
     /// LSN of the newest record that changed the row.
     #[must_use]
     pub fn lsn(&self) -> Lsn {
-        self.version.lsn
+        record_of(self.version.lsn)
     }
 
     /// When the row expires with all its columns, milliseconds since 1970; 0 = never.

@@ -1,6 +1,7 @@
 //! Rows in order, cell by cell: however wide a row is, a scan holds one cell.
 
 use super::entries::{Bounds, Content, Entries, Version, higher, lower};
+use super::own::record_of;
 use super::row::{Column, head_of, text};
 use super::value::{Found, Pin};
 use crate::errors::ReadError;
@@ -118,7 +119,8 @@ impl<S: SegmentStore> RowScan<S> {
                 None => (version.lsn, Lsn::MAX, Expiry::NEVER),
             },
         };
-        let row = Arc::new(ScannedRow { key: row_of(head), lsn, expires_at: expiry.0 });
+        let (key, lsn, expires_at) = (row_of(head), record_of(lsn), expiry.0);
+        let row = Arc::new(ScannedRow { key, lsn, expires_at });
         Ok(Current { head: head.into(), cleared, row })
     }
 }

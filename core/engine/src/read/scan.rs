@@ -68,7 +68,7 @@ impl<S: SegmentStore> Scan<S> {
             if let Content::Value(place) = version.content {
                 let (lsn, expiry) = (version.lsn, version.expiry);
                 let value = Found { lsn, expiry, place }.lazy(&self.entries.pin);
-                return Ok(Some(Item { key, lsn, value }));
+                return Ok(Some(Item { key, lsn: value.lsn(), value }));
             }
         }
         Ok(None)

@@ -2,6 +2,7 @@
 
 use super::messages::{MessageRequest, Messages, RetainedMessages};
 use super::object::{Object, ObjectScan, ObjectScanRequest};
+use super::own::record_of;
 use super::reader::storage_key;
 use super::row::Row;
 use super::rows::{RowScan, RowScanRequest};
@@ -34,7 +35,7 @@ impl<S: SegmentStore> Snapshot<S> {
     /// The newest record in it.
     #[must_use]
     pub fn lsn(&self) -> Lsn {
-        self.at.lsn
+        record_of(self.at.lsn)
     }
 
     /// The watermark of expiry in it, milliseconds since 1970: what expires up to then is gone.
@@ -141,6 +142,6 @@ impl<S: SegmentStore> Clone for Snapshot<S> {
 
 impl<S: SegmentStore> fmt::Debug for Snapshot<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Snapshot").field("lsn", &self.at.lsn).finish_non_exhaustive()
+        f.debug_struct("Snapshot").field("lsn", &self.lsn()).finish_non_exhaustive()
     }
 }

@@ -1,5 +1,6 @@
 //! A value that was found: a slice of the map, a copy out of the tree, or a place to read it from.
 
+use super::own::record_of;
 use super::view::View;
 use crate::errors::ReadError;
 use crate::expiry::Expiry;
@@ -33,7 +34,7 @@ impl<S: SegmentStore> Found<S> {
             Place::Log(location) => Source::Held(location, slice(log, location)?),
             Place::Inline(bytes) => Source::Copied(bytes),
         };
-        Ok(ValueRef { lsn: self.lsn, expiry: self.expiry, source })
+        Ok(ValueRef { lsn: record_of(self.lsn), expiry: self.expiry, source })
     }
 
     /// Leaves the bytes where they are until they are asked for.
@@ -42,7 +43,7 @@ impl<S: SegmentStore> Found<S> {
             Place::Log(location) => Source::Pinned(location, Arc::clone(pin)),
             Place::Inline(bytes) => Source::Copied(bytes),
         };
-        ValueRef { lsn: self.lsn, expiry: self.expiry, source }
+        ValueRef { lsn: record_of(self.lsn), expiry: self.expiry, source }
     }
 }
 

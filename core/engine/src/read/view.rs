@@ -19,9 +19,28 @@ pub(crate) struct View {
     /// Newest first.
     pub(crate) frozen: Vec<Arc<Memtable>>,
     pub(crate) tree: Arc<TreeView>,
+    /// Of a transaction's own view: the one that it was made from, which is held so that what the tree
+    /// points to stays.
+    #[expect(dead_code, reason = "holds, and is not looked at")]
+    beneath: Option<Arc<View>>,
 }
 
 impl View {
+    pub(crate) fn new(
+        active: Arc<Memtable>,
+        frozen: Vec<Arc<Memtable>>,
+        tree: Arc<TreeView>,
+    ) -> Self {
+        Self { active, frozen, tree, beneath: None }
+    }
+
+    /// What a transaction sees: its own changes before everything there is.
+    pub(crate) fn within(own: Arc<Memtable>, view: &Arc<Self>) -> Self {
+        let frozen = view.memtables().map(Arc::clone).collect();
+        let (tree, beneath) = (Arc::clone(&view.tree), Some(Arc::clone(view)));
+        Self { active: own, frozen, tree, beneath }
+    }
+
     pub(crate) fn memtables(&self) -> impl Iterator<Item = &Arc<Memtable>> {
         core::iter::once(&self.active).chain(&self.frozen)
     }

@@ -90,7 +90,7 @@ impl<S: SegmentStore> Engine<S> {
         let view = self.shared.view.load();
         let (active, frozen) = (Arc::clone(&view.active), view.frozen.clone());
         drop(view);
-        self.replace_view(View { active, frozen, tree: Arc::new(settled.view) });
+        self.replace_view(View::new(active, frozen, Arc::new(settled.view)));
         Ok(self.remove_dead()?)
     }
 

@@ -8,6 +8,7 @@ mod rows;
 mod stage;
 mod topics;
 mod transaction;
+mod within;
 
 pub use rows::{ColumnNames, ColumnValues};
 pub use topics::{NewMessage, TrimBefore};

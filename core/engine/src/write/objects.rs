@@ -15,7 +15,7 @@ use unison_ports::SegmentStore;
 
 impl<'a> Operation<'a> {
     /// Calls `visit` with every object, and its chunk unless it is deleted, until it fails.
-    fn try_each_object<E>(
+    pub(super) fn try_each_object<E>(
         &self,
         mut visit: impl FnMut(&'a [u8], Option<&'a [u8]>) -> Result<(), E>,
     ) -> Result<(), E> {

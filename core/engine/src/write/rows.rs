@@ -7,7 +7,7 @@ use crate::errors::WriteError;
 use crate::expiry::{At, Expiry};
 use crate::memtable::{Entry, RowChange};
 use crate::models::row::{RowKeys, head_bytes, index_bytes_of};
-use crate::read::{Pin, Row, cell};
+use crate::read::{Pin, Row, View, cell};
 use alloc::sync::Arc;
 use unison_base::limits::{
     BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, COLUMN_NAME_MAX, INDEX_BYTES_MAX, KEY_MAX,
@@ -213,10 +213,10 @@ impl<S: SegmentStore> Engine<S> {
     pub(super) fn look_at_rows(
         &self,
         write: &Write<'_>,
+        view: &Arc<View>,
         now_ms: u64,
     ) -> Result<RowsBefore, WriteError> {
-        let (view, log) = (self.shared.view.load(), self.shared.log.clone());
-        let pin = Arc::new(Pin { view, log });
+        let pin = Arc::new(Pin { view: Arc::clone(view), log: self.shared.log.clone() });
         let at = At::newest(now_ms);
         let mut before = RowsBefore::default();
         write.operation.try_each_row(|row, part| {

@@ -36,7 +36,7 @@ impl<S: SegmentStore> Engine<S> {
         if write.operation.kind().1 == EntryType::Event {
             return self.stage_topics(&write.operation, now_ms);
         }
-        let before = self.look_before(write, now_ms)?;
+        let before = self.look_before(write, |engine| engine.shared.view.load(), now_ms)?;
         let expiries = self.expiries(write, now_ms)?;
         let lsn = self.encode(write, &expiries, None, now_ms);
         if let Operation::DeleteObjects(_) = write.operation {
@@ -45,12 +45,7 @@ impl<S: SegmentStore> Engine<S> {
             let position = self.stage_record(now_ms)?;
             self.remember(write, &expiries, lsn, position);
         }
-        Ok(Written {
-            previous: before.previous,
-            existed: before.existed,
-            existing_keys: before.existing_keys,
-            ..Written::plain(lsn)
-        })
+        Ok(before.written(lsn))
     }
 
     /// Appends everything staged with one write. Nothing of it is durable or visible yet.

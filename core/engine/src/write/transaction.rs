@@ -8,7 +8,6 @@
 //! What was written waits in the table of open transactions, which every node makes from the records
 //! alone. All versions have the LSN of the commit, so a snapshot sees all of them or none.
 
-use super::condition::allowed;
 use super::{Check, Model, Operation, Write, Written};
 use crate::apply::{Ending, Kinds, Open};
 use crate::engine::Engine;
@@ -97,7 +96,7 @@ impl<S: SegmentStore> Engine<S> {
     }
 
     /// Whether something can be added to a transaction. One that took too long ends here.
-    fn is_going_on(&mut self, key: &StorageKey, now_ms: u64) -> Result<(), WriteError> {
+    pub(super) fn is_going_on(&mut self, key: &StorageKey, now_ms: u64) -> Result<(), WriteError> {
         self.transactions.tick(now_ms);
         let Some(open) = self.transactions.get(key) else {
             let ending = self.transactions.ending(key);
@@ -125,7 +124,8 @@ impl<S: SegmentStore> Engine<S> {
         now_ms: u64,
     ) -> Result<Written<S>, WriteError> {
         self.has_room_for(key, &write.operation)?;
-        let (before, checked) = self.look_in_transaction(key, write, now_ms)?;
+        let before = self.look_before(write, |engine| engine.view_within(key), now_ms)?;
+        let checked = self.checked_within(key, write, now_ms)?;
         let expiries = self.expiries_within(key, write, now_ms)?;
         let kept = self.kept_within(key, write, &expiries);
         let part = self.part(key, TxnState::Prepare);
@@ -140,7 +140,7 @@ impl<S: SegmentStore> Engine<S> {
                 open.kept.entry(head).or_insert(expiry);
             }
         }
-        Ok(Written { lsn, ..before })
+        Ok(before.written(lsn))
     }
 
     fn has_room_for(&self, key: &StorageKey, operation: &Operation<'_>) -> Result<(), WriteError> {
@@ -166,39 +166,31 @@ impl<S: SegmentStore> Engine<S> {
         Ok(())
     }
 
-    /// What the keys of a write are: to the transaction, or else to everybody; the second must still
-    /// hold at the commit, when it was a condition.
-    fn look_in_transaction(
-        &mut self,
+    /// Keys and heads of a write with a condition that the transaction touches for the first time: what
+    /// they are to everybody must still hold at the commit.
+    fn checked_within(
+        &self,
         id: &StorageKey,
         write: &Write<'_>,
         now_ms: u64,
-    ) -> Result<(Written<S>, Versions), WriteError> {
-        let mut before = Written::plain(Lsn::ZERO);
+    ) -> Result<Versions, WriteError> {
         let mut checked = Versions::new();
-        if !write.has_condition() && !write.want_previous {
-            return Ok((before, checked));
+        if !write.has_condition() {
+            return Ok(checked);
         }
+        let (open, view) = (self.transactions.get(id), self.shared.view.load());
         write.operation.try_each_head(|key| {
-            let own = self.transactions.get(id).and_then(|open| open.find(key));
-            let version = match own {
-                Some(Entry::Tombstone | Entry::Row { change: RowChange::Deleted, .. }) => None,
-                Some(_) => Some(Lsn::MAX),
-                None => self.newest_version(key, now_ms)?,
-            };
-            allowed(write, version)?;
-            before.existing_keys += u32::from(version.is_some());
-            if own.is_none() && write.has_condition() {
-                let version = version.unwrap_or_default();
+            if open.is_some_and(|open| open.find(key).is_none()) {
+                let version = self.version_in(&view, key, now_ms)?.unwrap_or_default();
                 checked.push((StorageKey::from_storage(key), version));
             }
-            Ok::<(), WriteError>(())
+            Ok::<(), ReadError>(())
         })?;
-        before.existed = Some(before.existing_keys > 0);
-        Ok((before, checked))
+        Ok(checked)
     }
 
-    /// When each row of a write expires from now on; what the transaction said of a row before holds.
+    /// When each row of a write expires from now on. What the transaction said of a row before holds
+    /// while the row is there.
     fn expiries_within(
         &mut self,
         id: &StorageKey,
@@ -207,19 +199,51 @@ impl<S: SegmentStore> Engine<S> {
     ) -> Result<Vec<Expiry>, WriteError> {
         let mut expiries = self.expiries(write, now_ms)?;
         let asked = write.expiry();
-        let Some(open) = self.transactions.get(id) else { return Ok(expiries) };
         if asked.is_set() || !write.operation.keeps_expiry() {
             return Ok(expiries);
         }
         expiries.resize(write.operation.len(), asked);
-        let mut kept = expiries.iter_mut();
-        write.operation.each_row(|row, _| {
-            let own = open.find(head_of(Model::Row, row).as_bytes());
-            if let (Some(kept), Some(Entry::Row { expiry, .. })) = (kept.next(), own) {
-                *kept = expiry;
+        for (index, (head, own)) in self.own_expiries(id, &write.operation) {
+            let kept = if self.is_emptied(id, &head, own)? { Expiry::NEVER } else { own };
+            if let Some(expiry) = expiries.get_mut(index) {
+                *expiry = kept;
             }
-        });
+        }
         Ok(expiries)
+    }
+
+    /// Of the rows that an operation names those that the transaction has changed before, by their heads,
+    /// with their place in the operation and when they expire to it.
+    fn own_expiries(
+        &self,
+        id: &StorageKey,
+        operation: &Operation<'_>,
+    ) -> Vec<(usize, (StorageKey, Expiry))> {
+        let (open, mut own, mut index) = (self.transactions.get(id), Vec::new(), 0);
+        operation.each_row(|row, _| {
+            let head = head_of(Model::Row, row);
+            let known = open.and_then(|open| open.find(head.as_bytes()));
+            if let Some(Entry::Row { expiry, .. }) = known {
+                own.push((index, (head, expiry)));
+            }
+            index += 1;
+        });
+        own
+    }
+
+    /// Whether a row, which expires then, has no column left to the transaction that deleted some: the
+    /// next one begins it anew. One that is not there because its time is over stays so.
+    fn is_emptied(
+        &mut self,
+        id: &StorageKey,
+        head: &StorageKey,
+        expiry: Expiry,
+    ) -> Result<bool, ReadError> {
+        if !expiry.is_set() || expiry.is_past(self.active.watermark()) {
+            return Ok(false);
+        }
+        let view = self.view_within(id);
+        Ok(self.version_in(&view, head.as_bytes(), 0)?.is_none())
     }
 
     /// Rows, by their heads, that the transaction touches for the first time and repeats the expiry of:
@@ -247,15 +271,8 @@ impl<S: SegmentStore> Engine<S> {
     }
 
     /// Version of a key, or of a row or object by its head, staged ones included.
-    pub(super) fn newest_version(&self, key: &[u8], now_ms: u64) -> Result<Option<Lsn>, ReadError> {
-        let at = At::newest(now_ms);
-        if kv::user_key(key).is_some() {
-            let found = self.shared.view.with(|view| view.find::<S>(key, at))?;
-            return Ok(found.map(|found| found.lsn));
-        }
-        let (view, log) = (self.shared.view.load(), self.shared.log.clone());
-        let pin = Arc::new(Pin { view, log });
-        Ok(Row::find_head(&pin, key, at)?.as_ref().map(Row::lsn))
+    fn newest_version(&self, key: &[u8], now_ms: u64) -> Result<Option<Lsn>, ReadError> {
+        self.version_in(&self.shared.view.load(), key, now_ms)
     }
 
     fn commit(

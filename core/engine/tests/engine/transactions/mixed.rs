@@ -22,6 +22,9 @@ const STEPS: u64 = 40;
 struct Happened {
     commits: u64,
     conflicts: u64,
+    changed_meanwhile: u64,
+    conditions: u64,
+    reads_within: u64,
     aborts: u64,
     ended_by_restart: u64,
     flushes_while_open: u64,
@@ -33,7 +36,20 @@ struct Happened {
 
 struct Transaction {
     id: TxnId,
-    parts: Vec<Part>,
+    /// With the records that did it.
+    parts: Vec<(Part, Lsn)>,
+    /// What must not have changed when it is committed.
+    checked: Vec<(Model, Vec<u8>, Option<Lsn>)>,
+}
+
+impl Transaction {
+    fn parts(&self) -> impl Iterator<Item = (&Part, Lsn)> {
+        self.parts.iter().map(|(part, lsn)| (part, *lsn))
+    }
+
+    fn has_named(&self, name: (Model, &Vec<u8>)) -> bool {
+        self.parts.iter().any(|(part, _)| part.name() == name)
+    }
 }
 
 struct Run {
@@ -121,7 +137,8 @@ impl Run {
             27..57 => self.add(),
             57..68 => self.commit(),
             68..71 => self.abort(),
-            71..79 => drop(fixture::commit(self.engine())),
+            71..75 => self.read_within(),
+            75..79 => drop(fixture::commit(self.engine())),
             79..86 => self.flush(),
             86..94 => self.follow(),
             94..96 => self.restart(),
@@ -133,12 +150,13 @@ impl Run {
     }
 
     /// Takes note of all records that were staged: those before the newest only end transactions.
-    fn note(&mut self, parts: &[Part], result: &Result<Written<SimStore>, WriteError>) {
+    fn note(&mut self, parts: &[(Part, Lsn)], result: &Result<Written<SimStore>, WriteError>) {
         let next = usize::try_from(self.engine().next_lsn().0).unwrap();
         let newest = self.newest();
         self.history.resize(next, Rc::clone(&newest));
         if let Ok(written) = result {
             assert_eq!(written.lsn.0 + 1, u64::try_from(next).unwrap());
+            let parts = parts.iter().map(|(part, _)| part);
             let changed = Rc::new(newest.changed(parts, written.lsn));
             *self.history.last_mut().unwrap() = changed;
         }
@@ -149,9 +167,9 @@ impl Run {
             Part::Chunk(key, _) => Part::DeleteObjects(vec![key]),
             part => part,
         };
-        let result = part.stage(self.engine(), None, Condition::Always);
+        let result = part.stage(self.engine(), None, Condition::Always, false);
         assert!(matches!(result, Ok(_) | Err(WriteError::Busy(_))), "{result:?}");
-        self.note(&[part], &result);
+        self.note(&[(part, Lsn::ZERO)], &result);
     }
 
     fn begin(&mut self) {
@@ -160,7 +178,7 @@ impl Run {
         let result = begin(self.engine(), id);
         self.note(&[], &result);
         if result.is_ok() {
-            self.open.push(Transaction { id, parts: Vec::new() });
+            self.open.push(Transaction { id, parts: Vec::new(), checked: Vec::new() });
         }
     }
 
@@ -172,11 +190,53 @@ impl Run {
     fn add(&mut self) {
         let Some(at) = self.any_open() else { return };
         let (part, id) = (self.part(), self.open[at].id);
-        let result = part.stage(self.engine(), Some(id), Condition::Always);
+        let own = self.newest().within(self.open[at].parts());
+        let (model, key) = part.name();
+        let (version, there) = (own.version(model, key), self.newest().version(model, key));
+        let (condition, holds) = self.condition(version);
+        let want_previous = self.prng.chance(50);
+        let result = part.stage(self.engine(), Some(id), condition, want_previous);
         self.note(&[], &result);
-        if result.is_ok() {
-            self.open[at].parts.push(part);
+        let Ok(written) = result else {
+            let busy = matches!(result, Err(WriteError::Busy(_)));
+            let conflict = WriteError::Conflict { current: version };
+            return assert!(busy || !holds && result.unwrap_err() == conflict);
+        };
+        assert!(holds, "{condition:?} of {version:?}");
+        if let (Part::Change(change), true) = (&part, want_previous) {
+            assert_eq!(written.existing_keys, change.existing(&own.state), "{part:?}");
+            let previous = written.previous.map(|value| value.bytes().unwrap().to_vec());
+            let before = own.state.keys.get(key).filter(|_| model == Model::KeyValue);
+            assert_eq!(previous, before.map(|(value, _)| value.clone()));
         }
+        if condition != Condition::Always {
+            self.happened.conditions += 1;
+            if !self.open[at].has_named((model, key)) {
+                self.open[at].checked.push((model, key.clone(), there));
+            }
+        }
+        self.open[at].parts.push((part, written.lsn));
+    }
+
+    /// A condition, and whether it holds for a key of this version.
+    fn condition(&mut self, version: Option<Lsn>) -> (Condition, bool) {
+        let other = Lsn(self.prng.below(9));
+        match self.prng.below(10) {
+            0 => (Condition::Absent, version.is_none()),
+            1..3 => (Condition::Present, version.is_some()),
+            3 => (Condition::UnchangedSince(version.unwrap_or_default()), true),
+            4 => (Condition::UnchangedSince(other), version.unwrap_or_default() == other),
+            _ => (Condition::Always, true),
+        }
+    }
+
+    /// A transaction sees what it has done before everything there is.
+    fn read_within(&mut self) {
+        let Some(at) = self.any_open() else { return };
+        let id = self.open[at].id;
+        let reader = self.engine().reader_within(id, fixture::NOW_MS).unwrap();
+        check_world(&reader.snapshot(), &self.newest().within(self.open[at].parts()));
+        self.happened.reads_within += 1;
     }
 
     /// Every second commit asks for the version of a key, every fourth for one that may be wrong.
@@ -194,7 +254,13 @@ impl Run {
             return self.note(&[], &result);
         }
         let transaction = self.open.swap_remove(at);
-        if checks.is_empty() || version == current {
+        let changed = |(model, key, version): &(Model, Vec<u8>, Option<Lsn>)| {
+            newest.version(*model, key) != *version
+        };
+        if transaction.checked.iter().any(changed) {
+            assert!(matches!(result, Err(WriteError::Conflict { .. })), "{result:?}");
+            self.happened.changed_meanwhile += 1;
+        } else if checks.is_empty() || version == current {
             assert!(result.is_ok(), "{result:?}");
             self.happened.commits += 1;
         } else {
@@ -325,6 +391,9 @@ fn cases(seeds: impl Iterator<Item = u64>) {
         let one = run.happened;
         sum.commits += one.commits;
         sum.conflicts += one.conflicts;
+        sum.changed_meanwhile += one.changed_meanwhile;
+        sum.conditions += one.conditions;
+        sum.reads_within += one.reads_within;
         sum.aborts += one.aborts;
         sum.ended_by_restart += one.ended_by_restart;
         sum.flushes_while_open += one.flushes_while_open;
@@ -336,6 +405,8 @@ fn cases(seeds: impl Iterator<Item = u64>) {
     println!("{sum:?}");
     let enough = sum.commits > 1_000 && sum.conflicts > 300 && sum.ended_by_restart > 300;
     assert!(enough && sum.flushes_while_open > 500, "{sum:?}");
+    assert!(sum.conditions > 500 && sum.changed_meanwhile > 10, "{sum:?}");
+    assert!(sum.reads_within > 500, "{sum:?}");
     assert!(sum.cuts > 200 && sum.follower_cuts > 100, "{sum:?}");
 }
 

@@ -8,3 +8,4 @@ mod mixed;
 pub(crate) mod model;
 mod objects;
 mod rolled_back;
+mod within;

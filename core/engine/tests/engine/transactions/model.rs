@@ -5,7 +5,7 @@ use crate::rows::model::{Change, State, check_all};
 use std::collections::{BTreeMap, BTreeSet};
 use unison_base::{Lsn, TxnId};
 use unison_engine::{
-    Check, Condition, ObjectScanRequest, Operation, Snapshot, Write, WriteError, Written,
+    Check, Condition, Model, ObjectScanRequest, Operation, Snapshot, Write, WriteError, Written,
 };
 use unison_sim::disk::SimStore;
 
@@ -30,9 +30,10 @@ impl Part {
         engine: &mut Sim,
         transaction: Option<TxnId>,
         condition: Condition,
+        want_previous: bool,
     ) -> Result<Written<SimStore>, WriteError> {
         let mut stage = |operation: Operation<'_>| {
-            let write = Write { condition, transaction, ..Write::new(operation) };
+            let write = Write { condition, transaction, want_previous, ..Write::new(operation) };
             engine.stage(&write, NOW_MS)
         };
         match self {
@@ -46,12 +47,40 @@ impl Part {
     }
 }
 
+impl Part {
+    /// The one key, row or object that it names.
+    pub(crate) fn name(&self) -> (Model, &Vec<u8>) {
+        match self {
+            Self::Change(Change::Key(key, _)) => (Model::KeyValue, key),
+            Self::Change(Change::Put(rows)) => (Model::Row, &rows[0].0),
+            Self::Change(Change::Delete(rows)) => (Model::Row, &rows[0].0),
+            Self::Change(Change::DeleteRows(rows)) => (Model::Row, &rows[0]),
+            Self::Chunk(key, _) => (Model::Object, key),
+            Self::DeleteObjects(keys) => (Model::Object, &keys[0]),
+        }
+    }
+}
+
 impl World {
+    /// The version of a key, row or object.
+    pub(crate) fn version(&self, model: Model, key: &[u8]) -> Option<Lsn> {
+        match model {
+            Model::KeyValue => self.state.keys.get(key).map(|(_, lsn)| *lsn),
+            Model::Row => self.state.rows.get(key).map(|row| row.lsn),
+            Model::Object => self.objects.get(key).map(|(_, lsn)| *lsn),
+        }
+    }
+
     /// What it is behind the record `lsn`, which does all of this at once.
-    pub(crate) fn changed(&self, parts: &[Part], lsn: Lsn) -> Self {
+    pub(crate) fn changed<'a>(&self, parts: impl Iterator<Item = &'a Part>, lsn: Lsn) -> Self {
+        self.within(parts.map(|part| (part, lsn)))
+    }
+
+    /// What it is to a transaction that has done this by these records.
+    pub(crate) fn within<'a>(&self, parts: impl Iterator<Item = (&'a Part, Lsn)>) -> Self {
         let mut world = self.clone();
         let mut written = BTreeSet::new();
-        for part in parts {
+        for (part, lsn) in parts {
             match part {
                 Part::Change(change) => world.state = world.state.changed(change, lsn),
                 Part::Chunk(key, chunk) => {
