@@ -6,8 +6,9 @@ mod generated;
 
 pub use generated::{
     ColumnData, ColumnDataArgs, EncodedEntry, EncodedEntryArgs, EntryType, EventEntry,
-    EventEntryArgs, Header, HeaderArgs, KeyValueEntry, KeyValueEntryArgs, LogRecord, LogRecordArgs,
-    MessageDeleteEntry, MessageDeleteEntryArgs, MessageEntry, MessageEntryArgs, OperationType,
-    RowUpdateEntry, RowUpdateEntryArgs, StreamDefineEntry, StreamDefineEntryArgs, TrimEntry,
-    TrimEntryArgs, TxnState,
+    EventEntryArgs, Header, HeaderArgs, KeyEpochEntry, KeyEpochEntryArgs, KeyValueEntry,
+    KeyValueEntryArgs, LogRecord, LogRecordArgs, MessageDeleteEntry, MessageDeleteEntryArgs,
+    MessageEntry, MessageEntryArgs, OperationType, RowUpdateEntry, RowUpdateEntryArgs,
+    StreamDefineEntry, StreamDefineEntryArgs, TopicRule, TopicRuleArgs, TopicSettingsEntry,
+    TopicSettingsEntryArgs, TrimEntry, TrimEntryArgs, TxnState,
 };

@@ -34,6 +34,12 @@ pub const MESSAGE_HEADER_NAME_MAX: usize = 255;
 pub const MESSAGE_HEADERS_BYTES_MAX: usize = 64 << 10;
 /// Most patterns that a namespace keeps messages of.
 pub const PATTERNS_MAX: usize = 10_000;
+/// Most rules in the settings of a namespace's topics.
+pub const TOPIC_RULES_MAX: usize = 256;
+/// Most bytes of the filters of those rules together.
+pub const TOPIC_RULES_BYTES_MAX: usize = 64 << 10;
+/// Most messages that a rule keeps of a topic; more of them are kept without a rule.
+pub const KEEP_LAST_MAX: u32 = 65_536;
 /// Most topics and patterns whose messages one read merges.
 pub const READ_STREAMS_MAX: usize = 10_000;
 /// Most bytes of one chunk of a large object.

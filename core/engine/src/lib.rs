@@ -46,11 +46,12 @@ pub use changes::{
 pub use engine::{Engine, OpenReport};
 pub use errors::{
     ApplyError, ChangesError, CutError, EngineOpenError, FlushError, ReadError, RecordError,
-    SettleError, SnapshotError, TransactionError, TreeError, TreeTable, WriteError,
+    SettingsError, SettleError, SnapshotError, TransactionError, TreeError, TreeTable, WriteError,
 };
 pub use flush::{FlushJob, FlushResult, Released};
 pub use models::topic::key::{MessageId, MessagePosition};
 pub use models::topic::name::{TopicError, TopicFilter, topic_from_dotted};
+pub use models::topic::settings::{FOREVER, KEEP_ALL, TopicRule, TopicSettings};
 pub use models::topic::trie::{TopicMemo, TopicTrie};
 pub use options::EngineOptions;
 pub use read::{

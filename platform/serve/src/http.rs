@@ -31,6 +31,7 @@ mod row_read;
 mod server;
 mod topics;
 mod topics_read;
+mod topics_settings;
 mod topics_subscribe;
 mod transaction;
 mod transaction_write;

@@ -11,10 +11,10 @@ extern crate alloc;
 #[deprecated(since = "2.0.0", note = "Use associated constants instead. This will no longer be generated in 2021.")]
 pub const ENUM_MIN_OPERATION_TYPE: u8 = 0;
 #[deprecated(since = "2.0.0", note = "Use associated constants instead. This will no longer be generated in 2021.")]
-pub const ENUM_MAX_OPERATION_TYPE: u8 = 23;
+pub const ENUM_MAX_OPERATION_TYPE: u8 = 25;
 #[deprecated(since = "2.0.0", note = "Use associated constants instead. This will no longer be generated in 2021.")]
 #[allow(non_camel_case_types)]
-pub const ENUM_VALUES_OPERATION_TYPE: [OperationType; 14] = [
+pub const ENUM_VALUES_OPERATION_TYPE: [OperationType; 16] = [
   OperationType::NoOperation,
   OperationType::Insert,
   OperationType::Delete,
@@ -29,6 +29,8 @@ pub const ENUM_VALUES_OPERATION_TYPE: [OperationType; 14] = [
   OperationType::Trim,
   OperationType::ExpireTo,
   OperationType::Expire,
+  OperationType::TopicSettings,
+  OperationType::KeyEpoch,
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -50,9 +52,11 @@ impl OperationType {
   pub const Trim: Self = Self(21);
   pub const ExpireTo: Self = Self(22);
   pub const Expire: Self = Self(23);
+  pub const TopicSettings: Self = Self(24);
+  pub const KeyEpoch: Self = Self(25);
 
   pub const ENUM_MIN: u8 = 0;
-  pub const ENUM_MAX: u8 = 23;
+  pub const ENUM_MAX: u8 = 25;
   pub const ENUM_VALUES: &'static [Self] = &[
     Self::NoOperation,
     Self::Insert,
@@ -68,6 +72,8 @@ impl OperationType {
     Self::Trim,
     Self::ExpireTo,
     Self::Expire,
+    Self::TopicSettings,
+    Self::KeyEpoch,
   ];
   /// Returns the variant's name or "" if unknown.
   pub fn variant_name(self) -> Option<&'static str> {
@@ -86,6 +92,8 @@ impl OperationType {
       Self::Trim => Some("Trim"),
       Self::ExpireTo => Some("ExpireTo"),
       Self::Expire => Some("Expire"),
+      Self::TopicSettings => Some("TopicSettings"),
+      Self::KeyEpoch => Some("KeyEpoch"),
       _ => None,
     }
   }
@@ -1870,6 +1878,430 @@ impl ::core::fmt::Debug for TrimEntry<'_> {
       ds.field("stream", &self.stream());
       ds.field("time", &self.time());
       ds.field("lsn", &self.lsn());
+      ds.finish()
+  }
+}
+pub enum TopicRuleOffset {}
+#[derive(Copy, Clone, PartialEq)]
+
+pub struct TopicRule<'a> {
+  pub _tab: ::flatbuffers::Table<'a>,
+}
+
+impl<'a> ::flatbuffers::Follow<'a> for TopicRule<'a> {
+  type Inner = TopicRule<'a>;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    Self { _tab: unsafe { ::flatbuffers::Table::new(buf, loc) } }
+  }
+}
+
+impl<'a> TopicRule<'a> {
+  pub const VT_FILTER: ::flatbuffers::VOffsetT = 4;
+  pub const VT_TTL: ::flatbuffers::VOffsetT = 6;
+  pub const VT_KEEP_LAST: ::flatbuffers::VOffsetT = 8;
+
+  #[inline]
+  pub unsafe fn init_from_table(table: ::flatbuffers::Table<'a>) -> Self {
+    TopicRule { _tab: table }
+  }
+  #[allow(unused_mut)]
+  pub fn create<'bldr: 'args, 'args: 'mut_bldr, 'mut_bldr, A: ::flatbuffers::Allocator + 'bldr>(
+    _fbb: &'mut_bldr mut ::flatbuffers::FlatBufferBuilder<'bldr, A>,
+    args: &'args TopicRuleArgs<'args>
+  ) -> ::flatbuffers::WIPOffset<TopicRule<'bldr>> {
+    let mut builder = TopicRuleBuilder::new(_fbb);
+    builder.add_ttl(args.ttl);
+    builder.add_keep_last(args.keep_last);
+    if let Some(x) = args.filter { builder.add_filter(x); }
+    builder.finish()
+  }
+
+
+  #[inline]
+  pub fn filter(&self) -> Option<&'a str> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<&str>>(TopicRule::VT_FILTER, None)}
+  }
+  #[inline]
+  pub fn ttl(&self) -> u64 {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<u64>(TopicRule::VT_TTL, Some(0)).unwrap()}
+  }
+  #[inline]
+  pub fn keep_last(&self) -> u32 {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<u32>(TopicRule::VT_KEEP_LAST, Some(0)).unwrap()}
+  }
+}
+
+impl ::flatbuffers::Verifiable for TopicRule<'_> {
+  #[inline]
+  fn run_verifier(
+    v: &mut ::flatbuffers::Verifier, pos: usize
+  ) -> Result<(), ::flatbuffers::InvalidFlatbuffer> {
+    v.visit_table(pos)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<&str>>("filter", Self::VT_FILTER, false)?
+     .visit_field::<u64>("ttl", Self::VT_TTL, false)?
+     .visit_field::<u32>("keep_last", Self::VT_KEEP_LAST, false)?
+     .finish();
+    Ok(())
+  }
+}
+pub struct TopicRuleArgs<'a> {
+    pub filter: Option<::flatbuffers::WIPOffset<&'a str>>,
+    pub ttl: u64,
+    pub keep_last: u32,
+}
+impl<'a> Default for TopicRuleArgs<'a> {
+  #[inline]
+  fn default() -> Self {
+    TopicRuleArgs {
+      filter: None,
+      ttl: 0,
+      keep_last: 0,
+    }
+  }
+}
+
+pub struct TopicRuleBuilder<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> {
+  fbb_: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>,
+  start_: ::flatbuffers::WIPOffset<::flatbuffers::TableUnfinishedWIPOffset>,
+}
+impl<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> TopicRuleBuilder<'a, 'b, A> {
+  #[inline]
+  pub fn add_filter(&mut self, filter: ::flatbuffers::WIPOffset<&'b  str>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(TopicRule::VT_FILTER, filter);
+  }
+  #[inline]
+  pub fn add_ttl(&mut self, ttl: u64) {
+    self.fbb_.push_slot::<u64>(TopicRule::VT_TTL, ttl, 0);
+  }
+  #[inline]
+  pub fn add_keep_last(&mut self, keep_last: u32) {
+    self.fbb_.push_slot::<u32>(TopicRule::VT_KEEP_LAST, keep_last, 0);
+  }
+  #[inline]
+  pub fn new(_fbb: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>) -> TopicRuleBuilder<'a, 'b, A> {
+    let start = _fbb.start_table();
+    TopicRuleBuilder {
+      fbb_: _fbb,
+      start_: start,
+    }
+  }
+  #[inline]
+  pub fn finish(self) -> ::flatbuffers::WIPOffset<TopicRule<'a>> {
+    let o = self.fbb_.end_table(self.start_);
+    ::flatbuffers::WIPOffset::new(o.value())
+  }
+}
+
+impl ::core::fmt::Debug for TopicRule<'_> {
+  fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+    let mut ds = f.debug_struct("TopicRule");
+      ds.field("filter", &self.filter());
+      ds.field("ttl", &self.ttl());
+      ds.field("keep_last", &self.keep_last());
+      ds.finish()
+  }
+}
+pub enum TopicSettingsEntryOffset {}
+#[derive(Copy, Clone, PartialEq)]
+
+pub struct TopicSettingsEntry<'a> {
+  pub _tab: ::flatbuffers::Table<'a>,
+}
+
+impl<'a> ::flatbuffers::Follow<'a> for TopicSettingsEntry<'a> {
+  type Inner = TopicSettingsEntry<'a>;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    Self { _tab: unsafe { ::flatbuffers::Table::new(buf, loc) } }
+  }
+}
+
+impl<'a> TopicSettingsEntry<'a> {
+  pub const VT_TTL: ::flatbuffers::VOffsetT = 4;
+  pub const VT_COMPRESSION: ::flatbuffers::VOffsetT = 6;
+  pub const VT_ENCRYPTION: ::flatbuffers::VOffsetT = 8;
+  pub const VT_RULES: ::flatbuffers::VOffsetT = 10;
+
+  #[inline]
+  pub unsafe fn init_from_table(table: ::flatbuffers::Table<'a>) -> Self {
+    TopicSettingsEntry { _tab: table }
+  }
+  #[allow(unused_mut)]
+  pub fn create<'bldr: 'args, 'args: 'mut_bldr, 'mut_bldr, A: ::flatbuffers::Allocator + 'bldr>(
+    _fbb: &'mut_bldr mut ::flatbuffers::FlatBufferBuilder<'bldr, A>,
+    args: &'args TopicSettingsEntryArgs<'args>
+  ) -> ::flatbuffers::WIPOffset<TopicSettingsEntry<'bldr>> {
+    let mut builder = TopicSettingsEntryBuilder::new(_fbb);
+    builder.add_ttl(args.ttl);
+    if let Some(x) = args.rules { builder.add_rules(x); }
+    builder.add_encryption(args.encryption);
+    builder.add_compression(args.compression);
+    builder.finish()
+  }
+
+
+  #[inline]
+  pub fn ttl(&self) -> u64 {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<u64>(TopicSettingsEntry::VT_TTL, Some(0)).unwrap()}
+  }
+  #[inline]
+  pub fn compression(&self) -> u8 {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<u8>(TopicSettingsEntry::VT_COMPRESSION, Some(0)).unwrap()}
+  }
+  #[inline]
+  pub fn encryption(&self) -> u8 {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<u8>(TopicSettingsEntry::VT_ENCRYPTION, Some(0)).unwrap()}
+  }
+  #[inline]
+  pub fn rules(&self) -> Option<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<TopicRule<'a>>>> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<TopicRule>>>>(TopicSettingsEntry::VT_RULES, None)}
+  }
+}
+
+impl ::flatbuffers::Verifiable for TopicSettingsEntry<'_> {
+  #[inline]
+  fn run_verifier(
+    v: &mut ::flatbuffers::Verifier, pos: usize
+  ) -> Result<(), ::flatbuffers::InvalidFlatbuffer> {
+    v.visit_table(pos)?
+     .visit_field::<u64>("ttl", Self::VT_TTL, false)?
+     .visit_field::<u8>("compression", Self::VT_COMPRESSION, false)?
+     .visit_field::<u8>("encryption", Self::VT_ENCRYPTION, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, ::flatbuffers::ForwardsUOffset<TopicRule>>>>("rules", Self::VT_RULES, false)?
+     .finish();
+    Ok(())
+  }
+}
+pub struct TopicSettingsEntryArgs<'a> {
+    pub ttl: u64,
+    pub compression: u8,
+    pub encryption: u8,
+    pub rules: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<TopicRule<'a>>>>>,
+}
+impl<'a> Default for TopicSettingsEntryArgs<'a> {
+  #[inline]
+  fn default() -> Self {
+    TopicSettingsEntryArgs {
+      ttl: 0,
+      compression: 0,
+      encryption: 0,
+      rules: None,
+    }
+  }
+}
+
+pub struct TopicSettingsEntryBuilder<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> {
+  fbb_: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>,
+  start_: ::flatbuffers::WIPOffset<::flatbuffers::TableUnfinishedWIPOffset>,
+}
+impl<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> TopicSettingsEntryBuilder<'a, 'b, A> {
+  #[inline]
+  pub fn add_ttl(&mut self, ttl: u64) {
+    self.fbb_.push_slot::<u64>(TopicSettingsEntry::VT_TTL, ttl, 0);
+  }
+  #[inline]
+  pub fn add_compression(&mut self, compression: u8) {
+    self.fbb_.push_slot::<u8>(TopicSettingsEntry::VT_COMPRESSION, compression, 0);
+  }
+  #[inline]
+  pub fn add_encryption(&mut self, encryption: u8) {
+    self.fbb_.push_slot::<u8>(TopicSettingsEntry::VT_ENCRYPTION, encryption, 0);
+  }
+  #[inline]
+  pub fn add_rules(&mut self, rules: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , ::flatbuffers::ForwardsUOffset<TopicRule<'b >>>>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(TopicSettingsEntry::VT_RULES, rules);
+  }
+  #[inline]
+  pub fn new(_fbb: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>) -> TopicSettingsEntryBuilder<'a, 'b, A> {
+    let start = _fbb.start_table();
+    TopicSettingsEntryBuilder {
+      fbb_: _fbb,
+      start_: start,
+    }
+  }
+  #[inline]
+  pub fn finish(self) -> ::flatbuffers::WIPOffset<TopicSettingsEntry<'a>> {
+    let o = self.fbb_.end_table(self.start_);
+    ::flatbuffers::WIPOffset::new(o.value())
+  }
+}
+
+impl ::core::fmt::Debug for TopicSettingsEntry<'_> {
+  fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+    let mut ds = f.debug_struct("TopicSettingsEntry");
+      ds.field("ttl", &self.ttl());
+      ds.field("compression", &self.compression());
+      ds.field("encryption", &self.encryption());
+      ds.field("rules", &self.rules());
+      ds.finish()
+  }
+}
+pub enum KeyEpochEntryOffset {}
+#[derive(Copy, Clone, PartialEq)]
+
+pub struct KeyEpochEntry<'a> {
+  pub _tab: ::flatbuffers::Table<'a>,
+}
+
+impl<'a> ::flatbuffers::Follow<'a> for KeyEpochEntry<'a> {
+  type Inner = KeyEpochEntry<'a>;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    Self { _tab: unsafe { ::flatbuffers::Table::new(buf, loc) } }
+  }
+}
+
+impl<'a> KeyEpochEntry<'a> {
+  pub const VT_EPOCH: ::flatbuffers::VOffsetT = 4;
+  pub const VT_KEY_ID: ::flatbuffers::VOffsetT = 6;
+  pub const VT_NONCE: ::flatbuffers::VOffsetT = 8;
+  pub const VT_WRAPPED: ::flatbuffers::VOffsetT = 10;
+
+  #[inline]
+  pub unsafe fn init_from_table(table: ::flatbuffers::Table<'a>) -> Self {
+    KeyEpochEntry { _tab: table }
+  }
+  #[allow(unused_mut)]
+  pub fn create<'bldr: 'args, 'args: 'mut_bldr, 'mut_bldr, A: ::flatbuffers::Allocator + 'bldr>(
+    _fbb: &'mut_bldr mut ::flatbuffers::FlatBufferBuilder<'bldr, A>,
+    args: &'args KeyEpochEntryArgs<'args>
+  ) -> ::flatbuffers::WIPOffset<KeyEpochEntry<'bldr>> {
+    let mut builder = KeyEpochEntryBuilder::new(_fbb);
+    builder.add_epoch(args.epoch);
+    if let Some(x) = args.wrapped { builder.add_wrapped(x); }
+    if let Some(x) = args.nonce { builder.add_nonce(x); }
+    if let Some(x) = args.key_id { builder.add_key_id(x); }
+    builder.finish()
+  }
+
+
+  #[inline]
+  pub fn epoch(&self) -> u64 {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<u64>(KeyEpochEntry::VT_EPOCH, Some(0)).unwrap()}
+  }
+  #[inline]
+  pub fn key_id(&self) -> Option<::flatbuffers::Vector<'a, u8>> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, u8>>>(KeyEpochEntry::VT_KEY_ID, None)}
+  }
+  #[inline]
+  pub fn nonce(&self) -> Option<::flatbuffers::Vector<'a, u8>> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, u8>>>(KeyEpochEntry::VT_NONCE, None)}
+  }
+  #[inline]
+  pub fn wrapped(&self) -> Option<::flatbuffers::Vector<'a, u8>> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, u8>>>(KeyEpochEntry::VT_WRAPPED, None)}
+  }
+}
+
+impl ::flatbuffers::Verifiable for KeyEpochEntry<'_> {
+  #[inline]
+  fn run_verifier(
+    v: &mut ::flatbuffers::Verifier, pos: usize
+  ) -> Result<(), ::flatbuffers::InvalidFlatbuffer> {
+    v.visit_table(pos)?
+     .visit_field::<u64>("epoch", Self::VT_EPOCH, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, u8>>>("key_id", Self::VT_KEY_ID, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, u8>>>("nonce", Self::VT_NONCE, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, u8>>>("wrapped", Self::VT_WRAPPED, false)?
+     .finish();
+    Ok(())
+  }
+}
+pub struct KeyEpochEntryArgs<'a> {
+    pub epoch: u64,
+    pub key_id: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, u8>>>,
+    pub nonce: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, u8>>>,
+    pub wrapped: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, u8>>>,
+}
+impl<'a> Default for KeyEpochEntryArgs<'a> {
+  #[inline]
+  fn default() -> Self {
+    KeyEpochEntryArgs {
+      epoch: 0,
+      key_id: None,
+      nonce: None,
+      wrapped: None,
+    }
+  }
+}
+
+pub struct KeyEpochEntryBuilder<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> {
+  fbb_: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>,
+  start_: ::flatbuffers::WIPOffset<::flatbuffers::TableUnfinishedWIPOffset>,
+}
+impl<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> KeyEpochEntryBuilder<'a, 'b, A> {
+  #[inline]
+  pub fn add_epoch(&mut self, epoch: u64) {
+    self.fbb_.push_slot::<u64>(KeyEpochEntry::VT_EPOCH, epoch, 0);
+  }
+  #[inline]
+  pub fn add_key_id(&mut self, key_id: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , u8>>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(KeyEpochEntry::VT_KEY_ID, key_id);
+  }
+  #[inline]
+  pub fn add_nonce(&mut self, nonce: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , u8>>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(KeyEpochEntry::VT_NONCE, nonce);
+  }
+  #[inline]
+  pub fn add_wrapped(&mut self, wrapped: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , u8>>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(KeyEpochEntry::VT_WRAPPED, wrapped);
+  }
+  #[inline]
+  pub fn new(_fbb: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>) -> KeyEpochEntryBuilder<'a, 'b, A> {
+    let start = _fbb.start_table();
+    KeyEpochEntryBuilder {
+      fbb_: _fbb,
+      start_: start,
+    }
+  }
+  #[inline]
+  pub fn finish(self) -> ::flatbuffers::WIPOffset<KeyEpochEntry<'a>> {
+    let o = self.fbb_.end_table(self.start_);
+    ::flatbuffers::WIPOffset::new(o.value())
+  }
+}
+
+impl ::core::fmt::Debug for KeyEpochEntry<'_> {
+  fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+    let mut ds = f.debug_struct("KeyEpochEntry");
+      ds.field("epoch", &self.epoch());
+      ds.field("key_id", &self.key_id());
+      ds.field("nonce", &self.nonce());
+      ds.field("wrapped", &self.wrapped());
       ds.finish()
   }
 }

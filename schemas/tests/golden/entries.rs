@@ -2,10 +2,11 @@
 
 use flatbuffers::{FlatBufferBuilder, WIPOffset};
 use unison_schemas::{
-    ColumnData, ColumnDataArgs, EventEntry, EventEntryArgs, Header, HeaderArgs, KeyValueEntry,
-    KeyValueEntryArgs, MessageDeleteEntry, MessageDeleteEntryArgs, MessageEntry, MessageEntryArgs,
-    RowUpdateEntry, RowUpdateEntryArgs, StreamDefineEntry, StreamDefineEntryArgs, TrimEntry,
-    TrimEntryArgs,
+    ColumnData, ColumnDataArgs, EventEntry, EventEntryArgs, Header, HeaderArgs, KeyEpochEntry,
+    KeyEpochEntryArgs, KeyValueEntry, KeyValueEntryArgs, MessageDeleteEntry,
+    MessageDeleteEntryArgs, MessageEntry, MessageEntryArgs, RowUpdateEntry, RowUpdateEntryArgs,
+    StreamDefineEntry, StreamDefineEntryArgs, TopicRule, TopicRuleArgs, TopicSettingsEntry,
+    TopicSettingsEntryArgs, TrimEntry, TrimEntryArgs,
 };
 
 /// What an entry should say.
@@ -17,10 +18,14 @@ pub(crate) enum Entry {
     Message { stream: u64, expires_at: u64, flags: u8, headers: Headers, payload: &'static [u8] },
     MessageDelete { stream: u64, time: u64, lsn: u64, index: u32 },
     Trim { stream: u64, time: u64, lsn: u64 },
+    Settings { ttl: u64, compression: u8, encryption: u8, rules: Rules },
+    KeyEpoch { epoch: u64, key_id: &'static [u8], nonce: &'static [u8], wrapped: &'static [u8] },
     Opaque(&'static [u8]),
 }
 
 type Headers = &'static [(&'static str, &'static [u8])];
+/// Filter, time to live, how many messages are kept.
+type Rules = &'static [(&'static str, u64, u32)];
 
 pub(crate) fn encode_entry(entry: &Entry) -> Vec<u8> {
     let mut builder = FlatBufferBuilder::new();
@@ -79,6 +84,19 @@ pub(crate) fn encode_entry(entry: &Entry) -> Vec<u8> {
             let root = TrimEntry::create(&mut builder, &TrimEntryArgs { stream, time, lsn });
             builder.finish_minimal(root);
         }
+        Entry::Settings { ttl, compression, encryption, rules } => {
+            let rules = (!rules.is_empty()).then(|| encode_rules(&mut builder, rules));
+            let args = TopicSettingsEntryArgs { ttl, compression, encryption, rules };
+            let root = TopicSettingsEntry::create(&mut builder, &args);
+            builder.finish_minimal(root);
+        }
+        Entry::KeyEpoch { epoch, key_id, nonce, wrapped } => {
+            let [key_id, nonce, wrapped] =
+                [key_id, nonce, wrapped].map(|bytes| Some(builder.create_vector(bytes)));
+            let args = KeyEpochEntryArgs { epoch, key_id, nonce, wrapped };
+            let root = KeyEpochEntry::create(&mut builder, &args);
+            builder.finish_minimal(root);
+        }
         Entry::Opaque(bytes) => return bytes.to_vec(),
     }
     builder.finished_data().to_vec()
@@ -97,6 +115,20 @@ fn encode_headers<'a>(
         })
         .collect();
     builder.create_vector(&headers)
+}
+
+fn encode_rules<'a>(
+    builder: &mut FlatBufferBuilder<'a>,
+    rules: Rules,
+) -> WIPOffset<flatbuffers::Vector<'a, flatbuffers::ForwardsUOffset<TopicRule<'a>>>> {
+    let rules: Vec<_> = rules
+        .iter()
+        .map(|&(filter, ttl, keep_last)| {
+            let filter = Some(builder.create_string(filter));
+            TopicRule::create(builder, &TopicRuleArgs { filter, ttl, keep_last })
+        })
+        .collect();
+    builder.create_vector(&rules)
 }
 
 pub(crate) fn check_entry(bytes: &[u8], expected: &Entry) {
@@ -149,6 +181,21 @@ pub(crate) fn check_entry(bytes: &[u8], expected: &Entry) {
         Entry::Trim { stream, time, lsn } => {
             let entry = flatbuffers::root::<TrimEntry<'_>>(bytes).expect("a trim");
             assert_eq!((entry.stream(), entry.time(), entry.lsn()), (stream, time, lsn));
+        }
+        Entry::Settings { ttl, compression, encryption, rules } => {
+            let entry = flatbuffers::root::<TopicSettingsEntry<'_>>(bytes).expect("settings");
+            let found = (entry.ttl(), entry.compression(), entry.encryption());
+            assert_eq!(found, (ttl, compression, encryption));
+            let found = entry.rules().into_iter().flatten();
+            let found =
+                found.map(|rule| (rule.filter().expect("a filter"), rule.ttl(), rule.keep_last()));
+            assert_eq!(found.collect::<Vec<_>>(), rules);
+        }
+        Entry::KeyEpoch { epoch, key_id, nonce, wrapped } => {
+            let entry = flatbuffers::root::<KeyEpochEntry<'_>>(bytes).expect("a key epoch");
+            assert_eq!(entry.epoch(), epoch);
+            let parts = [entry.key_id(), entry.nonce(), entry.wrapped()];
+            assert_eq!(parts.map(|part| part.expect("bytes").bytes()), [key_id, nonce, wrapped]);
         }
         Entry::Opaque(opaque) => assert_eq!(bytes, opaque),
     }

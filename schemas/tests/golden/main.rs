@@ -149,6 +149,12 @@ fn topics() -> Vec<Golden> {
         Entry::Trim { stream: 1, time: 1_700_000_000_000, lsn: 0 },
         Entry::Trim { stream: 2, time: 1_700_000_000_000, lsn: 42 },
     ];
+    let settings = Entry::Settings {
+        ttl: 86_400_000,
+        compression: 1,
+        encryption: 0,
+        rules: &[("site/#", u64::MAX, 0), ("site/+/door/#", 3_600_000, 100)],
+    };
     let topics = vec![stream(1, "site/7/temperature"), stream(2, "site/7/door")];
     vec![
         plain("topic_define", O::TopicDefine, E::Event, topics),
@@ -158,6 +164,7 @@ fn topics() -> Vec<Golden> {
         plain("pattern_publish", O::PatternPublish, E::Event, vec![message(3, b"lock")]),
         plain("message_delete", O::MessageDelete, E::Event, vec![deleted]),
         plain("trim", O::Trim, E::Event, trims),
+        plain("topic_settings", O::TopicSettings, E::Event, vec![settings]),
     ]
 }
 

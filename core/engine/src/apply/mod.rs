@@ -18,6 +18,7 @@ use crate::memtable::{
     Entry, Location, Memtable, RowChange, STORAGE_KEY_MAX, StorageKey, index_bytes,
 };
 use crate::models::row::{self, RowKeys};
+use crate::models::topic::settings::Rules;
 use crate::models::{kv, object};
 use crate::records::{
     KeyValue, Kind, Part, Record, RowEntry, Span, decode, key_values, rows, watermark,
@@ -49,6 +50,9 @@ pub(crate) struct Incoming {
     /// Patterns among them, and those that are in the memtable by now.
     patterns: Vec<topics::Defined>,
     defined: Vec<topics::Defined>,
+    /// Settings of topics, likewise.
+    settings: Option<Rules>,
+    set: Option<Rules>,
 }
 
 /// How much of the index may be taken.
@@ -81,6 +85,7 @@ impl Incoming {
         self.skipped = 0;
         self.frame_bytes = 0;
         self.patterns.clear();
+        self.settings = None;
     }
 
     /// Verifies the record of a frame at `position` and takes what it says when it is above
@@ -178,6 +183,7 @@ impl Incoming {
             | Kind::Publish
             | Kind::PublishPatterns
             | Kind::DeleteMessages
+            | Kind::SetTopics
             | Kind::Trim => self.take_topics(record, position),
             Kind::Foreign => self.skip(),
             Kind::Nothing => {}
@@ -316,6 +322,7 @@ impl Incoming {
         let mut sink = Sink { memtable, due };
         step::run(self.steps.drain(..), &mut sink, transactions);
         self.defined.append(&mut self.patterns);
+        self.set = self.settings.take().or(self.set.take());
         self.steps.shrink_to(KEPT_STEPS);
         self.clear();
     }

@@ -67,7 +67,7 @@ impl<S: SegmentStore> Engine<S> {
         self.incoming.apply(memtable, &mut self.transactions, &mut self.clock, due);
         self.transactions.appended();
         self.due.pass(self.active.watermark());
-        self.learn_patterns();
+        self.learn_topics();
     }
 
     /// Memory stays bounded in replay too.

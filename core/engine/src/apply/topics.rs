@@ -9,14 +9,15 @@ use crate::memtable::{Entry, Join, Numbers, index_bytes};
 use crate::models::topic::key::{self, FIXED_KEY_MAX, KeyKind, MessagePosition};
 use crate::models::topic::name::{TopicFilter, check_topic};
 use crate::models::topic::patterns::Patterns;
-use crate::read::{Pin, load_patterns};
+use crate::models::topic::settings::Rules;
+use crate::read::{Pin, load_patterns, load_rules};
 use crate::records::{
-    Kind, MessageEntryRef, Record, Span, definitions, deletions, messages, trims,
+    Kind, MessageEntryRef, Record, Span, definitions, deletions, messages, settings, trims,
 };
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use unison_base::Position;
 use unison_base::limits::{BATCH_OPERATIONS_MAX, INDEX_BYTES_MAX};
+use unison_base::{Lsn, Position};
 use unison_ports::SegmentStore;
 
 /// What a message takes in the index at most, bytes: itself, and as a retained one.
@@ -38,6 +39,7 @@ impl Incoming {
                     self.push_key(&key::message(stream, &at), record.lsn(), Entry::Tombstone);
                 }
             }
+            Kind::SetTopics => self.take_settings(record, position),
             _ => self.take_trims(record),
         }
     }
@@ -97,6 +99,14 @@ impl Incoming {
         }
     }
 
+    /// Settings that break a limit mean something to others only.
+    fn take_settings(&mut self, record: &Record<'_>, position: Position) {
+        let Some((said, bytes, span)) = settings(record) else { return self.skip() };
+        let value = located(position, span, bytes, Expiry::NEVER);
+        self.push_key(&KeyKind::Settings.prefix(), record.lsn(), value);
+        self.settings = Some(Rules::new(record.lsn(), said));
+    }
+
     fn has_defined(&self) -> bool {
         !self.defined.is_empty()
     }
@@ -143,6 +153,10 @@ pub(crate) fn values_of(record: &Record<'_>) -> Vec<(Vec<u8>, Span)> {
             let kind = if topics { KeyKind::Topic } else { KeyKind::Pattern };
             definitions(record).map(|(id, _, span)| (key::by_id(kind, id), span)).collect()
         }
+        Kind::SetTopics => {
+            let said = settings(record).into_iter();
+            said.map(|(_, _, span)| (KeyKind::Settings.prefix().into(), span)).collect()
+        }
         _ => Vec::new(),
     }
 }
@@ -156,6 +170,7 @@ pub(super) fn record_index_bytes(record: &Record<'_>) -> usize {
         Kind::Publish | Kind::PublishPatterns => {
             within_limit(messages(record).map(|_| MESSAGE_INDEX_BYTES))
         }
+        Kind::SetTopics => index_bytes(FIXED_KEY_MAX),
         Kind::DeleteMessages => within_limit(deletions(record).map(|_| index_bytes(FIXED_KEY_MAX))),
         _ => within_limit(trims(record).map(|_| index_bytes(FIXED_KEY_MAX))),
     }
@@ -167,24 +182,31 @@ pub(crate) const fn definition_index_bytes(text: &str) -> usize {
 }
 
 impl<S: SegmentStore> Engine<S> {
-    /// Lets readers know the patterns of the records that were applied.
-    pub(crate) fn learn_patterns(&mut self) {
+    /// Lets readers know the patterns and settings of the records that were applied.
+    pub(crate) fn learn_topics(&mut self) {
+        if let Some(rules) = self.incoming.set.take() {
+            self.shared.rules.store(Arc::new(Ok(Arc::new(rules))));
+            self.topics.set();
+        }
         if self.incoming.has_defined() {
             let mut patterns = Patterns::clone(&self.shared.patterns.load());
             for (id, pattern) in self.incoming.take_defined() {
                 patterns.insert(id, pattern);
             }
             self.shared.patterns.store(Arc::new(patterns));
-            self.topics.defined_patterns();
+            self.topics.defined();
         }
     }
 
-    /// Finds out anew which patterns and ids there are, after opening and when records have gone.
+    /// Finds out anew which patterns, settings and ids there are, after opening and when records have
+    /// gone.
     pub(crate) fn reload_topics(&mut self) -> Result<(), TreeError> {
         let (view, log) = (self.shared.view.load(), self.shared.log.clone());
-        let patterns = load_patterns(&Arc::new(Pin { view, log }))?;
+        let pin = Arc::new(Pin { view, log });
+        let patterns = load_patterns(&pin)?;
         self.shared.patterns.store(Arc::new(patterns));
-        self.topics.forget_ids();
+        self.shared.rules.store(Arc::new(load_rules(&pin, Lsn::MAX)));
+        self.topics.forget();
         Ok(())
     }
 }

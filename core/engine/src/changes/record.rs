@@ -100,9 +100,11 @@ impl Telling<'_> {
                 self.streams(streams, ChangeKind::Delete)
             }
             Kind::Trim => self.streams(trims(record).map(|(stream, ..)| stream), ChangeKind::Trim),
-            Kind::DefineTopics | Kind::DefinePatterns | Kind::Nothing | Kind::Foreign => {
-                ControlFlow::Continue(())
-            }
+            Kind::DefineTopics
+            | Kind::DefinePatterns
+            | Kind::SetTopics
+            | Kind::Nothing
+            | Kind::Foreign => ControlFlow::Continue(()),
         }
     }
 

@@ -135,6 +135,7 @@ fn shared<S: SegmentStore>(log: &Log<S>, tree: TreeView, active: &Arc<Memtable>)
         log: log.reader(),
         counted: Published::new(Counted::nothing()),
         patterns: Published::new(Patterns::default()),
+        rules: Published::new(Ok(Arc::default())),
     })
 }
 

@@ -1,9 +1,11 @@
 //! One error type per kind of operation.
 
 mod changes;
+mod settings;
 mod tree;
 
 pub use changes::ChangesError;
+pub use settings::SettingsError;
 pub use tree::{TreeError, TreeTable};
 
 use crate::models::topic::name::TopicError;
@@ -105,6 +107,9 @@ pub enum WriteError {
     /// The name of a topic or a pattern is none.
     #[error(transparent)]
     Topic(#[from] TopicError),
+    /// Settings of topics that break a limit.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
     /// A message has too many headers, or too long ones.
     #[error(
         "a message has at most {headers} headers with names of 1 to {name} bytes and {bytes} bytes \

@@ -159,10 +159,14 @@ impl<S: SegmentStore> Work<S> {
 
     /// The bytes of a value that is copied into the tree; never a message, of which the place is
     /// smaller than its tables, and which is read in runs. One that cannot be read keeps its place in
-    /// the log, where readers are told.
+    /// the log, where readers are told. Settings always are, for nothing goes without them.
     fn small_value(&self, key: &[u8], location: Location) -> Option<unison_walfs::Slice<S>> {
         let length = usize::try_from(location.length).ok()?;
-        if length > self.inline_value_bytes || key.starts_with(&KeyKind::Message.prefix()) {
+        let most = match key.starts_with(&KeyKind::Settings.prefix()) {
+            true => usize::MAX,
+            false => self.inline_value_bytes,
+        };
+        if length > most || key.starts_with(&KeyKind::Message.prefix()) {
             return None;
         }
         slice(&self.log, location).and_then(|bytes| checked(location, bytes)).ok()

@@ -1,6 +1,7 @@
 //! Messages of all topics and patterns that a filter reaches, merged in the order of time.
 
 use super::entries::{Content, Entries};
+use super::rules::{is_kept, kept_from};
 use super::topics::{Names, numbers, trimmed_to};
 use super::value::{Found, Pin};
 use crate::errors::{ReadError, TreeError, TreeTable};
@@ -10,6 +11,7 @@ use crate::models::successor;
 use crate::models::topic::key::{self, KeyKind, MessagePosition};
 use crate::models::topic::name::TopicFilter;
 use crate::models::topic::patterns::Patterns;
+use crate::models::topic::settings::{Rules, Target};
 use crate::records::message_of_entry;
 use alloc::collections::BinaryHeap;
 use alloc::string::String;
@@ -91,6 +93,7 @@ impl<S: SegmentStore> Message<S> {
 /// Iterator over messages of one snapshot. After an error it yields nothing more.
 pub struct Messages<S: SegmentStore> {
     pin: Arc<Pin<S>>,
+    rules: Arc<Rules>,
     newest_first: bool,
     streams: Vec<Stream<S>>,
     heads: BinaryHeap<Head>,
@@ -102,6 +105,8 @@ struct Stream<S: SegmentStore> {
     topic: Arc<str>,
     is_pattern: bool,
     entries: Entries<S>,
+    /// How many more messages may be shown of it, if so many are kept.
+    left: Option<u32>,
     next: Option<(MessagePosition, Found<S>)>,
 }
 
@@ -137,13 +142,13 @@ impl<S: SegmentStore> Messages<S> {
     pub(super) fn new(
         pin: &Arc<Pin<S>>,
         at: At,
-        patterns: &Patterns,
+        (patterns, rules): (&Patterns, &Arc<Rules>),
         request: &MessageRequest<'_>,
     ) -> Result<Self, ReadError> {
         let (streams, heads) = (Vec::new(), BinaryHeap::new());
-        let pin = Arc::clone(pin);
+        let (pin, rules) = (Arc::clone(pin), Arc::clone(rules));
         let newest_first = request.newest_first;
-        let mut messages = Self { pin, newest_first, streams, heads, ended: false };
+        let mut messages = Self { pin, rules, newest_first, streams, heads, ended: false };
         messages.add_topics(at, request)?;
         let mut found = Vec::new();
         patterns.overlapping(request.filter, |id, text| found.push((id, Arc::clone(text))));
@@ -176,10 +181,18 @@ impl<S: SegmentStore> Messages<S> {
         id: u64,
         (topic, is_pattern): (Arc<str>, bool),
     ) -> Result<(), ReadError> {
-        let bounds = bounds(id, request, trimmed_to(&self.pin.view, id, at.lsn));
+        let mut low = trimmed_to(&self.pin.view, id, at.lsn);
+        let target = if is_pattern { Target::Pattern(&topic) } else { Target::Topic(&topic) };
+        let kept = self.rules.keep_last(target);
+        // Whoever reads the newest ones first counts them meanwhile.
+        let counts = request.newest_first && request.after.is_none() && request.to_ms == u64::MAX;
+        if let Some(count) = kept.filter(|_| !counts) {
+            low = kept_from(&self.pin, (id, at), low, count)?;
+        }
         let direction = if self.newest_first { Direction::Backward } else { Direction::Forward };
-        let entries = Entries::new(Arc::clone(&self.pin), at, bounds, direction)?;
-        let mut stream = Stream { topic, is_pattern, entries, next: None };
+        let entries = Entries::new(Arc::clone(&self.pin), at, bounds(id, request, low), direction)?;
+        let left = kept.filter(|_| counts);
+        let mut stream = Stream { topic, is_pattern, entries, left, next: None };
         if stream.advance()? {
             if self.streams.len() >= READ_STREAMS_MAX {
                 return Err(ReadError::Streams { limit: READ_STREAMS_MAX });
@@ -214,11 +227,15 @@ impl<S: SegmentStore> Messages<S> {
 impl<S: SegmentStore> Stream<S> {
     /// Goes to the next message that is there. False at the end.
     fn advance(&mut self) -> Result<bool, ReadError> {
+        if self.left == Some(0) {
+            return Ok(false);
+        }
         while let Some(version) = self.entries.step()? {
             let corrupt = TreeError::Corrupt { table: TreeTable::Data };
             let (_, at) = key::message_of(version.key()).ok_or(corrupt)?;
             let (lsn, expiry) = (version.lsn, version.expiry);
             if let Content::Value(place) = version.content {
+                self.left = self.left.map(|left| left.saturating_sub(1));
                 self.next = Some((at, Found { lsn, expiry, place }));
                 return Ok(true);
             }
@@ -263,6 +280,7 @@ impl<S: SegmentStore> Iterator for Messages<S> {
 pub struct RetainedMessages<S: SegmentStore> {
     pin: Arc<Pin<S>>,
     at: At,
+    rules: Arc<Rules>,
     names: Names<S>,
     filter: TopicFilter,
     ended: bool,
@@ -272,12 +290,12 @@ impl<S: SegmentStore> RetainedMessages<S> {
     pub(super) fn new(
         pin: &Arc<Pin<S>>,
         at: At,
-        filter: &TopicFilter,
-        after: Option<&str>,
+        rules: Arc<Rules>,
+        (filter, after): (&TopicFilter, Option<&str>),
     ) -> Result<Self, ReadError> {
         let names = Names::new(pin, at, (KeyKind::Name, filter), after)?;
         let (pin, filter) = (Arc::clone(pin), filter.clone());
-        Ok(Self { pin, at, names, filter, ended: false })
+        Ok(Self { pin, at, rules, names, filter, ended: false })
     }
 
     fn next_message(&mut self) -> Result<Option<Message<S>>, ReadError> {
@@ -303,6 +321,11 @@ impl<S: SegmentStore> RetainedMessages<S> {
             return Ok(None);
         }
         let Some(found) = view.find(&key, self.at)? else { return Ok(None) };
+        if let Some(count) = self.rules.keep_last(Target::Topic(&name))
+            && !is_kept(&self.pin, (id, self.at), &at, count)?
+        {
+            return Ok(None);
+        }
         Ok(Some(Message::load(&self.pin, (&name.into(), false), (at, found))?))
     }
 }

@@ -9,6 +9,7 @@ mod own;
 mod reader;
 mod row;
 mod rows;
+mod rules;
 mod scan;
 mod snapshot;
 mod topics;
@@ -29,7 +30,8 @@ pub(crate) use count::Counted;
 pub(crate) use own::{own, record_of};
 pub(crate) use reader::Shared;
 pub(crate) use row::cell;
-pub(crate) use topics::{last_id, load_patterns, message_by_id, numbers};
+pub(crate) use rules::{Known, has_any, kept_from, load_rules};
+pub(crate) use topics::{last_id, load_patterns, message_by_id, numbers, trimmed_to};
 pub(crate) use value::{Found, Pin, Place, checked, slice};
 pub(crate) use view::View;
 

@@ -2,6 +2,7 @@
 
 use super::count::Counted;
 use super::own::record_of;
+use super::rules::Known;
 use super::snapshot::Snapshot;
 use super::value::{Found, ValueRef};
 use super::view::View;
@@ -26,6 +27,8 @@ pub(crate) struct Shared<S: SegmentStore> {
     pub(crate) log: LogReader<S>,
     pub(crate) counted: Published<Counted>,
     pub(crate) patterns: Published<Patterns>,
+    /// The newest settings of topics, or why they cannot be read.
+    pub(crate) rules: Published<Known>,
 }
 
 impl<S: SegmentStore> Shared<S> {
@@ -178,7 +181,8 @@ impl<S: SegmentStore> Reader<S> {
 
     /// Patterns come after the rest: those that the state does not know have no messages in it.
     fn snapshot_of(&self, view: Arc<View>, at: At) -> Snapshot<S> {
-        Snapshot::new(view, self.shared.log.clone(), at, self.shared.patterns.load())
+        let (patterns, rules) = (self.shared.patterns.load(), self.shared.rules.with(Known::clone));
+        Snapshot::new(view, self.shared.log.clone(), at, (patterns, rules))
     }
 
     /// How many keys of the key-value model there are, exactly. Looks once at every key in memory, and at no value; asking

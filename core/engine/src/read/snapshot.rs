@@ -6,6 +6,7 @@ use super::own::record_of;
 use super::reader::storage_key;
 use super::row::Row;
 use super::rows::{RowScan, RowScanRequest};
+use super::rules::{Known, rules_at};
 use super::scan::{Scan, ScanRequest};
 use super::topics::Topics;
 use super::value::{Pin, ValueRef};
@@ -14,6 +15,7 @@ use crate::errors::ReadError;
 use crate::expiry::At;
 use crate::models::topic::name::TopicFilter;
 use crate::models::topic::patterns::Patterns;
+use crate::models::topic::settings::TopicSettings;
 use alloc::sync::Arc;
 use core::fmt;
 use unison_base::Lsn;
@@ -25,11 +27,18 @@ pub struct Snapshot<S: SegmentStore> {
     pin: Arc<Pin<S>>,
     at: At,
     patterns: Arc<Patterns>,
+    /// The newest settings of topics.
+    rules: Known,
 }
 
 impl<S: SegmentStore> Snapshot<S> {
-    pub(crate) fn new(view: Arc<View>, log: LogReader<S>, at: At, patterns: Arc<Patterns>) -> Self {
-        Self { pin: Arc::new(Pin { view, log }), at, patterns }
+    pub(crate) fn new(
+        view: Arc<View>,
+        log: LogReader<S>,
+        at: At,
+        (patterns, rules): (Arc<Patterns>, Known),
+    ) -> Self {
+        Self { pin: Arc::new(Pin { view, log }), at, patterns, rules }
     }
 
     /// The newest record in it.
@@ -83,7 +92,8 @@ impl<S: SegmentStore> Snapshot<S> {
     /// # Errors
     /// [`ReadError::Streams`]; what the tree says when it cannot be read.
     pub fn messages(&self, request: MessageRequest<'_>) -> Result<Messages<S>, ReadError> {
-        Messages::new(&self.pin, self.at, &self.patterns, &request)
+        let rules = rules_at(&self.pin, &self.rules, self.at.lsn)?;
+        Messages::new(&self.pin, self.at, (&self.patterns, &rules), &request)
     }
 
     /// The topics that a filter finds, behind `after`, in the order of their levels.
@@ -108,7 +118,17 @@ impl<S: SegmentStore> Snapshot<S> {
         filter: &TopicFilter,
         after: Option<&str>,
     ) -> Result<RetainedMessages<S>, ReadError> {
-        RetainedMessages::new(&self.pin, self.at, filter, after)
+        let rules = rules_at(&self.pin, &self.rules, self.at.lsn)?;
+        RetainedMessages::new(&self.pin, self.at, rules, (filter, after))
+    }
+
+    /// What holds for topics.
+    ///
+    /// # Errors
+    /// What the log or the tree says when it cannot be read.
+    pub fn topic_settings(&self) -> Result<TopicSettings, ReadError> {
+        let rules = rules_at(&self.pin, &self.rules, self.at.lsn)?;
+        Ok(rules.settings().clone())
     }
 
     /// A large object.
@@ -136,7 +156,8 @@ impl<S: SegmentStore> Snapshot<S> {
 
 impl<S: SegmentStore> Clone for Snapshot<S> {
     fn clone(&self) -> Self {
-        Self { pin: Arc::clone(&self.pin), at: self.at, patterns: Arc::clone(&self.patterns) }
+        let (patterns, rules) = (Arc::clone(&self.patterns), self.rules.clone());
+        Self { pin: Arc::clone(&self.pin), at: self.at, patterns, rules }
     }
 }
 

@@ -172,7 +172,7 @@ pub(crate) fn numbers(
 }
 
 /// The first key of a stream that no trim has taken. Of what the tree holds a flush has removed it.
-pub(super) fn trimmed_to(view: &View, stream: u64, lsn: Lsn) -> Vec<u8> {
+pub(crate) fn trimmed_to(view: &View, stream: u64, lsn: Lsn) -> Vec<u8> {
     let head = key::stream(stream);
     let bounds = view.memtables().filter_map(|memtable| match memtable.find(&head, lsn) {
         Some((_, Entry::Numbers(bound))) => {

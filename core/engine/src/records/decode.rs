@@ -44,6 +44,8 @@ pub(crate) enum Kind {
     DeleteMessages,
     /// Deletes what is old in streams of messages.
     Trim,
+    /// Says what holds for topics.
+    SetTopics,
     /// Adds the chunks of its entries to large objects; in a transaction only.
     PutChunks,
     /// Deletes the large objects of its entries.

@@ -7,12 +7,13 @@ use crate::errors::RecordError;
 use crate::models::topic::key::MessagePosition;
 use unison_base::Lsn;
 use unison_schemas::{
-    LogRecord, MessageDeleteEntry, MessageEntry, OperationType, StreamDefineEntry, TrimEntry,
-    TxnState,
+    LogRecord, MessageDeleteEntry, MessageEntry, OperationType, StreamDefineEntry,
+    TopicSettingsEntry, TrimEntry, TxnState,
 };
 
 pub(super) fn is_of_topics(operation: OperationType) -> bool {
     (OperationType::TopicDefine..=OperationType::Trim).contains(&operation)
+        || operation == OperationType::TopicSettings
 }
 
 /// Of topics, a transaction holds messages only.
@@ -25,6 +26,7 @@ pub(super) fn kind_of_topics(operation: OperationType, state: TxnState) -> Kind 
         OperationType::PatternDefine => Kind::DefinePatterns,
         OperationType::MessageDelete => Kind::DeleteMessages,
         OperationType::Trim => Kind::Trim,
+        OperationType::TopicSettings => Kind::SetTopics,
         _ => Kind::Foreign,
     }
 }
@@ -36,6 +38,7 @@ pub(super) fn verify_topics(table: &LogRecord<'_>) -> Result<(), RecordError> {
         }
         OperationType::MessageDelete => verify_entries::<MessageDeleteEntry<'_>>(table),
         OperationType::Trim => verify_entries::<TrimEntry<'_>>(table),
+        OperationType::TopicSettings => verify_entries::<TopicSettingsEntry<'_>>(table),
         _ => verify_entries::<StreamDefineEntry<'_>>(table),
     }
 }

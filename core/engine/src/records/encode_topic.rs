@@ -25,7 +25,7 @@ pub(crate) enum Retain {
 /// Adds entries of topics to a record.
 #[derive(Default)]
 pub(crate) struct TopicEncoder {
-    builder: FlatBufferBuilder<'static>,
+    pub(super) builder: FlatBufferBuilder<'static>,
 }
 
 impl TopicEncoder {
@@ -79,7 +79,7 @@ impl TopicEncoder {
         self.finish(record, root);
     }
 
-    fn finish<T>(&mut self, record: &mut Encoder, root: WIPOffset<T>) {
+    pub(super) fn finish<T>(&mut self, record: &mut Encoder, root: WIPOffset<T>) {
         self.builder.finish_minimal(root);
         let entry = self.builder.finished_data();
         let large = entry.len() > BUILDER_BYTES;

@@ -9,6 +9,7 @@ mod decode_topic;
 mod encode;
 mod encode_row;
 mod encode_topic;
+mod topic_settings;
 
 pub(crate) use decode::{
     KeyValue, Kind, Part, Record, TypeOfChange, decode, key_values, watermark,
@@ -20,6 +21,7 @@ pub(crate) use decode_topic::{
 pub(crate) use encode::{Encoder, Head, IdBytes, InTransaction, Span};
 
 pub(crate) use encode_topic::{Retain, TopicEncoder};
+pub(crate) use topic_settings::{settings, settings_of_entry};
 
 #[cfg(test)]
 mod row_tests;

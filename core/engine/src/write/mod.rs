@@ -3,6 +3,7 @@
 mod check;
 mod condition;
 mod expire;
+mod keep;
 mod objects;
 mod rows;
 mod stage;
@@ -17,6 +18,7 @@ pub(crate) use topics::TopicWriter;
 
 use crate::expiry::Expiry;
 use crate::models::topic::key::MessageId;
+use crate::models::topic::settings::TopicSettings;
 use crate::read::ValueRef;
 use core::fmt;
 use unison_base::{Lsn, TxnId};
@@ -71,6 +73,8 @@ pub enum Operation<'a> {
     Trim(TrimBefore<'a>),
     /// Deletes old messages of patterns, of which one must be there.
     TrimPatterns(TrimBefore<'a>),
+    /// Says what holds for topics from now on, in the place of what held before.
+    SetTopics(&'a TopicSettings),
     /// Adds a chunk to a large object; in a transaction only. The transaction's first chunk begins a
     /// new object, which takes the place of the one that was there.
     PutChunk {
@@ -244,7 +248,7 @@ impl<'a> Operation<'a> {
             Self::PutColumns(rows) => rows.len(),
             Self::DeleteColumns(rows) => rows.len(),
             Self::Publish(messages) | Self::PublishPattern(messages) => messages.len(),
-            Self::DeleteMessage(_) => 1,
+            Self::DeleteMessage(_) | Self::SetTopics(_) => 1,
             Self::Trim(trim) | Self::TrimPatterns(trim) => trim.topics.len(),
         }
     }
@@ -295,6 +299,7 @@ impl<'a> Operation<'a> {
             Self::PublishPattern(_) => (OperationType::PatternPublish, EntryType::Event),
             Self::DeleteMessage(_) => (OperationType::MessageDelete, EntryType::Event),
             Self::Trim(_) | Self::TrimPatterns(_) => (OperationType::Trim, EntryType::Event),
+            Self::SetTopics(_) => (OperationType::TopicSettings, EntryType::Event),
             Self::PutChunk { .. } => (OperationType::Insert, EntryType::Chunked),
             Self::DeleteObjects(_) => (OperationType::Delete, EntryType::Chunked),
             Self::Begin | Self::Commit(_) | Self::Abort => {

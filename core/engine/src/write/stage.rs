@@ -111,7 +111,7 @@ impl<S: SegmentStore> Engine<S> {
         debug_assert!(matches!(taken, Ok(Taken::Whole)));
         let (memtable, due) = (&self.active, &mut self.due);
         self.incoming.apply(memtable, &mut self.transactions, &mut self.clock, due);
-        self.learn_patterns();
+        self.learn_topics();
         Ok(())
     }
 
@@ -169,8 +169,9 @@ impl<S: SegmentStore> Engine<S> {
         self.active.remove_above(self.log.appended());
         self.transactions.undo(self.log.appended());
         self.counters.rolled_back += 1;
-        if self.topics.has_staged_patterns() {
-            // What cannot be read now stays: a pattern without messages.
+        if self.topics.has_staged_definitions() {
+            // What cannot be read now stays: a pattern without messages, or settings
+            // that are in no record.
             let _ = self.reload_topics();
         }
     }

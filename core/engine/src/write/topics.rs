@@ -1,12 +1,14 @@
 //! Writes to topics: their limits, the ids of what is new, and their records.
 
+use super::keep::Keeping;
 use super::{Operation, Written};
 use crate::apply::definition_index_bytes;
 use crate::engine::Engine;
 use crate::errors::{ReadError, WriteError};
 use crate::models::topic::key::{self, KeyKind, MessageId, MessagePosition};
 use crate::models::topic::name::{TopicFilter, check_topic};
-use crate::read::{last_id, message_by_id, numbers};
+use crate::models::topic::settings::{self, FOREVER, Rules, Target, TopicSettings};
+use crate::read::{Known, last_id, message_by_id, numbers};
 use crate::records::{Encoder, Head, InTransaction, Retain, TopicEncoder};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -31,7 +33,8 @@ pub struct NewMessage<'a> {
     pub payload: &'a [u8],
     /// Names and values.
     pub headers: &'a [(&'a str, &'a [u8])],
-    /// After how many milliseconds it is gone; `None`: never.
+    /// After how many milliseconds it is gone; `None`: what the settings of topics say, which without
+    /// any is [`FOREVER`].
     pub ttl_ms: Option<u64>,
     /// It becomes its topic's retained message. Means nothing for a pattern.
     pub retain: bool,
@@ -50,32 +53,40 @@ pub struct TrimBefore<'a> {
 #[derive(Default)]
 pub(crate) struct TopicWriter {
     next_id: Option<u64>,
-    /// Readers know of patterns whose records may not be appended yet.
-    staged_patterns: bool,
+    /// Readers know of patterns and settings whose records may not be appended yet.
+    staged_definitions: bool,
+    pub(super) keeping: Keeping,
     /// The record of definitions that goes before a record of messages.
     definitions: Encoder,
-    entries: TopicEncoder,
+    pub(super) entries: TopicEncoder,
 }
 
 impl TopicWriter {
-    /// The next id is looked up again.
-    pub(crate) fn forget_ids(&mut self) {
+    /// What was known of the log is looked up again.
+    pub(crate) fn forget(&mut self) {
         self.next_id = None;
-        self.staged_patterns = false;
+        self.staged_definitions = false;
+        self.keeping.forget();
     }
 
-    /// Takes note of new patterns.
-    pub(crate) fn defined_patterns(&mut self) {
-        self.staged_patterns = true;
+    /// Takes note of new patterns or settings.
+    pub(crate) fn defined(&mut self) {
+        self.staged_definitions = true;
+    }
+
+    /// Takes note of new settings: what was due by the old ones is not.
+    pub(crate) fn set(&mut self) {
+        self.keeping.forget();
+        self.defined();
     }
 
     /// Everything so far is in the log.
     pub(super) fn appended(&mut self) {
-        self.staged_patterns = false;
+        self.staged_definitions = false;
     }
 
-    pub(super) fn has_staged_patterns(&self) -> bool {
-        self.staged_patterns
+    pub(super) fn has_staged_definitions(&self) -> bool {
+        self.staged_definitions
     }
 }
 
@@ -89,6 +100,7 @@ struct Streams<'a> {
 /// Refuses messages that break a limit.
 pub(super) fn check(operation: &Operation<'_>) -> Result<(), WriteError> {
     let (messages, pattern) = match *operation {
+        Operation::SetTopics(settings) => return Ok(settings::check(settings)?),
         Operation::Publish(messages) => (messages, false),
         Operation::PublishPattern(messages) => (messages, true),
         _ => return Ok(()),
@@ -106,6 +118,14 @@ pub(super) fn check(operation: &Operation<'_>) -> Result<(), WriteError> {
         return Err(WriteError::BatchBytes { bytes: total, limit: BATCH_BYTES_MAX });
     }
     Ok(())
+}
+
+/// What a message is published to.
+fn target<'a>(operation: &Operation<'_>, message: &NewMessage<'a>) -> Target<'a> {
+    match operation {
+        Operation::Publish(_) => Target::Topic(message.topic),
+        _ => Target::Pattern(message.topic),
+    }
 }
 
 /// Bytes of a message that keeps the limits.
@@ -150,6 +170,7 @@ impl<S: SegmentStore> Engine<S> {
             Operation::TrimPatterns(trim) => {
                 self.stage_trim(operation, (KeyKind::Text, trim), now_ms)?
             }
+            Operation::SetTopics(settings) => self.stage_settings(operation, settings, now_ms)?,
             _ => return Err(WriteError::EmptyBatch),
         };
         Ok(Written::plain(lsn))
@@ -164,6 +185,10 @@ impl<S: SegmentStore> Engine<S> {
         transaction: Option<InTransaction>,
         now_ms: u64,
     ) -> Result<Lsn, WriteError> {
+        let rules = self.shared.rules.with(Known::clone)?;
+        if self.topics.keeping.is_urgent() {
+            self.trim_all_due(now_ms)?;
+        }
         let streams = self.streams(operation, messages)?;
         let defines = u64::from(!streams.new.is_empty());
         if defines > 0 {
@@ -171,7 +196,7 @@ impl<S: SegmentStore> Engine<S> {
         }
         let lsn = self.log.next_lsn().plus(defines);
         let head = Head { transaction, ..self.topic_head(operation.kind().0, lsn, now_ms) };
-        self.encode_messages(&head, messages, &streams.ids);
+        self.encode_messages(&head, &rules, (operation, messages), &streams.ids);
         self.check_record()?;
         if defines > 0 {
             core::mem::swap(&mut self.encoder, &mut self.topics.definitions);
@@ -179,6 +204,28 @@ impl<S: SegmentStore> Engine<S> {
             core::mem::swap(&mut self.encoder, &mut self.topics.definitions);
             staged?;
         }
+        self.stage_encoded(now_ms)?;
+        if rules.keeps() {
+            for (message, id) in messages.iter().zip(&streams.ids) {
+                if let Some(keep) = rules.keep_last(target(operation, message)) {
+                    self.topics.keeping.published(*id, keep);
+                }
+            }
+        }
+        Ok(head.lsn)
+    }
+
+    fn stage_settings(
+        &mut self,
+        operation: &Operation<'_>,
+        settings: &TopicSettings,
+        now_ms: u64,
+    ) -> Result<Lsn, WriteError> {
+        let head = self.topic_head(operation.kind().0, self.log.next_lsn(), now_ms);
+        self.encoder.begin(&head, 1);
+        self.topics.entries.settings(&mut self.encoder, settings);
+        self.encoder.finish();
+        self.check_record()?;
         self.stage_encoded(now_ms)?;
         Ok(head.lsn)
     }
@@ -267,14 +314,21 @@ impl<S: SegmentStore> Engine<S> {
         definitions.finish();
     }
 
-    fn encode_messages(&mut self, head: &Head, messages: &[NewMessage<'_>], ids: &[u64]) {
+    fn encode_messages(
+        &mut self,
+        head: &Head,
+        rules: &Rules,
+        (operation, messages): (&Operation<'_>, &[NewMessage<'_>]),
+        ids: &[u64],
+    ) {
         self.encoder.begin(head, messages.len());
         // What expires by the watermark is never seen.
         let written_ms = head.hlc.millis().max(self.active.watermark());
         for (message, id) in messages.iter().zip(ids) {
             // 0 says never.
             let ends = |ttl_ms: u64| written_ms.saturating_add(ttl_ms).max(1);
-            let expires_at = message.ttl_ms.map_or(0, ends);
+            let ttl_ms = message.ttl_ms.or_else(|| rules.ttl_ms(target(operation, message)));
+            let expires_at = ttl_ms.filter(|ttl_ms| *ttl_ms != FOREVER).map_or(0, ends);
             let retain = if message.retain { Retain::Yes } else { Retain::No };
             let (headers, payload) = (message.headers, message.payload);
             let about = (*id, expires_at, retain);

@@ -13,12 +13,13 @@ impl CommitQueue {
         self.settle(state);
     }
 
-    /// Ends transactions that nobody will end.
+    /// Ends transactions that nobody will end, and trims topics that have more than their rule keeps.
     pub(crate) fn tend(self: &Arc<Self>) {
         let now_ms = self.now_ms();
         let mut state = self.lock();
         let Ok(engine) = state.engine() else { return };
-        match engine.tend_transactions(now_ms) {
+        let ended = engine.tend_transactions(now_ms);
+        match ended.and_then(|ended| Ok(ended + engine.trim_topics(now_ms)?)) {
             Ok(0) => {}
             Ok(_) => self.lead_elsewhere(&mut state),
             Err(error) => self.refused(&mut state, error),

@@ -7,7 +7,9 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use unison_base::Lsn;
 
-use unison_engine::{ChangesError, ReadError, TopicError, TransactionError, WriteError};
+use unison_engine::{
+    ChangesError, ReadError, SettingsError, TopicError, TransactionError, WriteError,
+};
 use unison_linux::store::StoreError;
 
 use super::backup::BackupError;
@@ -163,6 +165,7 @@ fn status_of_write(error: &WriteError) -> StatusCode {
         | WriteError::Columns { columns: length, .. } => status_of_length(*length),
         WriteError::EmptyBatch => StatusCode::BAD_REQUEST,
         WriteError::Topic(error) => status_of_topic(*error),
+        WriteError::Settings(error) => status_of_settings(error),
         WriteError::NoMessage { .. } | WriteError::NoTopic => StatusCode::NOT_FOUND,
         WriteError::Headers { .. } | WriteError::Patterns { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         WriteError::ValueLength { .. }
@@ -218,6 +221,13 @@ fn status_of_topic(error: TopicError) -> StatusCode {
     match error {
         TopicError::Length { bytes, .. } => status_of_length(bytes),
         TopicError::Levels { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        _ => StatusCode::BAD_REQUEST,
+    }
+}
+
+fn status_of_settings(error: &SettingsError) -> StatusCode {
+    match error {
+        SettingsError::Rules { .. } | SettingsError::Bytes { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         _ => StatusCode::BAD_REQUEST,
     }
 }

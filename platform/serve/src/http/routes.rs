@@ -12,8 +12,8 @@ use axum::routing::{MethodRouter, delete, get, post};
 use super::error::ApiError;
 use super::{
     backup, cors, kv, list, log, namespaces, object, object_list, openapi, process, row, row_batch,
-    row_list, row_read, topics, topics_read, topics_subscribe, transaction, transaction_write,
-    watch,
+    row_list, row_read, topics, topics_read, topics_settings, topics_subscribe, transaction,
+    transaction_write, watch,
 };
 use crate::node::Node;
 
@@ -43,6 +43,10 @@ pub(super) fn routes() -> Vec<(&'static str, MethodRouter<Arc<Node>>)> {
         ("/api/v1/{namespace}/topics/messages", get(topics_read::messages)),
         ("/api/v1/{namespace}/topics/messages/{id}", delete(topics::delete)),
         ("/api/v1/{namespace}/topics/retained", get(topics_read::retained)),
+        (
+            "/api/v1/{namespace}/topics/settings",
+            get(topics_settings::get).put(topics_settings::put),
+        ),
         ("/api/v1/{namespace}/topics/subscribe", get(topics_subscribe::subscribe)),
         ("/api/v1/{namespace}/topics/trim", post(topics::trim)),
         ("/api/v1/{namespace}/lob", get(object_list::list)),

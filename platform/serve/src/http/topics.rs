@@ -21,6 +21,7 @@ use super::item::decoded;
 use super::kv::{BATCH_BODY_MAX, refuse_on_follower};
 use super::moment::Text;
 use super::path::{InNamespace, split};
+use super::topics_settings::ttl_ms;
 use super::ttl::Ttl;
 use crate::commit::commit_one;
 use crate::node::Node;
@@ -48,7 +49,7 @@ impl Syntax {
         Ok(filter.map_err(WriteError::from)?)
     }
 
-    fn topic(self, text: Cow<'_, str>) -> Result<Cow<'_, str>, ApiError> {
+    pub(super) fn topic(self, text: Cow<'_, str>) -> Result<Cow<'_, str>, ApiError> {
         match self {
             Self::Slashed => Ok(text),
             Self::Dotted => Ok(Cow::Owned(topic_from_dotted(&text).map_err(WriteError::from)?)),
@@ -190,7 +191,7 @@ impl<'a> Decoded<'a> {
         Ok(Self {
             topic: draft.topic,
             payload: decoded(&draft.payload, "payload")?,
-            ttl_ms: draft.ttl.map(|ttl| ttl.ms()).transpose()?,
+            ttl_ms: draft.ttl.as_ref().map(ttl_ms).transpose()?,
             retain: draft.retain,
             headers: headers.collect::<Result<_, ApiError>>()?,
         })
@@ -245,6 +246,12 @@ pub(super) struct Done {
     lsn: u64,
 }
 
+impl Done {
+    pub(super) const fn at(lsn: Lsn) -> Self {
+        Self { success: true, lsn: lsn.0 }
+    }
+}
+
 pub(super) async fn delete(
     InNamespace(namespace): InNamespace,
     State(node): State<Arc<Node>>,
@@ -256,7 +263,7 @@ pub(super) async fn delete(
     let bad = || ApiError::Malformed(format!("`{text}` is no id of a message, such as 17-0"));
     let id = id_of(text).ok_or_else(bad)?;
     let lsn = commit_one(&namespace, Write::new(Operation::DeleteMessage(id))).await?.lsn;
-    Ok(Json(Done { success: true, lsn: lsn.0 }))
+    Ok(Json(Done::at(lsn)))
 }
 
 #[derive(Deserialize)]

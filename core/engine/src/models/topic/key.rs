@@ -8,6 +8,7 @@
 //! n  name      levels, each followed by 00        -> id
 //! p  text      levels, each followed by 00        -> id
 //! r  retained  id                                 -> time, index; its LSN is the message's
+//! s  settings                                     -> what holds for the topics
 //! ```
 //!
 //! All below `a/b` is one range of names. Numbers other than times are those of [`super::number`].
@@ -34,6 +35,7 @@ pub(crate) enum KeyKind {
     Name,
     Text,
     Retained,
+    Settings,
 }
 
 impl KeyKind {
@@ -45,6 +47,7 @@ impl KeyKind {
             Self::Name => b'n',
             Self::Text => b'p',
             Self::Retained => b'r',
+            Self::Settings => b's',
         }
     }
 

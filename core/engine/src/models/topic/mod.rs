@@ -9,6 +9,7 @@ pub(crate) mod key;
 pub(crate) mod name;
 pub(crate) mod number;
 pub(crate) mod patterns;
+pub(crate) mod settings;
 pub(crate) mod trie;
 pub(crate) mod walk;
 

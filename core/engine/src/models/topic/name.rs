@@ -163,6 +163,22 @@ impl TopicFilter {
         }
     }
 
+    /// Whether it finds every topic that the other one finds.
+    pub(crate) fn covers(&self, other: &Self) -> bool {
+        if self.begins_with_wildcard() && other.text.starts_with(SYSTEM) {
+            return false;
+        }
+        let (mut ours, mut theirs) = (self.levels(), other.levels());
+        loop {
+            match (ours.next(), theirs.next()) {
+                (Some(Level::Rest), _) | (None, None) => return true,
+                (Some(Level::One), Some(Level::One | Level::Literal(_))) => {}
+                (Some(Level::Literal(one)), Some(Level::Literal(two))) if one == two => {}
+                _ => return false,
+            }
+        }
+    }
+
     pub(crate) fn levels(&self) -> impl Iterator<Item = Level<'_>> {
         self.text.split(SEPARATOR).map(|level| match level {
             ONE => Level::One,

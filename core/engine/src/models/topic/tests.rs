@@ -96,6 +96,39 @@ fn filters_overlap_when_some_topic_is_found_by_both() {
     assert!(both > 300, "{both}");
 }
 
+/// Of the universe of topics a filter may find all that a pattern finds by chance, never the other way
+/// round; and one that finds a level which no name has is not there by chance.
+#[test]
+fn a_filter_covers_another_one_when_it_finds_all_of_its_topics() {
+    let (topics, mut prng) = (all_topics(), Prng::new(4));
+    let mut covered = 0;
+    for _ in 0..3_000 {
+        let (one, other) = (any_filter(&mut prng), any_filter(&mut prng));
+        let mut found = topics.iter().filter(|topic| oracle(other.as_str(), topic));
+        let all = found.all(|topic| oracle(one.as_str(), topic));
+        if one.covers(&other) {
+            assert!(all, "{one:?} {other:?}");
+            covered += 1;
+        }
+        assert!(one.covers(&one) && (!one.is_topic() || !one.covers(&other) || one == other));
+    }
+    assert!(covered > 100, "{covered}");
+    let filter = |text| TopicFilter::new(text).unwrap();
+    for (one, other, covers) in [
+        ("#", "a/b", true),
+        ("#", "$s/#", false),
+        ("a/#", "a", true),
+        ("a/#", "a/+/#", true),
+        ("a/+", "a/#", false),
+        ("a/+", "a/+", true),
+        ("+/b", "a/b", true),
+        ("a/b", "a/+", false),
+        ("a/b/#", "a/#", false),
+    ] {
+        assert_eq!(filter(one).covers(&filter(other)), covers, "{one} {other}");
+    }
+}
+
 #[test]
 fn a_trie_finds_what_its_filters_find() {
     let (topics, mut prng) = (all_topics(), Prng::new(3));

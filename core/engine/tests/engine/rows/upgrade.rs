@@ -88,7 +88,7 @@ fn a_tree_that_passed_over_rows_is_made_anew_from_the_log() {
     check(&engine, &state);
     assert_eq!(engine.stats().tree_rows, state.rows.len() as u64);
     engine.close().unwrap();
-    assert_eq!(version(&disk), 3);
+    assert_eq!(version(&disk), 4);
     let (engine, report) = fixture::try_open(&disk, options()).unwrap();
     assert!(!report.tree_made_anew);
     assert_eq!(report.replayed, 0);

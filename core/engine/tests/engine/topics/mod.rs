@@ -3,6 +3,7 @@
 mod cases;
 mod model;
 mod random;
+mod settings;
 mod writes;
 
 use crate::fixture::{self, NOW_MS, Sim, options};

@@ -3,7 +3,7 @@
 use super::{Shown, filter, read, shown};
 use std::collections::BTreeMap;
 use unison_base::Lsn;
-use unison_engine::{MessageId, MessageRequest, Snapshot, TopicFilter};
+use unison_engine::{MessageId, MessageRequest, Snapshot, TopicFilter, TopicSettings};
 use unison_sim::disk::SimStore;
 
 /// One message, whatever became of it.
@@ -23,6 +23,7 @@ pub(crate) struct Model {
     pub(crate) topics: BTreeMap<String, Lsn>,
     /// Watermarks of expiry.
     pub(crate) watermarks: Vec<(Lsn, u64)>,
+    pub(crate) settings: Vec<(Lsn, TopicSettings)>,
 }
 
 /// The state that is looked at.
@@ -41,6 +42,7 @@ impl Model {
         }
         self.topics.retain(|_, defined| *defined <= last);
         self.watermarks.retain(|(lsn, _)| *lsn <= last);
+        self.settings.retain(|(lsn, _)| *lsn <= last);
     }
 
     fn is_there(&self, known: &Known, at: Moment) -> bool {
@@ -69,7 +71,8 @@ impl Model {
                 asked.matches(topic)
             }
         };
-        self.there(at).filter(finds).map(|known| known.shown.clone()).collect()
+        let shown = self.visible(at);
+        shown.into_iter().filter(finds).map(|known| known.shown.clone()).collect()
     }
 
     fn retained(&self, asked: &TopicFilter, at: Moment) -> Vec<Shown> {
@@ -80,7 +83,8 @@ impl Model {
                 newest.insert(known.shown.topic.split('/').collect(), known);
             }
         }
-        let there = newest.into_values().filter(|known| self.is_there(known, at));
+        let visible: Vec<MessageId> = self.visible(at).iter().map(|known| known.shown.id).collect();
+        let there = newest.into_values().filter(|known| visible.contains(&known.shown.id));
         there.map(|known| known.shown.clone()).collect()
     }
 

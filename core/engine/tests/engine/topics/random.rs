@@ -1,6 +1,7 @@
 //! Thousands of short histories of topics, with flushes, snapshots, restarts, power cuts, expiry and
 //! a follower.
 
+mod settings;
 mod transactions;
 
 use super::model::{Known, Model, Moment};
@@ -11,8 +12,8 @@ use std::collections::BTreeSet;
 use unison_base::Lsn;
 use unison_base::prng::Prng;
 use unison_engine::{
-    EngineOptions, FlushJob, MessageId, MessageRequest, NewMessage, Operation, Pressure, Snapshot,
-    TopicFilter, TrimBefore, Write, WriteError,
+    ChangeId, EngineOptions, FlushJob, MessageId, MessageRequest, NewMessage, Operation, Pressure,
+    Snapshot, TopicFilter, TrimBefore, Write, WriteError,
 };
 use unison_sim::disk::{CrashDisk, Cut, SimStore};
 use unison_walfs::LogRole;
@@ -37,6 +38,8 @@ struct Happened {
     restarts: u64,
     cuts: u64,
     fetches: u64,
+    settings: u64,
+    kept: u64,
 }
 
 struct Run {
@@ -50,6 +53,9 @@ struct Run {
     model: Model,
     held: Vec<(Snapshot<SimStore>, u64)>,
     job: Option<FlushJob<SimStore>>,
+    /// Trims up to here are known to the model.
+    trims_to: ChangeId,
+    asked_trims: BTreeSet<Lsn>,
     happened: Happened,
 }
 
@@ -77,6 +83,8 @@ impl Run {
             model: Model::default(),
             held: Vec::new(),
             job: None,
+            trims_to: ChangeId::default(),
+            asked_trims: BTreeSet::new(),
             happened: Happened::default(),
         }
     }
@@ -96,7 +104,7 @@ impl Run {
 
     fn step(&mut self) {
         self.pass_time();
-        match self.prng.below(100) {
+        match self.prng.below(105) {
             0..36 => self.publish(false),
             36..41 => self.publish(true),
             41..43 => self.transaction(),
@@ -112,6 +120,8 @@ impl Run {
             93..95 => self.restart(),
             95..97 => self.cut_power(),
             97 => self.restart_follower(),
+            100..103 => self.set_topics(),
+            103..105 => self.trim_by_rules(),
             _ => self.append_only(),
         }
         self.look();
@@ -165,13 +175,14 @@ impl Run {
         let watermark = self.model.watermarks.iter().map(|(_, ms)| *ms).max().unwrap_or(0);
         for (index, message) in (0..).zip(messages) {
             let from = time_ms.max(watermark);
+            let ttl_ms = message.ttl_ms.or(self.model.ttl_ms(message.topic, is_pattern));
             let headers = message.headers.iter();
             let shown = Shown {
                 topic: message.topic.into(),
                 is_pattern,
                 time_ms,
                 id: MessageId { lsn, index },
-                expires_at: message.ttl_ms.map(|ttl_ms| from + ttl_ms),
+                expires_at: ttl_ms.map(|ttl_ms| from + ttl_ms),
                 headers: headers.map(|(name, value)| ((*name).into(), value.to_vec())).collect(),
                 payload: message.payload.into(),
             };
@@ -204,6 +215,7 @@ impl Run {
         let id = MessageId { lsn, index: u32::try_from(self.prng.below(3)).unwrap() };
         let now = Moment { lsn: Lsn::MAX, now_ms: self.now_ms };
         let now_ms = self.now_ms;
+        self.learn_all_trims();
         let is_there = self.model.find(id, now).is_some();
         match self.engine().stage(&Write::new(Operation::DeleteMessage(id)), now_ms) {
             Ok(written) => {
@@ -234,6 +246,7 @@ impl Run {
         let operation =
             if is_pattern { Operation::TrimPatterns(trim) } else { Operation::Trim(trim) };
         let Some(lsn) = self.write(operation) else { return };
+        self.asked_trims.insert(lsn);
         let bound = (before_ms, Lsn::ZERO).min((self.engine().hlc().millis(), lsn));
         for known in self.model.messages.iter_mut().filter(|known| of_stream(known)) {
             if (known.shown.time_ms, known.shown.id.lsn) < bound {
@@ -307,6 +320,7 @@ impl Run {
     }
 
     fn look(&mut self) {
+        self.learn_trims();
         let snapshot = self.snapshot();
         let one = self.prng.chance(50);
         let asked = filter(self.pick(if one { &TOPICS } else { &FILTERS }));
@@ -340,6 +354,9 @@ impl Run {
     }
 
     fn follow(&mut self) {
+        let durable = self.engine().durable();
+        self.engine().publish(durable);
+        self.learn_trims();
         let mut follower = self.follower.take().unwrap();
         let (bytes, steps) = (self.prng.between(200, 5_000), self.prng.between(1, 20));
         fetch(self.engine(), &mut follower, usize::try_from(bytes).unwrap(), steps);
@@ -391,6 +408,8 @@ impl Run {
         assert_eq!(engine.stats().skipped_records, 0);
         self.model.truncate(engine.appended());
         self.engine = Some(engine);
+        self.forget_trims();
+        self.learn_trims();
         let snapshot = self.snapshot();
         self.model.check_all(&snapshot, self.now_ms);
     }
@@ -399,6 +418,7 @@ impl Run {
     fn finish(&mut self) {
         self.end();
         fixture::commit(self.engine());
+        self.learn_trims();
         let mut follower = self.follower.take().unwrap();
         fetch(self.engine(), &mut follower, 4_000, u64::MAX);
         self.model.check_all(&follower.reader().snapshot(), 0);
@@ -442,6 +462,8 @@ fn run(seeds: impl Iterator<Item = u64>) {
         total.restarts += run.happened.restarts;
         total.cuts += run.happened.cuts;
         total.fetches += run.happened.fetches;
+        total.settings += run.happened.settings;
+        total.kept += run.happened.kept;
     }
     println!("{total:?}");
     let Happened {
@@ -455,6 +477,8 @@ fn run(seeds: impl Iterator<Item = u64>) {
         cuts,
         fetches,
         transactions,
+        settings,
+        kept,
     } = total;
     let all = [
         messages,
@@ -467,6 +491,8 @@ fn run(seeds: impl Iterator<Item = u64>) {
         cuts,
         fetches,
         transactions,
+        settings,
+        kept,
     ];
     assert!(all.iter().all(|count| *count > 50), "{all:?}");
 }

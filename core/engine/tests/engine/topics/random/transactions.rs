@@ -53,24 +53,31 @@ impl Run {
         let Ok(written) = self.engine().stage(&Write::new(operation).within(id), now_ms) else {
             return Vec::new();
         };
+        let written_ms = self.engine().hlc().millis();
+        let watermark = self.model.watermarks.iter().map(|(_, ms)| *ms).max().unwrap_or(0);
+        let ends = |text: &str| {
+            let ttl_ms = self.model.ttl_ms(text, is_pattern)?;
+            Some(written_ms.max(watermark) + ttl_ms)
+        };
         let known = |text: &&str| Known {
             shown: Shown {
                 topic: (*text).into(),
                 is_pattern,
                 time_ms: 0,
                 id: MessageId::default(),
-                expires_at: None,
+                expires_at: ends(text),
                 headers: Vec::new(),
                 payload: payload.to_vec(),
             },
             retain,
             removed: None,
         };
+        let known = texts.iter().map(known).collect();
         if !is_pattern {
             for text in &texts {
                 self.model.topics.entry((*text).into()).or_insert(written.lsn.prev());
             }
         }
-        texts.iter().map(known).collect()
+        known
     }
 }

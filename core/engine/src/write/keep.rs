@@ -1,0 +1,146 @@
+//! What rules keep of topics: messages above the newest so many go through the log, by trims of many
+//! streams at a time.
+//!
+//! A read shows no more than the rule says, so nobody waits for a trim. A stream is due for one when it
+//! got half as many messages as it keeps, so a trim's walk costs two looks for a message; and when it is
+//! published to for the first time since the engine was opened, for what was published before is not
+//! known.
+
+use crate::engine::Engine;
+use crate::errors::{ReadError, WriteError};
+use crate::expiry::At;
+use crate::models::topic::key;
+use crate::read::{Pin, has_any, kept_from, trimmed_to};
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use unison_base::Lsn;
+use unison_ports::SegmentStore;
+use unison_schemas::{EntryType, OperationType};
+use unison_walfs::LogRole;
+
+/// Streams of which it is known how many messages they got; when there are more, all are forgotten.
+const COUNTED_MAX: usize = 64 << 10;
+/// Fewer new messages than this make no stream due.
+const NEW_MIN: u32 = 16;
+/// Most streams that one record trims. So many that are due are not left waiting.
+const TRIM_STREAMS_MAX: usize = 256;
+
+/// The streams that a rule keeps the newest messages of.
+#[derive(Default)]
+pub(super) struct Keeping {
+    /// By stream: how many it keeps, and how many it got since it was trimmed.
+    counted: BTreeMap<u64, (u32, u32)>,
+    due: BTreeSet<u64>,
+    /// One that is due got too many to wait any longer.
+    urgent: bool,
+    /// Streams were forgotten that may have got some.
+    forgotten: bool,
+}
+
+impl Keeping {
+    /// Takes note of a message of a stream that keeps the newest `keep`.
+    pub(super) fn published(&mut self, stream: u64, keep: u32) {
+        if self.counted.len() >= COUNTED_MAX && !self.counted.contains_key(&stream) {
+            self.counted.clear();
+            self.forgotten = true;
+        }
+        let allowed = (keep / 2).max(NEW_MIN);
+        let unknown = if self.forgotten { allowed } else { 2 * allowed };
+        let (kept, new) = self.counted.entry(stream).or_insert((keep, unknown));
+        *kept = keep;
+        *new = new.saturating_add(1);
+        if *new > allowed {
+            self.due.insert(stream);
+        }
+        self.urgent |= *new > 2 * allowed || self.due.len() >= TRIM_STREAMS_MAX;
+    }
+
+    /// Whether the next message has to wait for a trim.
+    pub(super) fn is_urgent(&self) -> bool {
+        self.urgent
+    }
+
+    fn has_due(&self) -> bool {
+        !self.due.is_empty()
+    }
+
+    /// What is due, with how many messages each keeps, as much as one record trims.
+    fn take_due(&mut self) -> Vec<(u64, u32)> {
+        let mut taken = Vec::new();
+        while taken.len() < TRIM_STREAMS_MAX
+            && let Some(stream) = self.due.pop_first()
+        {
+            if let Some((keep, new)) = self.counted.get_mut(&stream) {
+                *new = 0;
+                taken.push((stream, *keep));
+            }
+        }
+        self.urgent &= !self.due.is_empty();
+        taken
+    }
+
+    /// Everything has to be counted anew.
+    pub(super) fn forget(&mut self) {
+        *self = Self::default();
+    }
+}
+
+impl<S: SegmentStore> Engine<S> {
+    /// Trims topics that have more messages than their rule keeps, when they got many since the last
+    /// time. Returns how many; the records are staged. On a follower the leader does it.
+    ///
+    /// # Errors
+    /// As [`stage`](Self::stage); what is left is trimmed by the next call.
+    pub fn trim_topics(&mut self, now_ms: u64) -> Result<usize, WriteError> {
+        if self.options.role == LogRole::Follower || !self.topics.keeping.has_due() {
+            return Ok(0);
+        }
+        self.accepting()?;
+        self.trim_all_due(now_ms)
+    }
+
+    pub(super) fn trim_all_due(&mut self, now_ms: u64) -> Result<usize, WriteError> {
+        let mut trimmed = 0;
+        while self.topics.keeping.has_due() {
+            trimmed += self.trim_due(now_ms)?;
+        }
+        Ok(trimmed)
+    }
+
+    fn trim_due(&mut self, now_ms: u64) -> Result<usize, WriteError> {
+        let (view, log) = (self.shared.view.load(), self.shared.log.clone());
+        let pin = Arc::new(Pin { view, log });
+        let mut trims = Vec::new();
+        for (stream, keep) in self.topics.keeping.take_due() {
+            trims.extend(bound(&pin, stream, keep)?.map(|bound| (stream, bound)));
+        }
+        if trims.is_empty() {
+            return Ok(0);
+        }
+        let kind = (OperationType::Trim, EntryType::Event);
+        self.begin_record(kind, None, trims.len(), now_ms);
+        for (stream, bound) in &trims {
+            self.topics.entries.trim(&mut self.encoder, *stream, *bound);
+        }
+        self.encoder.finish();
+        self.stage_encoded(now_ms)?;
+        Ok(trims.len())
+    }
+}
+
+/// Time and LSN of the record with which the newest `keep` messages of a stream begin; `None` when no
+/// older record has any.
+fn bound<S: SegmentStore>(
+    pin: &Arc<Pin<S>>,
+    stream: u64,
+    keep: u32,
+) -> Result<Option<(u64, Lsn)>, ReadError> {
+    let at = At::newest(0);
+    let low = trimmed_to(&pin.view, stream, Lsn::MAX);
+    let first = kept_from(pin, (stream, at), low.clone(), keep)?;
+    let Some((_, first)) = key::message_of(&first) else { return Ok(None) };
+    let bound = key::from_record(stream, first.time_ms, first.lsn);
+    let older = has_any(pin, at, (low, bound))?;
+    Ok(older.then_some((first.time_ms, first.lsn)))
+}
