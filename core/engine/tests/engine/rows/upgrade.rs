@@ -128,7 +128,7 @@ fn a_tree_that_passed_over_nothing_is_taken_as_it_is() {
     flush(&mut engine);
     assert_eq!((engine.stats().tree_keys, engine.stats().tree_rows), (1, 1));
     engine.close().unwrap();
-    assert_eq!(version(&disk), 3);
+    assert_eq!(version(&disk), 4);
 }
 
 /// Only a read that shows the log's bytes to be gone may say so.
