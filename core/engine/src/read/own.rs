@@ -37,6 +37,7 @@ impl<S: SegmentStore> Shared<S> {
             log: self.log.clone(),
             counted: Published::holding(self.counted.load()),
             patterns: Published::holding(self.patterns.load()),
+            rules: Published::holding(self.rules.load()),
         })
     }
 }
