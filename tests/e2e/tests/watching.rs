@@ -144,3 +144,19 @@ fn a_subscriber_of_libzmq_hears_of_keys() {
     set(&hub, number);
     reading.join().unwrap();
 }
+
+#[test]
+fn a_subscriber_of_libzmq_hears_of_every_model() {
+    let root = tempfile::tempdir().unwrap();
+    let arguments = ["serve", "--http", FREE, "--resp", FREE, "--link", "off", "--zeromq", FREE];
+    let hub = Node::start(root.path(), "hub", "hub-node", &arguments);
+    let places = ["zeromq", "resp", "http"].map(|server| hub.address(server));
+    let _ = clients::run("zeromq_models.py", &places.each_ref().map(String::as_str));
+}
+
+#[test]
+fn redis_py_hears_of_channels_patterns_and_keys_and_comes_back() {
+    let root = tempfile::tempdir().unwrap();
+    let hub = Node::hub(root.path());
+    let _ = clients::run("pubsub.py", &[&hub.address("resp")]);
+}
