@@ -41,7 +41,7 @@ mod tree;
 mod write;
 
 pub use changes::{
-    Change, ChangeFilter, ChangeId, ChangeKind, ChangeModel, Changes, Models, Reached,
+    Change, ChangeFilter, ChangeId, ChangeKind, ChangeModel, Changes, Models, Place, Reached,
 };
 pub use engine::{Engine, OpenReport};
 pub use errors::{

@@ -27,6 +27,17 @@ pub enum Reached {
     More,
 }
 
+/// How far a reading got: what another one with the same filter, at the same event of the same log,
+/// can go on from without reading.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The first event that was not told.
+    next: ChangeId,
+    /// The newest record that was looked at, and its checksum: what shows that the log has it still.
+    seen: (Lsn, Option<u32>),
+    cuts: u64,
+}
+
 /// Events of a namespace in the order of its log, each once.
 ///
 /// ```
@@ -60,16 +71,12 @@ pub enum Reached {
 pub struct Changes<S: SegmentStore> {
     shared: Arc<Shared<S>>,
     filter: ChangeFilter,
-    /// The first event that was not told.
-    next: ChangeId,
+    place: Place,
     cursor: Option<LogCursor<S>>,
     /// The record of `next`, some of which was told.
     open: Option<Record<S>>,
     /// How far the transaction was told that `open` commits.
     inside: Option<Inside>,
-    /// The newest record that was looked at, and its checksum: what shows that the log has it still.
-    seen: (Lsn, Option<u32>),
-    cuts: u64,
 }
 
 impl<S: SegmentStore> Reader<S> {
@@ -85,16 +92,8 @@ impl<S: SegmentStore> Reader<S> {
         let cuts = shared.log.cuts();
         let last = behind.lsn;
         let crc = shared.log.locate(last).ok().map(|located| located.crc);
-        Changes {
-            shared,
-            filter,
-            next,
-            cursor: None,
-            open: None,
-            inside: None,
-            seen: (last, crc),
-            cuts,
-        }
+        let place = Place { next, seen: (last, crc), cuts };
+        Changes { shared, filter, place, cursor: None, open: None, inside: None }
     }
 }
 
@@ -124,7 +123,7 @@ impl<S: SegmentStore> Changes<S> {
                     return Err(error.into());
                 }
             }
-            self.next = ChangeId { lsn: record.lsn.next(), index: 0 };
+            self.place.next = ChangeId { lsn: record.lsn.next(), index: 0 };
         }
         Ok(Reached::More)
     }
@@ -142,16 +141,30 @@ impl<S: SegmentStore> Changes<S> {
     /// All events up to here were told or not wanted: what to come back with.
     #[must_use]
     pub const fn position(&self) -> ChangeId {
-        match self.next.index {
-            0 => ChangeId::whole(self.next.lsn.prev()),
-            index => ChangeId { lsn: self.next.lsn, index: index - 1 },
+        let ChangeId { lsn, index } = self.place.next;
+        match index {
+            0 => ChangeId::whole(lsn.prev()),
+            index => ChangeId { lsn, index: index - 1 },
         }
     }
 
     /// How many visible records are not read to their end.
     #[must_use]
     pub fn behind(&self) -> u64 {
-        self.shared.applied().next().since(self.next.lsn)
+        self.shared.applied().next().since(self.place.next.lsn)
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub const fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Goes on from where a reading got that was at this very [`place`](Self::place) before, with the
+    /// same filter of the same namespace: the events between have been told.
+    pub fn go_on_from(&mut self, place: &Place) {
+        self.place.clone_from(place);
+        (self.open, self.cursor, self.inside) = (None, None, None);
     }
 
     /// Lets go of the log's files, so that a watcher which does not come back for long holds up
@@ -172,19 +185,21 @@ impl<S: SegmentStore> Changes<S> {
             if let Some(open) = self.open.take() {
                 return Ok(Some(open));
             }
-            if self.next.lsn > self.shared.applied() {
+            if self.place.next.lsn > self.shared.applied() {
                 return Ok(None);
             }
             let Some(record) = self.fetch()? else { return Ok(None) };
-            if self.shared.log.cuts() != self.cuts {
+            if self.shared.log.cuts() != self.place.cuts {
                 // Read from one history or the other: it is read again.
                 self.cursor = None;
                 continue;
             }
-            if self.seen.0 == record.lsn && self.seen.1.is_some_and(|crc| crc != record.crc) {
+            if self.place.seen.0 == record.lsn
+                && self.place.seen.1.is_some_and(|crc| crc != record.crc)
+            {
                 return Err(ChangesError::Rewritten { from: record.lsn });
             }
-            self.seen = (record.lsn, Some(record.crc));
+            self.place.seen = (record.lsn, Some(record.crc));
             return Ok(Some(record));
         }
     }
@@ -192,7 +207,7 @@ impl<S: SegmentStore> Changes<S> {
     fn fetch(&mut self) -> Result<Option<Record<S>>, ChangesError> {
         let cursor = match &mut self.cursor {
             Some(cursor) => cursor,
-            none => none.insert(self.shared.log.cursor(self.next.lsn, Bound::Appended)?),
+            none => none.insert(self.shared.log.cursor(self.place.next.lsn, Bound::Appended)?),
         };
         Ok(cursor.next()?)
     }
@@ -200,10 +215,10 @@ impl<S: SegmentStore> Changes<S> {
     /// After records at the end of the log were set aside: what was told must be in it still.
     fn check_history(&mut self) -> Result<(), ChangesError> {
         let cuts = self.shared.log.cuts();
-        if cuts == self.cuts {
+        if cuts == self.place.cuts {
             return Ok(());
         }
-        let (lsn, crc) = self.seen;
+        let (lsn, crc) = self.place.seen;
         let kept = match crc {
             Some(crc) => self.shared.log.locate(lsn).is_ok_and(|located| located.crc == crc),
             None => lsn <= self.shared.log.appended(),
@@ -212,7 +227,7 @@ impl<S: SegmentStore> Changes<S> {
             return Err(ChangesError::Rewritten { from: lsn });
         }
         (self.open, self.cursor, self.inside) = (None, None, None);
-        self.cuts = cuts;
+        self.place.cuts = cuts;
         Ok(())
     }
 
@@ -224,21 +239,21 @@ impl<S: SegmentStore> Changes<S> {
         left: &mut usize,
         visit: Visit<'_>,
     ) -> ControlFlow<Stop> {
-        let Self { shared, filter, next, inside, .. } = self;
+        let Self { shared, filter, place, inside, .. } = self;
         let Ok(decoded) = decode(&record.payload) else { return ControlFlow::Continue(()) };
         let wants_topics = filter.models.contains(ChangeModel::Topic);
         let names = |kind, id| if wants_topics { name(shared, kind, id) } else { Ok(None) };
         let mut telling = Telling {
             lsn: record.lsn,
             index: 0,
-            from: *next,
+            from: place.next,
             objects: Objects::default(),
             names: &names,
             visit: &mut |change: &Change<'_>| {
                 if !filter.wants(change) {
                     return ControlFlow::Continue(());
                 }
-                *next = change.id.next();
+                place.next = change.id.next();
                 visit(change)
             },
         };

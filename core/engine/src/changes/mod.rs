@@ -20,6 +20,6 @@ mod record;
 mod transaction;
 
 pub use change::{Change, ChangeKind};
-pub use cursor::{Changes, Reached};
+pub use cursor::{Changes, Place, Reached};
 pub use filter::{ChangeFilter, ChangeModel, Models};
 pub use id::ChangeId;

@@ -20,6 +20,7 @@ use super::event_stream;
 use super::path::InNamespace;
 use super::query::Query;
 use crate::node::{Node, Role};
+use crate::watch::Form;
 use stream::Changes;
 
 /// Where a client says what it has seen last.
@@ -38,7 +39,7 @@ pub(super) async fn watch(
     )?;
     let filter = filter(&query)?;
     let values = query.flag("values")?;
-    let mut watcher = node.watchers.watch(&namespace, filter, behind)?;
+    let mut watcher = node.watchers.watch_text(&namespace, Form { filter, values }, behind)?;
     watcher.check()?;
     let changes = Changes { watcher, values };
     Ok(event_stream::answer(changes.greeting().as_bytes(), changes))

@@ -8,13 +8,16 @@
 //! ```
 //!
 //! A watcher is a cursor and a filter. A writer only sets a flag; the beat wakes the watchers, and
-//! while they are at work further writes are gathered into the next beat. A socket that is not read
+//! while they are at work further writes are gathered into the next beat; where many watch, it waits a
+//! little for more. Watchers who want the same are told the same bytes. A socket that is not read
 //! holds up its own watcher alone.
 
 mod beat;
+mod parts;
 mod watcher;
 
-pub(crate) use watcher::{Ended, Watcher};
+pub(crate) use parts::Form;
+pub(crate) use watcher::{Ended, TextWatcher, Watcher};
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -91,6 +94,15 @@ impl Watchers {
         filter: ChangeFilter,
         behind: ChangeId,
     ) -> Result<Watcher, TooManyWatchers> {
+        self.enter(namespace, filter, behind).map(|(watcher, _)| watcher)
+    }
+
+    fn enter(
+        self: &Arc<Self>,
+        namespace: &Arc<Namespace>,
+        filter: ChangeFilter,
+        behind: ChangeId,
+    ) -> Result<(Watcher, Arc<Beat>), TooManyWatchers> {
         let mut known = self.known();
         if known.places.len() >= self.limit {
             return Err(TooManyWatchers(self.limit));
@@ -108,7 +120,18 @@ impl Watchers {
         });
         drop(known);
         let changes = namespace.reader().changes(filter, behind);
-        Ok(Watcher::new(Arc::clone(self), number, place, &beat, changes))
+        Ok((Watcher::new(Arc::clone(self), number, place, &beat, changes), beat))
+    }
+
+    /// A watcher who is told texts, which it shares with all others of the same form.
+    pub(crate) fn watch_text(
+        self: &Arc<Self>,
+        namespace: &Arc<Namespace>,
+        form: Form,
+        behind: ChangeId,
+    ) -> Result<TextWatcher, TooManyWatchers> {
+        let (watcher, beat) = self.enter(namespace, form.filter.clone(), behind)?;
+        Ok(TextWatcher::new(watcher, beat.parts(form)))
     }
 
     /// Beats of all namespaces that are watched.

@@ -1,13 +1,15 @@
 //! One watcher.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use axum::body::Bytes;
 use tokio::sync::watch;
 use unison_engine::{Change, ChangeId, Changes, ChangesError, Reached};
 use unison_linux::FileStore;
 
+use super::parts::{Part, Parts};
 use super::{Beat, Place, Watchers};
 
 /// Most bytes of log that one look goes through, so that others get their turn.
@@ -80,18 +82,97 @@ impl Watcher {
         &mut self,
         visit: &mut dyn FnMut(&Change<'_>) -> ControlFlow<()>,
     ) -> Result<Reached, Ended> {
-        if *self.beats.borrow_and_update() {
-            return Err(self.watchers.why(&self.place));
-        }
+        self.begin_look()?;
         let mut events = 0;
         let reached = self.changes.read(LOOK_BYTES, &mut |change| {
             events += 1;
             visit(change)
         });
         self.changes.rest();
+        self.end_look(events);
+        Ok(reached?)
+    }
+
+    fn begin_look(&mut self) -> Result<(), Ended> {
+        match *self.beats.borrow_and_update() {
+            true => Err(self.watchers.why(&self.place)),
+            false => Ok(()),
+        }
+    }
+
+    fn end_look(&self, events: u64) {
         self.watchers.events.inc_by(events);
         self.place.lsn.store(self.position().lsn.0, Ordering::Relaxed);
-        Ok(reached?)
+    }
+}
+
+/// A watcher who is told texts.
+#[derive(Debug)]
+pub(crate) struct TextWatcher {
+    watcher: Watcher,
+    parts: Arc<Parts>,
+}
+
+impl TextWatcher {
+    pub(super) const fn new(watcher: Watcher, parts: Arc<Parts>) -> Self {
+        Self { watcher, parts }
+    }
+
+    /// See [`Watcher::look`]. What `write` appends for the events makes a part of about `bytes` bytes,
+    /// which may be empty; it is the same for all of the same form.
+    pub(crate) fn part(
+        &mut self,
+        bytes: usize,
+        write: &dyn Fn(&Change<'_>, &mut Vec<u8>),
+    ) -> Result<(Bytes, Reached), Ended> {
+        let watcher = &mut self.watcher;
+        watcher.begin_look()?;
+        if let Some(part) = self.parts.find(watcher.changes.place()) {
+            watcher.changes.go_on_from(&part.to);
+            watcher.end_look(part.events);
+            // There may be more since then, of which the beat has told already.
+            return Ok((part.text, Reached::More));
+        }
+        let (part, reached) = read(&mut watcher.changes, bytes, write)?;
+        watcher.end_look(part.events);
+        let text = part.text.clone();
+        self.parts.keep(part);
+        Ok((text, reached))
+    }
+}
+
+/// Reads from where a watcher is. Why it cannot go on is told once nothing comes before it any more.
+fn read(
+    changes: &mut Changes<FileStore>,
+    bytes: usize,
+    write: &dyn Fn(&Change<'_>, &mut Vec<u8>),
+) -> Result<(Part, Reached), ChangesError> {
+    let (from, mut text, mut events) = (changes.place().clone(), Vec::new(), 0);
+    let reached = changes.read(LOOK_BYTES, &mut |change| {
+        events += 1;
+        write(change, &mut text);
+        if text.len() < bytes { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    changes.rest();
+    let reached = match reached {
+        Err(_) if events > 0 => Reached::More,
+        reached => reached?,
+    };
+    let to = changes.place().clone();
+    Ok((Part { from, to, text: text.into(), events }, reached))
+}
+
+impl Deref for TextWatcher {
+    type Target = Watcher;
+
+    fn deref(&self) -> &Watcher {
+        &self.watcher
+    }
+}
+
+impl DerefMut for TextWatcher {
+    fn deref_mut(&mut self) -> &mut Watcher {
+        &mut self.watcher
     }
 }
 

@@ -108,6 +108,53 @@ fn events_come_as_they_happen_and_a_client_that_comes_back_misses_and_repeats_no
     }
 }
 
+/// Watchers who want the same are told the same bytes while they keep up, and read for themselves when
+/// they do not.
+#[test]
+fn each_of_many_watchers_is_told_everything_it_wants() {
+    let running = Running::start(Setting { watchers_max: 64, ..Setting::default() });
+    let namespace = running.store.namespace("default").unwrap();
+    let queries = ["", "?values=true", "?prefix=1", "?models=row", "?models=kv&prefix=1"];
+    let mut reading = Vec::new();
+    for number in 0..40_usize {
+        let query = queries[number % queries.len()];
+        let mut events = Events::open(running.http, query, None);
+        let due = if query.contains("row") {
+            0
+        } else if query.contains("prefix") {
+            400
+        } else {
+            4_000
+        };
+        reading.push(std::thread::spawn(move || {
+            for seen in 0..due {
+                if seen % 97 == number {
+                    // Falls behind, far enough to be at a place of its own.
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                let data = events.data();
+                let lsn = if due == 400 { 10 * seen + 2 } else { seen + 1 };
+                assert_eq!(data["lsn"], json!(lsn), "{query}");
+                assert_eq!(data["key"], json!(format!("{}:{lsn}", (lsn - 1) % 10)), "{query}");
+                assert_eq!(data.get("value").is_some(), query.contains("values"), "{query}");
+            }
+            events
+        }));
+    }
+    for number in 0..4_000_u32 {
+        put(&namespace, format!("{}:{}", number % 10, number + 1).as_bytes(), b"v");
+        if number % 50 == 0 {
+            std::thread::sleep(Duration::from_millis(3));
+        }
+    }
+    let told: Vec<_> = reading.into_iter().map(|one| one.join().unwrap()).collect();
+    running.store.drop_namespace(&NamespaceName::new("default").unwrap()).unwrap();
+    for mut events in told {
+        let (name, data) = events.next().expect("a last event");
+        assert_eq!(name, "end", "{data}");
+    }
+}
+
 #[test]
 fn a_filter_lets_through_what_it_names_and_the_place_moves_on_all_the_same() {
     let running = Running::hub();

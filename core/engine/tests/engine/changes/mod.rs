@@ -140,7 +140,7 @@ impl World {
 /// reopenings, and another node that has the same log.
 #[test]
 fn every_event_is_told_once_and_in_order() {
-    let mut segments = 0;
+    let (mut segments, mut led) = (0, 0);
     for seed in 0..30 {
         let (leader_disk, leader) = fixture::new(options());
         let (follower_disk, follower) = fixture::new(follower_options());
@@ -187,8 +187,10 @@ fn every_event_is_told_once_and_in_order() {
         let (seen, due) = (world.watchers.len(), world.visible(Lsn::MAX).len());
         assert!(seen > 3 && due > 100, "{seen} watchers, {due} events");
         segments += world.leader.log().segments().len();
+        led += world.watchers.iter().map(|one| one.led).sum::<usize>();
     }
     assert!(segments > 45, "{segments} segments: too few rotations");
+    assert!(led > 1_000, "{led} times led by another one");
 }
 
 /// Everything that is told behind an event, without a filter.

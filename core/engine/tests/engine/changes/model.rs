@@ -245,13 +245,15 @@ pub(super) struct Watcher {
     behind: ChangeId,
     changes: Changes<SimStore>,
     seen: Vec<Told>,
+    /// How often it went on from where another reader got.
+    pub(super) led: usize,
 }
 
 impl Watcher {
     pub(super) fn new(engine: &Sim, filter: ChangeFilter, behind: ChangeId) -> Self {
         let reader = engine.reader();
         let changes = reader.changes(filter.clone(), behind);
-        Self { reader, filter, behind, changes, seen: Vec::new() }
+        Self { reader, filter, behind, changes, seen: Vec::new(), led: 0 }
     }
 
     /// Goes on at a node, with the name of the last event or with the place it had come to.
@@ -264,8 +266,20 @@ impl Watcher {
         self.changes = self.reader.changes(self.filter.clone(), behind);
     }
 
-    /// Reads some, breaking off where it likes.
+    /// Reads some, breaking off where it likes; or has another one read that is at the same place.
     pub(super) fn read(&mut self, prng: &mut Prng) {
+        let other = self.reader.changes(self.filter.clone(), self.changes.position());
+        if prng.chance(30) && other.place() == self.changes.place() {
+            let own = std::mem::replace(&mut self.changes, other);
+            self.read_some(prng);
+            let other = std::mem::replace(&mut self.changes, own);
+            self.led += usize::from(other.place() != self.changes.place());
+            return self.changes.go_on_from(other.place());
+        }
+        self.read_some(prng);
+    }
+
+    fn read_some(&mut self, prng: &mut Prng) {
         let bytes = usize::try_from(prng.below(20_000)).unwrap();
         let mut left = prng.below(30);
         let seen = &mut self.seen;
