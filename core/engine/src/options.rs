@@ -13,6 +13,11 @@ pub struct EngineOptions {
     /// A flush is due when the log since the checkpoint passes this many bytes: it bounds the time
     /// of a restart.
     pub checkpoint_log_bytes: u64,
+    /// Most keys that one flush removes from the tree because they have expired or were trimmed: the
+    /// rest waits, hidden, for the next one.
+    pub removed_keys_max: usize,
+    /// A flush is due when something has been there for this long after it expired, milliseconds.
+    pub removal_delay_ms: u64,
     /// Values up to this many bytes are copied into the tree; longer ones stay in the log.
     pub inline_value_bytes: usize,
     /// Size of new segment files, bytes.
@@ -42,6 +47,8 @@ impl Default for EngineOptions {
             memtable_bytes: 64 << 20,
             memtables_max: 2,
             checkpoint_log_bytes: 256 << 20,
+            removed_keys_max: 64 << 10,
+            removal_delay_ms: 5 * 60 * 1_000,
             inline_value_bytes: 128,
             segment_bytes: SEGMENT_BYTES_DEFAULT,
             role: LogRole::Leader,

@@ -152,6 +152,16 @@ impl<S: SegmentStore> Log<S> {
         }
     }
 
+    /// Whether the segment at hand has room for these records, given by their bytes, one behind the
+    /// other, beside what is staged.
+    #[must_use]
+    pub fn fits(&self, payloads: &[usize]) -> bool {
+        let (_, offset, size) = self.place();
+        let frames = payloads.iter().map(|&bytes| frame::frame_bytes(bytes));
+        let end = frames.map(|frame| frame.map_or(u64::MAX, |bytes| bytes as u64));
+        end.fold(offset, u64::saturating_add) <= size
+    }
+
     /// Takes a finished record, which carries [`next_lsn`](Self::next_lsn), into the group.
     ///
     /// # Errors

@@ -56,6 +56,7 @@ impl<S: SegmentStore> Engine<S> {
                 self.apply_part(&run, frames, room).inspect_err(|_| self.incoming.clear())?;
             room = room.saturating_sub(self.incoming.index_bytes());
             self.apply_incoming();
+            self.learn_topics();
             self.freeze_if_due();
             if part.is_last {
                 return Ok(self.log.appended());
@@ -169,6 +170,7 @@ impl<S: SegmentStore> Engine<S> {
         self.keep_up_to(lsn, &view);
         let reloaded = self.reload_topics();
         self.reopen_transactions(lsn, view.tree.checkpoint.replay_from());
+        self.incoming.forget_defined();
         cut?;
         Ok(reloaded?)
     }

@@ -54,6 +54,8 @@ impl<S: SegmentStore> Engine<S> {
             let taken = self.incoming.take(payload, place, report.checkpoint, Room::UNBOUNDED);
             report.invalid += u64::from(is_new && taken.is_err());
             self.apply_incoming();
+            // Which there are is looked up once, at the end.
+            self.incoming.forget_defined();
             if is_new {
                 self.flush_while_full(record.lsn).map_err(Stop::Failed)?;
             }
@@ -67,7 +69,6 @@ impl<S: SegmentStore> Engine<S> {
         self.incoming.apply(memtable, &mut self.transactions, &mut self.clock, due);
         self.transactions.appended();
         self.due.pass(self.active.watermark());
-        self.learn_topics();
     }
 
     /// Memory stays bounded in replay too.

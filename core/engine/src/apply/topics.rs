@@ -111,6 +111,12 @@ impl Incoming {
         !self.defined.is_empty()
     }
 
+    /// Patterns and settings of what was put into the memtable are found out in another way.
+    pub(super) fn forget_defined(&mut self) {
+        self.defined.clear();
+        self.set = None;
+    }
+
     /// Patterns of what was put into the memtable.
     fn take_defined(&mut self) -> Vec<Defined> {
         core::mem::take(&mut self.defined)

@@ -140,6 +140,9 @@ pub enum WriteError {
     /// None of the topics or patterns named is there.
     #[error("none of the topics or patterns named is there")]
     NoTopic,
+    /// The log has given away the highest ids there are, so no topic or pattern can be new.
+    #[error("there are no more ids for new topics and patterns")]
+    StreamIds,
     /// A chunk of a large object is longer than the limit.
     #[error("a chunk of a large object has at most {limit} bytes, this one has {bytes}")]
     ChunkLength {

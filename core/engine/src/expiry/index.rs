@@ -19,9 +19,10 @@ pub(crate) fn end(ms: u64) -> [u8; HEAD_BYTES] {
     ms.checked_add(1).map_or([PREFIX + 1, 0, 0, 0, 0, 0, 0, 0, 0], start)
 }
 
-/// The key of the index for a key that expires then.
-pub(crate) fn index_key(expiry: Expiry, key: &[u8]) -> Vec<u8> {
-    [start(expiry.0).as_slice(), key].concat()
+/// Appends the key of the index for a key that expires then.
+pub(crate) fn put_index_key(target: &mut Vec<u8>, expiry: Expiry, key: &[u8]) {
+    target.extend_from_slice(&start(expiry.0));
+    target.extend_from_slice(key);
 }
 
 /// Time and key of a key of the index; `None` when it is none.

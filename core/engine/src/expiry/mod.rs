@@ -8,7 +8,7 @@ mod due;
 mod index;
 
 pub(crate) use due::Due;
-pub(crate) use index::{end as index_end, index_key, indexed, start as index_start};
+pub(crate) use index::{end as index_end, indexed, put_index_key, start as index_start};
 
 use unison_base::Lsn;
 

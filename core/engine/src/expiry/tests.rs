@@ -1,8 +1,15 @@
 //! Times, their index, and what is due.
 
-use super::{Due, Expiry, index_end, index_key, index_start, indexed};
+use super::{Due, Expiry, index_end, index_start, indexed, put_index_key};
 use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
 use unison_base::prng::Prng;
+
+fn index_key(expiry: Expiry, key: &[u8]) -> Vec<u8> {
+    let mut index_key = Vec::new();
+    put_index_key(&mut index_key, expiry, key);
+    index_key
+}
 
 #[test]
 fn never_is_never_past() {

@@ -142,7 +142,7 @@ fn a_budget_bounds_what_one_flush_removes_the_earliest_first() {
         let transaction = engine.tree.begin_write().unwrap();
         let mut tree = TreeWrite::new(&transaction).unwrap();
         tree.remove_expired(119, budget).unwrap();
-        let checkpoint = tree.checkpoint();
+        let checkpoint = tree.checkpoint().unwrap();
         tree.finish(&checkpoint).unwrap();
         transaction.commit().unwrap();
         let view = engine.tree.view().unwrap();

@@ -19,18 +19,25 @@ use unison_base::hlc::Hlc;
 use unison_ports::SegmentStore;
 use unison_walfs::{LogReader, SyncOutcome, SyncTicket};
 
-/// Most keys that one flush removes because they have expired; more of them wait for the next one.
-const EXPIRED_KEYS_MAX: usize = 64 << 10;
-
 /// A flush, ready to run.
 pub struct FlushJob<S: SegmentStore> {
-    tree: Tree,
-    log: LogReader<S>,
     ticket: SyncTicket<S>,
-    memtable: Arc<Memtable>,
-    hlc: Hlc,
-    inline_value_bytes: usize,
+    work: Work<S>,
     token: Arc<()>,
+}
+
+/// What there is to do.
+enum Work<S: SegmentStore> {
+    /// To write a memtable.
+    Write(Writing<S>),
+    /// To go on with removing what the checkpoint says is gone.
+    Remove(Removal),
+}
+
+struct Removal {
+    tree: Tree,
+    checkpoint: Lsn,
+    keys_max: usize,
 }
 
 /// What became of a flush; [`Engine::flushed`] wants it.
@@ -38,82 +45,113 @@ pub struct FlushJob<S: SegmentStore> {
 pub struct FlushResult<S: SegmentStore> {
     pub(super) outcome: Option<SyncOutcome>,
     pub(super) flushed: Result<Flushed, FlushError>,
-    _memtable: Arc<Memtable>,
+    _work: Work<S>,
     _token: Arc<()>,
-    _store: core::marker::PhantomData<fn() -> S>,
 }
 
 /// A committed flush.
 pub(super) struct Flushed {
     pub(super) view: TreeView,
     pub(super) live: LiveBytes,
-    pub(super) keys: u64,
+    /// Keys of the memtable that was written, if one was.
+    pub(super) keys: Option<u64>,
 }
 
 impl<S: SegmentStore> FlushJob<S> {
-    pub(super) fn new(engine: &Engine<S>, memtable: Arc<Memtable>, token: Arc<()>) -> Self {
-        Self {
+    /// Writes a memtable.
+    pub(super) fn write(engine: &Engine<S>, memtable: Arc<Memtable>, token: Arc<()>) -> Self {
+        let work = Work::Write(Writing {
             tree: engine.tree.clone(),
             log: engine.log.reader(),
-            ticket: engine.log.sync_ticket(),
             memtable,
             hlc: engine.clock.last(),
             inline_value_bytes: engine.options.inline_value_bytes,
-            token,
-        }
+            removed_keys_max: engine.options.removed_keys_max,
+        });
+        Self { ticket: engine.log.sync_ticket(), work, token }
     }
 
-    /// The checkpoint that this flush makes.
+    /// Goes on with removing what is gone.
+    pub(super) fn remove(engine: &Engine<S>, checkpoint: Lsn, token: Arc<()>) -> Self {
+        let (tree, keys_max) = (engine.tree.clone(), engine.options.removed_keys_max);
+        let work = Work::Remove(Removal { tree, checkpoint, keys_max });
+        Self { ticket: engine.log.sync_ticket(), work, token }
+    }
+
+    /// The checkpoint that this flush makes, or that it leaves as it is.
     #[must_use]
     pub fn lsn(&self) -> Lsn {
-        self.memtable.last()
+        match &self.work {
+            Work::Write(writing) => writing.memtable.last(),
+            Work::Remove(removal) => removal.checkpoint,
+        }
     }
 
     /// Syncs the log as far as the memtable reaches, then writes the tree in one transaction.
     pub fn run(self) -> FlushResult<S> {
-        let Self { tree, log, ticket, memtable, hlc, inline_value_bytes, token } = self;
-        let outcome = (log.durable() < memtable.last()).then(|| ticket.run());
-        let synced = outcome.is_none_or(|outcome| outcome.is_ok());
-        let work = Work { tree, log, memtable, hlc, inline_value_bytes };
-        // The outcome itself tells the engine why; without a sync the tree is left alone.
-        let flushed = if synced { work.write() } else { Err(FlushError::NotSynced) };
-        let _memtable = work.memtable;
-        FlushResult { outcome, flushed, _memtable, _token: token, _store: Default::default() }
+        let Self { ticket, work, token } = self;
+        let (outcome, flushed) = match &work {
+            Work::Write(writing) => {
+                let behind = writing.log.durable() < writing.memtable.last();
+                let outcome = behind.then(|| ticket.run());
+                let synced = outcome.is_none_or(|outcome| outcome.is_ok());
+                // The outcome itself tells the engine why; without a sync the tree is left alone.
+                let flushed = if synced { writing.run() } else { Err(FlushError::NotSynced) };
+                (outcome, flushed)
+            }
+            Work::Remove(removal) => (None, removal.run()),
+        };
+        FlushResult { outcome, flushed, _work: work, _token: token }
     }
 }
 
-struct Work<S: SegmentStore> {
+impl Removal {
+    fn run(&self) -> Result<Flushed, FlushError> {
+        let transaction = self.tree.begin_write()?;
+        let mut tree = TreeWrite::new(&transaction)?;
+        let watermark = tree.checkpoint()?.expired_to;
+        tree.remove_gone(watermark, self.keys_max)?;
+        let checkpoint = tree.checkpoint()?;
+        tree.finish(&checkpoint)?;
+        transaction.commit().map_err(TreeError::from)?;
+        flushed(&self.tree, None)
+    }
+}
+
+fn flushed(tree: &Tree, keys: Option<u64>) -> Result<Flushed, FlushError> {
+    Ok(Flushed { view: tree.view()?, live: tree.live_bytes()?, keys })
+}
+
+struct Writing<S: SegmentStore> {
     tree: Tree,
     log: LogReader<S>,
     memtable: Arc<Memtable>,
     hlc: Hlc,
     inline_value_bytes: usize,
+    removed_keys_max: usize,
 }
 
-impl<S: SegmentStore> Work<S> {
-    fn write(&self) -> Result<Flushed, FlushError> {
+impl<S: SegmentStore> Writing<S> {
+    fn run(&self) -> Result<Flushed, FlushError> {
         let transaction = self.tree.begin_write()?;
         let mut tree = TreeWrite::new(&transaction)?;
-        if tree.checkpoint().lsn >= self.memtable.last() {
+        if tree.checkpoint()?.lsn >= self.memtable.last() {
             // Flushed before, by a job whose result was lost.
-            return self.flushed(0);
+            return flushed(&self.tree, Some(0));
         }
         let keys = self.write_data(&mut tree)?;
-        let checkpoint = self.checkpoint(tree.checkpoint())?;
+        let checkpoint = self.checkpoint(tree.checkpoint()?)?;
         tree.finish(&checkpoint)?;
         transaction.commit().map_err(TreeError::from)?;
-        self.flushed(keys)
-    }
-
-    fn flushed(&self, keys: u64) -> Result<Flushed, FlushError> {
-        Ok(Flushed { view: self.tree.view()?, live: self.tree.live_bytes()?, keys })
+        flushed(&self.tree, Some(keys))
     }
 
     /// Newest version of every key, in key order. Returns how many.
     fn write_data(&self, tree: &mut TreeWrite<'_>) -> Result<u64, FlushError> {
         let (all, newest) = (Bound::Unbounded, Lsn::MAX);
         let mut cursor = MemtableCursor::new(&self.memtable, all, newest, Direction::Forward);
-        let (mut keys, mut row, mut trimmed) = (0_u64, RowFlush::default(), Trimmed::default());
+        let (mut keys, mut row, mut trimmed) =
+            (0_u64, RowFlush::default(), Trimmed::new(self.removed_keys_max));
         while let Some(version) = cursor.next() {
             keys = keys.saturating_add(1);
             row = row.advance(version.key.as_bytes(), tree)?;
@@ -132,7 +170,8 @@ impl<S: SegmentStore> Work<S> {
             }
         }
         row.end(tree)?;
-        tree.remove_expired(self.memtable.watermark(), EXPIRED_KEYS_MAX)?;
+        let left = trimmed.end(self.memtable.last(), tree)?;
+        tree.remove_gone(self.memtable.watermark(), left)?;
         Ok(keys)
     }
 

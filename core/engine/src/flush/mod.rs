@@ -29,10 +29,10 @@ impl fmt::Debug for Released {
 }
 
 impl<S: SegmentStore> Engine<S> {
-    /// The work of flushing the oldest memtable that waits, or the one at hand when it is due.
-    /// `None` when there is nothing to do, while another job is out, and, for the memtable at hand,
-    /// while something is staged. Run it on any thread and hand the result to
-    /// [`flushed`](Self::flushed).
+    /// The work of flushing the oldest memtable that waits, or the one at hand when it is due; else of
+    /// removing more of what has expired or was trimmed. `None` when there is nothing to do, while
+    /// another job is out, and, for the memtable at hand, while something is staged. Run it on any
+    /// thread and hand the result to [`flushed`](Self::flushed).
     pub fn flush_job(&mut self) -> Option<FlushJob<S>> {
         if self.is_job_out() {
             return None;
@@ -41,13 +41,24 @@ impl<S: SegmentStore> Engine<S> {
             self.freeze_if_due();
         }
         let view = self.shared.view.load();
-        let memtable = Arc::clone(view.frozen.last()?);
+        if view.frozen.is_empty() && !view.tree.has_gone() {
+            return None;
+        }
         let token = self.take_job_slot()?;
-        Some(FlushJob::new(self, memtable, token))
+        Some(match view.frozen.last() {
+            Some(memtable) => FlushJob::write(self, Arc::clone(memtable), token),
+            None => FlushJob::remove(self, view.tree.checkpoint.lsn, token),
+        })
     }
 
-    /// As [`flush_job`](Self::flush_job), due or not; `None` too when memory holds nothing that the
-    /// tree does not.
+    /// True when the last flush has left things that expired or were trimmed: the next
+    /// [`flush_job`](Self::flush_job) goes on with them.
+    #[must_use]
+    pub fn has_more_to_remove(&self) -> bool {
+        self.shared.view.with(|view| view.tree.has_gone())
+    }
+
+    /// As [`flush_job`](Self::flush_job), due or not.
     pub fn flush_now(&mut self) -> Option<FlushJob<S>> {
         let room = self.frozen_memtables < self.options.memtables_max;
         if room && self.log.staged_bytes() == 0 && !self.is_job_out() && !self.active.is_empty() {
@@ -70,11 +81,13 @@ impl<S: SegmentStore> Engine<S> {
         let lsn: Lsn = tree.view.checkpoint.lsn;
         self.publish(lsn);
         self.live = tree.live;
-        self.counters.flushes += 1;
-        self.counters.flushed_keys = self.counters.flushed_keys.saturating_add(tree.keys);
         let view = self.shared.view.load();
         let mut frozen = view.frozen.clone();
-        let memtable = frozen.pop();
+        let memtable = tree.keys.and_then(|keys| {
+            self.counters.flushes += 1;
+            self.counters.flushed_keys = self.counters.flushed_keys.saturating_add(keys);
+            frozen.pop()
+        });
         self.frozen_memtables = frozen.len();
         let next = View::new(Arc::clone(&view.active), frozen, Arc::new(tree.view));
         let before = self.replace_view(next);

@@ -6,18 +6,26 @@ use crate::expiry::Expiry;
 use crate::memtable::{Join, Numbers, Version};
 use crate::models::topic::key::{self, KeyKind};
 use crate::models::topic::number::pair_bytes;
-use crate::tree::{TreeEntry, TreeValue, TreeWrite};
+use crate::tree::{TreeEntry, TreeValue, TreeWrite, Trim};
 use alloc::vec::Vec;
 use unison_base::Lsn;
 
-/// The bound of the newest trim that a flush met: keys of that stream below it are gone.
-#[derive(Default)]
+/// What trims took: keys of the stream at hand below the bound are gone.
 pub(super) struct Trimmed {
     stream: Vec<u8>,
     bound: Vec<u8>,
+    /// How many keys may still be removed.
+    left: usize,
+    /// Trims of which a part is left.
+    unfinished: Vec<Trim>,
 }
 
 impl Trimmed {
+    /// Trims that may remove so many keys.
+    pub(super) fn new(keys_max: usize) -> Self {
+        Self { stream: Vec::new(), bound: Vec::new(), left: keys_max, unfinished: Vec::new() }
+    }
+
     /// Whether a key went with its stream.
     pub(super) fn is_gone(&self, key: &[u8]) -> bool {
         key < self.bound.as_slice() && key.starts_with(&self.stream)
@@ -48,8 +56,19 @@ impl Trimmed {
         tree: &mut TreeWrite<'_>,
     ) -> Result<(), TreeError> {
         let Some(stream) = key::id_of(KeyKind::Message, head) else { return Ok(()) };
+        let trim = Trim { stream, before: (numbers.first, Lsn(numbers.second)) };
         self.stream = head.into();
-        self.bound = key::from_record(stream, numbers.first, Lsn(numbers.second));
-        tree.remove_range(head, &self.bound)
+        self.bound = trim.bound();
+        self.left = self.left.saturating_sub(tree.trim(&trim, self.left)?);
+        if self.left == 0 {
+            self.unfinished.push(trim);
+        }
+        Ok(())
+    }
+
+    /// Writes down what is not finished. Returns how many keys may still be removed.
+    pub(super) fn end(self, lsn: Lsn, tree: &mut TreeWrite<'_>) -> Result<usize, TreeError> {
+        tree.keep_trims(&self.unfinished, lsn)?;
+        Ok(self.left)
     }
 }

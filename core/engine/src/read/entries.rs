@@ -186,6 +186,20 @@ impl<S: SegmentStore> Entries<S> {
     }
 }
 
+/// The next one, and nothing more behind the last one or an error.
+pub(super) fn until_end<W, T>(
+    walk: &mut W,
+    ended: impl Fn(&mut W) -> &mut bool,
+    step: impl FnOnce(&mut W) -> Result<Option<T>, ReadError>,
+) -> Option<Result<T, ReadError>> {
+    if *ended(walk) {
+        return None;
+    }
+    let next = step(walk).transpose();
+    *ended(walk) = !matches!(next, Some(Ok(_)));
+    next
+}
+
 /// The higher of two low ends.
 pub(super) fn higher(one: Bound<Vec<u8>>, other: Bound<Vec<u8>>) -> Bound<Vec<u8>> {
     tighter(one, other, Ordering::Greater)

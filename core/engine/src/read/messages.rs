@@ -1,6 +1,6 @@
 //! Messages of all topics and patterns that a filter reaches, merged in the order of time.
 
-use super::entries::{Content, Entries};
+use super::entries::{Content, Entries, until_end};
 use super::rules::{is_kept, kept_from};
 use super::topics::{Names, numbers, trimmed_to};
 use super::value::{Found, Pin};
@@ -181,7 +181,7 @@ impl<S: SegmentStore> Messages<S> {
         id: u64,
         (topic, is_pattern): (Arc<str>, bool),
     ) -> Result<(), ReadError> {
-        let mut low = trimmed_to(&self.pin.view, id, at.lsn);
+        let mut low = trimmed_to(&self.pin.view, id, at.lsn)?;
         let target = if is_pattern { Target::Pattern(&topic) } else { Target::Topic(&topic) };
         let kept = self.rules.keep_last(target);
         // Whoever reads the newest ones first counts them meanwhile.
@@ -266,12 +266,7 @@ impl<S: SegmentStore> Iterator for Messages<S> {
     type Item = Result<Message<S>, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.ended {
-            return None;
-        }
-        let message = self.next_message().transpose();
-        self.ended = !matches!(message, Some(Ok(_)));
-        message
+        until_end(self, |messages| &mut messages.ended, Self::next_message)
     }
 }
 
@@ -317,7 +312,7 @@ impl<S: SegmentStore> RetainedMessages<S> {
         let index = u32::try_from(index).unwrap_or(u32::MAX);
         let at = MessagePosition { time_ms, lsn, index };
         let key = key::message(id, &at);
-        if key < trimmed_to(view, id, self.at.lsn) {
+        if key < trimmed_to(view, id, self.at.lsn)? {
             return Ok(None);
         }
         let Some(found) = view.find(&key, self.at)? else { return Ok(None) };
@@ -334,12 +329,7 @@ impl<S: SegmentStore> Iterator for RetainedMessages<S> {
     type Item = Result<Message<S>, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.ended {
-            return None;
-        }
-        let message = self.next_message().transpose();
-        self.ended = !matches!(message, Some(Ok(_)));
-        message
+        until_end(self, |messages| &mut messages.ended, Self::next_message)
     }
 }
 

@@ -31,7 +31,7 @@ pub(crate) use own::{own, record_of};
 pub(crate) use reader::Shared;
 pub(crate) use row::cell;
 pub(crate) use rules::{Known, has_any, kept_from, load_rules};
-pub(crate) use topics::{last_id, load_patterns, message_by_id, numbers, trimmed_to};
+pub(crate) use topics::{last_id, load_patterns, message_by_id, numbers, streams_of, trimmed_to};
 pub(crate) use value::{Found, Pin, Place, checked, slice};
 pub(crate) use view::View;
 

@@ -1,6 +1,6 @@
 //! One row: its version, single columns, and its columns in order.
 
-use super::entries::{Bounds, Content, Entries, higher, lower};
+use super::entries::{Bounds, Content, Entries, higher, lower, until_end};
 use super::own::record_of;
 use super::value::{Found, Pin, ValueRef};
 use super::view::{RowVersion, View};
@@ -177,12 +177,7 @@ impl<S: SegmentStore> Iterator for Columns<S> {
     type Item = Result<Column<S>, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.ended {
-            return None;
-        }
-        let column = self.next_column().transpose();
-        self.ended = !matches!(column, Some(Ok(_)));
-        column
+        until_end(self, |entries| &mut entries.ended, Self::next_column)
     }
 }
 

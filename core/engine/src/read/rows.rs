@@ -1,6 +1,6 @@
 //! Rows in order, cell by cell: however wide a row is, a scan holds one cell.
 
-use super::entries::{Bounds, Content, Entries, Version, higher, lower};
+use super::entries::{Bounds, Content, Entries, Version, higher, lower, until_end};
 use super::own::record_of;
 use super::row::{Column, head_of, text};
 use super::value::{Found, Pin};
@@ -129,12 +129,7 @@ impl<S: SegmentStore> Iterator for RowScan<S> {
     type Item = Result<Cell<S>, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.ended {
-            return None;
-        }
-        let cell = self.next_cell().transpose();
-        self.ended = !matches!(cell, Some(Ok(_)));
-        cell
+        until_end(self, |entries| &mut entries.ended, Self::next_cell)
     }
 }
 

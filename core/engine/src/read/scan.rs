@@ -1,6 +1,6 @@
 //! Keys and values in key order.
 
-use super::entries::{Bounds, Content, Entries, higher, lower};
+use super::entries::{Bounds, Content, Entries, higher, lower, until_end};
 use super::value::{Found, Pin, ValueRef};
 use crate::errors::ReadError;
 use crate::expiry::At;
@@ -79,12 +79,7 @@ impl<S: SegmentStore> Iterator for Scan<S> {
     type Item = Result<Item<S>, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.ended {
-            return None;
-        }
-        let item = self.next_item().transpose();
-        self.ended = !matches!(item, Some(Ok(_)));
-        item
+        until_end(self, |entries| &mut entries.ended, Self::next_item)
     }
 }
 

@@ -171,8 +171,8 @@ pub(crate) fn numbers(
     }
 }
 
-/// The first key of a stream that no trim has taken. Of what the tree holds a flush has removed it.
-pub(crate) fn trimmed_to(view: &View, stream: u64, lsn: Lsn) -> Vec<u8> {
+/// The first key of a stream that no trim has taken.
+pub(crate) fn trimmed_to(view: &View, stream: u64, lsn: Lsn) -> Result<Vec<u8>, TreeError> {
     let head = key::stream(stream);
     let bounds = view.memtables().filter_map(|memtable| match memtable.find(&head, lsn) {
         Some((_, Entry::Numbers(bound))) => {
@@ -180,7 +180,8 @@ pub(crate) fn trimmed_to(view: &View, stream: u64, lsn: Lsn) -> Vec<u8> {
         }
         _ => None,
     });
-    bounds.max().unwrap_or_else(|| key::from_time(stream, 0))
+    let unfinished = view.tree.trim(stream)?.map(|trim| trim.bound());
+    Ok(bounds.chain(unfinished).max().unwrap_or_else(|| key::from_time(stream, 0)))
 }
 
 /// The highest id that a topic or a pattern has, staged ones included.
@@ -248,14 +249,14 @@ pub(crate) fn message_by_id<S: SegmentStore>(
     let time_ms = record.hlc().millis();
     let at = MessagePosition { time_ms, lsn: id.lsn, index: id.index };
     let key = key::message(stream, &at);
-    if key < trimmed_to(view, stream, Lsn::MAX) {
+    if key < trimmed_to(view, stream, Lsn::MAX)? {
         return Ok(None);
     }
     Ok(view.find::<S>(&key, At::newest(now_ms))?.map(|_| (stream, time_ms)))
 }
 
 /// The streams of the messages of a record.
-fn streams_of<'a>(record: &Record<'a>) -> impl Iterator<Item = u64> {
+pub(crate) fn streams_of<'a>(record: &Record<'a>) -> impl Iterator<Item = u64> {
     let publishes = matches!(record.kind, Kind::Publish | Kind::PublishPatterns);
     messages(record).take_while(move |_| publishes).map(|(message, _, _)| message.stream)
 }

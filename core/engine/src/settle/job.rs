@@ -6,10 +6,11 @@ use crate::errors::{SettleError, TreeError, TreeTable};
 use crate::expiry::Expiry;
 use crate::memtable::Location;
 use crate::models::row::{RowKeys, from_log};
+use crate::models::topic::key;
 use crate::models::{object, successor};
-use crate::read::{checked, slice};
-use crate::records::{Kind, decode, key_values, rows};
-use crate::tree::{LiveBytes, Tree, TreeEntry, TreeValue, TreeView, TreeWrite};
+use crate::read::{checked, slice, streams_of};
+use crate::records::{Kind, Record, decode, key_values, rows};
+use crate::tree::{LiveBytes, Tree, TreeEntry, TreeRange, TreeValue, TreeView, TreeWrite};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -31,6 +32,8 @@ pub struct SettleJob<S: SegmentStore> {
     tree: Tree,
     log: LogReader<S>,
     segment: SegmentId,
+    /// Bytes in it that the tree points to.
+    live_bytes: u64,
     budget: u64,
     token: Arc<()>,
 }
@@ -56,6 +59,15 @@ pub(super) struct Settled {
 struct Batch {
     values: BTreeMap<Vec<u8>, Live>,
     bytes: u64,
+    /// Bytes of values that were found, those that left again counted too.
+    found: u64,
+}
+
+/// Objects and streams of which all that lies in the segment has been found.
+#[derive(Default)]
+struct Seen {
+    objects: BTreeSet<Vec<u8>>,
+    streams: BTreeSet<u64>,
 }
 
 /// What the tree says of a value in the log.
@@ -69,8 +81,11 @@ struct Live {
 impl Batch {
     /// Adds a value; the highest keys leave again when the budget is passed.
     fn add(&mut self, key: &[u8], live: Live, budget: u64) {
+        if self.values.insert(key.into(), live).is_some() {
+            return;
+        }
+        self.found = self.found.saturating_add(u64::from(live.location.length));
         self.bytes = self.bytes.saturating_add(cost(key, &live.location));
-        self.values.insert(key.into(), live);
         while self.bytes > budget && self.values.len() > 1 {
             if let Some((key, live)) = self.values.pop_last() {
                 self.bytes = self.bytes.saturating_sub(cost(&key, &live.location));
@@ -89,6 +104,7 @@ impl<S: SegmentStore> SettleJob<S> {
             tree: engine.tree.clone(),
             log: engine.log.reader(),
             segment,
+            live_bytes: engine.live_bytes(segment),
             budget: engine.options.settle_job_bytes,
             token,
         }
@@ -112,8 +128,8 @@ impl<S: SegmentStore> SettleJob<S> {
         let batch = self.live_values(&view)?;
         let transaction = self.tree.begin_write()?;
         let mut tree = TreeWrite::new(&transaction)?;
-        let checkpoint = tree.checkpoint();
         let values = self.copy(&batch, &mut tree)?;
+        let checkpoint = tree.checkpoint()?;
         tree.finish(&checkpoint)?;
         transaction.commit().map_err(TreeError::from)?;
         Ok(Settled { view: self.tree.view()?, live: self.tree.live_bytes()?, values })
@@ -121,7 +137,7 @@ impl<S: SegmentStore> SettleJob<S> {
 
     /// Walks the segment's frames.
     fn live_values(&self, view: &TreeView) -> Result<Batch, SettleError> {
-        let (mut batch, mut seen) = (Batch::default(), BTreeSet::new());
+        let (mut batch, mut seen) = (Batch::default(), Seen::default());
         let mut offset = FIRST_FRAME;
         while let Some(next) = self.visit(offset, view, &mut batch, &mut seen)? {
             offset = next;
@@ -136,7 +152,7 @@ impl<S: SegmentStore> SettleJob<S> {
         offset: u32,
         view: &TreeView,
         batch: &mut Batch,
-        seen: &mut BTreeSet<Vec<u8>>,
+        seen: &mut Seen,
     ) -> Result<Option<u32>, SettleError> {
         let Some(bytes) = self.frame_at(offset) else { return Ok(None) };
         let Ok(frame) = read_frame(&bytes) else { return Ok(None) };
@@ -152,7 +168,7 @@ impl<S: SegmentStore> SettleJob<S> {
         if record.kind == Kind::PutChunks {
             for entry in key_values(&record) {
                 let Some(object) = object::from_log(entry.key) else { continue };
-                if seen.insert(object.into()) {
+                if seen.objects.insert(object.into()) {
                     self.visit_object(object, view, batch)?;
                 }
             }
@@ -163,6 +179,13 @@ impl<S: SegmentStore> SettleJob<S> {
                 for (name, _, span) in entry.columns() {
                     let key = keys.cell(name.as_bytes());
                     self.visit_value(key, payload.saturating_add(span.offset), view, batch)?;
+                }
+            }
+        }
+        if record.previous().is_some() {
+            for stream in streams_of(&record) {
+                if seen.streams.insert(stream) {
+                    self.visit_stream(stream, &record, view, batch)?;
                 }
             }
         }
@@ -180,11 +203,34 @@ impl<S: SegmentStore> SettleJob<S> {
         view: &TreeView,
         batch: &mut Batch,
     ) -> Result<(), SettleError> {
-        let corrupt = TreeError::Corrupt { table: TreeTable::Data };
         let head = object::keys(object).head().to_vec();
         let end = successor(&head);
         let range = view.range(Bound::Excluded(&head), Bound::Excluded(&end))?;
+        self.visit_range(range, batch)
+    }
+
+    /// Takes the messages of a stream that the tree points to in this segment. The record of one in a
+    /// transaction does not say which record committed it: any later one.
+    fn visit_stream(
+        &self,
+        stream: u64,
+        record: &Record<'_>,
+        view: &TreeView,
+        batch: &mut Batch,
+    ) -> Result<(), SettleError> {
+        let first = key::from_record(stream, record.hlc().millis(), record.lsn());
+        let end = successor(&key::stream(stream));
+        let range = view.range(Bound::Included(&first), Bound::Excluded(&end))?;
+        self.visit_range(range, batch)
+    }
+
+    /// Takes what the entries point to in this segment, until all that is live in it is found.
+    fn visit_range(&self, range: Option<TreeRange>, batch: &mut Batch) -> Result<(), SettleError> {
+        let corrupt = TreeError::Corrupt { table: TreeTable::Data };
         for row in range.into_iter().flatten() {
+            if batch.found >= self.live_bytes {
+                break;
+            }
             let (key, entry) = row.map_err(TreeError::from)?;
             let entry = TreeEntry::decode(entry.value()).ok_or(corrupt)?;
             if let TreeValue::InLog(location) = entry.value

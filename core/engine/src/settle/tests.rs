@@ -2,16 +2,19 @@
 
 use crate::engine::Engine;
 use crate::expiry::indexed;
+use crate::models::kv;
 use crate::models::row::split;
+use crate::models::topic::name::TopicFilter;
 use crate::options::EngineOptions;
-use crate::read::RowScanRequest;
+use crate::read::{MessageRequest, RowScanRequest};
 use crate::tree::{LiveBytes, TreeEntry};
-use crate::write::{ColumnNames, ColumnValues, Operation, Write};
+use crate::write::{ColumnNames, ColumnValues, NewMessage, Operation, TrimBefore, Write};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::ops::Bound;
+use unison_base::TxnId;
 use unison_base::limits::SEGMENT_BYTES_MIN;
 use unison_base::prng::Prng;
 use unison_ports::SegmentKind;
@@ -47,7 +50,7 @@ fn recount(engine: &Engine<SimStore>) -> (LiveBytes, u64, u64) {
         match split(key.value()) {
             Some((_, [])) => rows += 1,
             Some(_) => {}
-            None => keys += 1,
+            None => keys += u64::from(kv::user_key(key.value()).is_some()),
         }
         if let Some((segment, bytes)) = TreeEntry::decode(entry.value()).unwrap().live() {
             *live.entry(segment).or_default() += bytes;
@@ -214,6 +217,52 @@ fn values_of_columns_are_settled_too() {
         let value = engine.reader().column(&[100 + round], "column").unwrap().unwrap();
         assert_eq!(&*value.bytes().unwrap(), vec![round; 8_000].as_slice());
     }
+}
+
+/// A write of a transaction, or its beginning or its end.
+fn within(engine: &mut Engine<SimStore>, id: u8, operation: Operation<'_>) {
+    engine.stage(&Write::new(operation).within(TxnId([id; 16])), NOW_MS).unwrap();
+}
+
+#[test]
+fn messages_of_transactions_are_settled_too() {
+    let disk = CrashDisk::new();
+    let mut engine = open(&disk);
+    for round in 0..10_u8 {
+        let (payload, kept) = (vec![round; 8_000], alloc::format!("kept/{round}"));
+        let gone = NewMessage { topic: "gone", payload: &payload, ..NewMessage::default() };
+        let kept = NewMessage { topic: &kept, ..gone };
+        within(&mut engine, round, Operation::Begin);
+        within(&mut engine, round, Operation::Publish(&[gone, gone, gone]));
+        within(&mut engine, round, Operation::Publish(&[kept]));
+        within(&mut engine, round, Operation::Publish(&[gone, gone, gone]));
+        // Between the records of the transaction and its end lies a segment.
+        for _ in 0..7 {
+            engine.stage(&Write::put(b"between", &payload), NOW_MS).unwrap();
+        }
+        within(&mut engine, round, Operation::Commit(&[]));
+    }
+    let trim = TrimBefore { topics: &["gone"], before_ms: u64::MAX };
+    engine.stage(&Write::new(Operation::Trim(trim)), NOW_MS).unwrap();
+    engine.stage(&Write::put(b"between", b"over"), NOW_MS).unwrap();
+    engine.append(NOW_MS).unwrap();
+    let durable = engine.log.sync().unwrap();
+    engine.publish(durable);
+    while let Some(job) = engine.flush_now() {
+        let _ = engine.flushed(job.run()).unwrap();
+    }
+    engine.retire(None, NOW_MS).unwrap();
+    assert!(files(&engine, SegmentKind::Values) >= 8);
+    while let Some(job) = engine.settle_job() {
+        engine.settled(job.run()).unwrap();
+        check(&engine);
+    }
+    assert_eq!(files(&engine, SegmentKind::Values), 0);
+    let filter = TopicFilter::new("kept/+").unwrap();
+    let snapshot = engine.reader().snapshot();
+    let messages = snapshot.messages(MessageRequest::all(&filter)).unwrap();
+    let payloads = messages.map(|message| message.unwrap().payload().to_vec());
+    assert!(payloads.eq((0..10).map(|round| vec![round; 8_000])));
 }
 
 #[test]

@@ -3,14 +3,14 @@
 
 use super::{TreeEntry, TreeValue, TreeWrite};
 use crate::errors::{TreeError, TreeTable};
-use crate::expiry::{Expiry, index_end, index_key, index_start, indexed};
+use crate::expiry::{Expiry, index_end, index_start, indexed};
 use crate::models::row;
 use alloc::vec::Vec;
 use redb::ReadableTable;
 use unison_base::Lsn;
 
-/// Most keys that are looked up in the index at a time.
-const KEYS_AT_A_TIME: usize = 256;
+/// Most keys that are taken out of the index at a time, to be removed in their own order.
+const KEYS_AT_A_TIME: usize = 8 << 10;
 
 /// A change of when a key expires, whose value stays.
 pub(crate) struct NewExpiry {
@@ -32,15 +32,15 @@ pub(super) fn earliest(
 
 impl TreeWrite<'_> {
     /// When a key expires that is in the tree.
-    pub(crate) fn expiry_of(&self, key: &[u8]) -> Result<Option<Expiry>, TreeError> {
-        let Some(found) = self.data.get(key)? else { return Ok(None) };
+    pub(crate) fn expiry_of(&mut self, key: &[u8]) -> Result<Option<Expiry>, TreeError> {
+        let Some(found) = self.data()?.get(key)? else { return Ok(None) };
         let entry = TreeEntry::decode(found.value());
         Ok(Some(entry.ok_or(TreeError::Corrupt { table: TreeTable::Data })?.expiry))
     }
 
     /// Changes when a key expires, if it is there and had not expired by then.
     pub(crate) fn expire(&mut self, key: &[u8], new: &NewExpiry) -> Result<(), TreeError> {
-        let Some(found) = self.data.get(key)? else { return Ok(()) };
+        let Some(found) = self.data()?.get(key)? else { return Ok(()) };
         let bytes = found.value().to_vec();
         drop(found);
         let old = TreeEntry::decode(&bytes).ok_or(TreeError::Corrupt { table: TreeTable::Data })?;
@@ -61,45 +61,48 @@ impl TreeWrite<'_> {
     }
 
     /// Removes what has expired by the watermark, the earliest first, until that took as many keys as
-    /// one flush may: the rest stays hidden until the next one.
+    /// it may: the rest stays hidden until the next time. Returns how many it took.
     pub(crate) fn remove_expired(
         &mut self,
         watermark: u64,
         keys_max: usize,
-    ) -> Result<(), TreeError> {
-        let mut left = keys_max;
-        while left > 0 {
-            let expired = self.expired(watermark, left.min(KEYS_AT_A_TIME))?;
+    ) -> Result<usize, TreeError> {
+        let mut taken = 0_usize;
+        while taken < keys_max {
+            let at_a_time = keys_max.saturating_sub(taken).min(KEYS_AT_A_TIME);
+            let mut expired = self.take_expired(watermark, at_a_time)?;
             if expired.is_empty() {
                 break;
             }
+            // Neighbours lie in the same pages.
+            expired.sort_unstable_by(|one, other| one.1.cmp(&other.1));
             for (expiry, key) in expired {
-                let removed = self.remove_one(&key)?;
-                // It has gone with its key, but for a tree that was damaged: that ends here too.
-                self.data.remove(index_key(expiry, &key).as_slice())?;
-                left = left.saturating_sub(removed.max(1));
+                let removed = self.remove_one(&key, expiry)?;
+                taken = taken.saturating_add(removed.max(1));
             }
         }
-        Ok(())
+        Ok(taken)
     }
 
     /// Removes a key, or a row with all its cells. Returns how many keys that were.
-    fn remove_one(&mut self, key: &[u8]) -> Result<usize, TreeError> {
+    fn remove_one(&mut self, key: &[u8], indexed: Expiry) -> Result<usize, TreeError> {
         if row::split(key).is_some() {
             return Ok(usize::try_from(self.remove_row(key)?).unwrap_or(usize::MAX));
         }
-        self.remove(key)?;
+        self.remove_indexed(key, indexed)?;
         Ok(1)
     }
 
-    fn expired(
-        &self,
+    /// Takes the earliest out of the index.
+    fn take_expired(
+        &mut self,
         watermark: u64,
         keys_max: usize,
     ) -> Result<Vec<(Expiry, Vec<u8>)>, TreeError> {
         let (start, end) = (index_start(0), index_end(watermark));
-        let range = self.data.range(start.as_slice()..end.as_slice())?;
-        let keys = range.take(keys_max).map(|item| {
+        let data = self.data_and_index()?;
+        let expired = data.extract_from_if(start.as_slice()..end.as_slice(), |_, _| true)?;
+        let keys = expired.take(keys_max).map(|item| {
             let (key, _) = item?;
             let (expiry, key) =
                 indexed(key.value()).ok_or(TreeError::Corrupt { table: TreeTable::Data })?;

@@ -6,11 +6,15 @@
 mod checkpoint;
 mod entry;
 mod expire;
+mod run;
+mod times;
+mod trim;
 mod write;
 
 pub(crate) use checkpoint::Checkpoint;
 pub(crate) use entry::{TreeEntry, TreeValue};
 pub(crate) use expire::NewExpiry;
+pub(crate) use trim::Trim;
 pub(crate) use write::TreeWrite;
 
 use crate::errors::{TreeError, TreeTable};
@@ -53,8 +57,9 @@ impl Tree {
         };
         let checkpoint = checkpoint_of(&meta)?;
         let data = existing(transaction.open_table(DATA))?;
-        let mut view = TreeView { data, checkpoint, earliest_expiry: u64::MAX };
+        let mut view = TreeView { data, checkpoint, earliest_expiry: u64::MAX, has_trims: false };
         view.earliest_expiry = view.next_expiry(0)?.unwrap_or(u64::MAX);
+        view.has_trims = view.finds_trims()?;
         Ok(view)
     }
 
@@ -113,16 +118,24 @@ pub(crate) struct TreeView {
     pub(crate) checkpoint: Checkpoint,
     /// When the first of what is in it expires; `u64::MAX` when nothing does.
     pub(crate) earliest_expiry: u64,
+    /// There are trims that are not finished.
+    has_trims: bool,
 }
 
 impl Default for TreeView {
     /// That of a tree that was never written.
     fn default() -> Self {
-        Self { data: None, checkpoint: Checkpoint::default(), earliest_expiry: u64::MAX }
+        let checkpoint = Checkpoint::default();
+        Self { data: None, checkpoint, earliest_expiry: u64::MAX, has_trims: false }
     }
 }
 
 impl TreeView {
+    /// True when something is in it that its checkpoint says is gone.
+    pub(crate) fn has_gone(&self) -> bool {
+        self.has_trims || self.earliest_expiry <= self.checkpoint.expired_to
+    }
+
     /// When the first of what expires behind `ms` does.
     pub(crate) fn next_expiry(&self, ms: u64) -> Result<Option<u64>, TreeError> {
         let Some(from) = ms.checked_add(1) else { return Ok(None) };
@@ -158,5 +171,7 @@ impl TreeView {
     }
 }
 
+#[cfg(test)]
+mod run_tests;
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,11 @@
 //! One write transaction: entries in key order, what died by them, and the checkpoint.
 
 use super::expire::earliest;
+use super::run::Run;
+use super::times::IndexChanges;
 use super::{CHECKPOINT_KEY, Checkpoint, DATA, META, SEGMENTS, TreeEntry, checkpoint_of};
 use crate::errors::{TreeError, TreeTable};
-use crate::expiry::{Expiry, index_key};
+use crate::expiry::Expiry;
 use crate::models::{kv, row, successor};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -11,14 +13,16 @@ use core::ops::Bound;
 use redb::{ReadableTable, Table, WriteTransaction};
 use unison_base::SegmentId;
 
-type DataTable<'t> = Table<'t, &'static [u8], &'static [u8]>;
+pub(super) type DataTable<'t> = Table<'t, &'static [u8], &'static [u8]>;
 
 /// The tables of a write transaction, with the books that go with them.
 pub(crate) struct TreeWrite<'t> {
     transaction: &'t WriteTransaction,
-    pub(super) data: DataTable<'t>,
-    checkpoint: Checkpoint,
-    live: BTreeMap<SegmentId, i64>,
+    data: DataTable<'t>,
+    /// Entries that are not in `data` yet, and changes of the expiry index.
+    run: Run,
+    times: IndexChanges,
+    books: Books,
     encoded: Vec<u8>,
     /// When the first of what was in the tree before expires.
     earliest_expiry: u64,
@@ -29,8 +33,9 @@ impl<'t> TreeWrite<'t> {
         let checkpoint = checkpoint_of(&transaction.open_table(META)?)?;
         let data = transaction.open_table(DATA)?;
         let earliest_expiry = earliest(&data)?;
-        let (live, encoded) = (BTreeMap::new(), Vec::new());
-        Ok(Self { transaction, data, checkpoint, live, encoded, earliest_expiry })
+        let books = Books { checkpoint, live: BTreeMap::new() };
+        let (run, times, encoded) = (Run::default(), IndexChanges::default(), Vec::new());
+        Ok(Self { transaction, data, run, times, books, encoded, earliest_expiry })
     }
 
     /// When the first of what was in the tree before this transaction expires; `u64::MAX` when nothing
@@ -40,49 +45,78 @@ impl<'t> TreeWrite<'t> {
     }
 
     /// What the tree stood for when this transaction began, with the keys that it now has.
-    pub(crate) fn checkpoint(&self) -> Checkpoint {
-        self.checkpoint
+    ///
+    /// # Errors
+    /// What the tree says.
+    pub(crate) fn checkpoint(&mut self) -> Result<Checkpoint, TreeError> {
+        self.end_run()?;
+        Ok(self.books.checkpoint)
+    }
+
+    /// The table, with everything that was put.
+    pub(super) fn data(&mut self) -> Result<&mut DataTable<'t>, TreeError> {
+        self.end_run()?;
+        Ok(&mut self.data)
+    }
+
+    /// The table and its expiry index, with everything that was put.
+    pub(super) fn data_and_index(&mut self) -> Result<&mut DataTable<'t>, TreeError> {
+        self.end_run()?;
+        self.times.make(&mut self.data)?;
+        Ok(&mut self.data)
     }
 
     /// Sets the entry of a key.
     pub(crate) fn put(&mut self, key: &[u8], entry: &TreeEntry<'_>) -> Result<(), TreeError> {
-        entry.encode(&mut self.encoded);
-        let replaced = match self.data.insert(key, self.encoded.as_slice())? {
-            Some(old) => Some(books_of(old.value())?),
-            None => None,
-        };
-        if replaced.is_none() {
-            self.count(key, 1);
+        if self.run.is_full() || !self.run.is_followed_by(key) {
+            self.end_run()?;
         }
-        let (live, expiry) = replaced.unwrap_or_default();
-        account(&mut self.live, entry.live(), 1);
-        account(&mut self.live, live, -1);
-        self.index(key, expiry, entry.expiry)
+        entry.encode(&mut self.encoded);
+        self.run.push(key, &self.encoded);
+        Ok(())
     }
 
-    /// Moves a key in the expiry index.
-    fn index(&mut self, key: &[u8], old: Expiry, new: Expiry) -> Result<(), TreeError> {
-        if old == new {
+    /// Puts what is gathered into the table.
+    fn end_run(&mut self) -> Result<(), TreeError> {
+        if self.run.is_empty() {
             return Ok(());
         }
-        if old.is_set() {
-            self.data.remove(index_key(old, key).as_slice())?;
-        }
-        if new.is_set() {
-            self.data.insert(index_key(new, key).as_slice(), [].as_slice())?;
-        }
+        let (books, times) = (&mut self.books, &mut self.times);
+        self.run.put_into(&mut self.data, |key, value, replaced| {
+            let (live, expiry) = books_of(value)?;
+            let (live_before, expiry_before) = match replaced {
+                Some(old) => books_of(old)?,
+                None => {
+                    books.count(key, 1);
+                    Default::default()
+                }
+            };
+            books.account(live, 1);
+            books.account(live_before, -1);
+            times.move_key(key, expiry_before, expiry);
+            Ok(())
+        })?;
+        self.run.clear();
         Ok(())
     }
 
     /// Removes a key if it is there.
     pub(crate) fn remove(&mut self, key: &[u8]) -> Result<(), TreeError> {
-        let (live, expiry) = match self.data.remove(key)? {
+        self.remove_indexed(key, Expiry::NEVER)
+    }
+
+    /// The same for a key that has left the expiry index at that time.
+    pub(super) fn remove_indexed(&mut self, key: &[u8], left: Expiry) -> Result<(), TreeError> {
+        let (live, expiry) = match self.data()?.remove(key)? {
             Some(old) => books_of(old.value())?,
             None => return Ok(()),
         };
-        self.count(key, -1);
-        account(&mut self.live, live, -1);
-        self.index(key, expiry, Expiry::NEVER)
+        self.books.count(key, -1);
+        self.books.account(live, -1);
+        if expiry != left {
+            self.times.move_key(key, expiry, Expiry::NEVER);
+        }
+        Ok(())
     }
 
     /// Removes a row, its head and all its cells. Returns how many keys there were.
@@ -90,6 +124,7 @@ impl<'t> TreeWrite<'t> {
         let end = successor(head);
         let range = (Bound::Included(head), Bound::Excluded(end.as_slice()));
         let (mut heads, mut keys, mut expiry) = (0, 0_u64, Expiry::NEVER);
+        self.end_run()?;
         for removed in self.data.extract_from_if(range, |_, _| true)? {
             let (key, entry) = removed?;
             let (live, expires) = books_of(entry.value())?;
@@ -97,55 +132,50 @@ impl<'t> TreeWrite<'t> {
                 (heads, expiry) = (u64::from(head.first() == Some(&row::PREFIX)), expires);
             }
             keys = keys.saturating_add(1);
-            account(&mut self.live, live, -1);
+            self.books.account(live, -1);
         }
-        self.checkpoint.rows = self.checkpoint.rows.saturating_sub(heads);
-        self.index(head, expiry, Expiry::NEVER)?;
+        let rows = &mut self.books.checkpoint.rows;
+        *rows = rows.saturating_sub(heads);
+        self.times.move_key(head, expiry, Expiry::NEVER);
         Ok(keys)
     }
 
-    /// Removes the keys from `start` to before `end`, of a model that counts none.
-    pub(crate) fn remove_range(&mut self, start: &[u8], end: &[u8]) -> Result<(), TreeError> {
+    /// Removes the keys from `start` to before `end`, of a model that counts none, the lowest first, and
+    /// no more than `keys_max`. Returns how many.
+    pub(crate) fn remove_range(
+        &mut self,
+        start: &[u8],
+        end: &[u8],
+        keys_max: usize,
+    ) -> Result<usize, TreeError> {
         if start >= end {
-            return Ok(());
+            return Ok(0);
         }
+        self.end_run()?;
         let range = (Bound::Included(start), Bound::Excluded(end));
-        let mut expiring = Vec::new();
-        for removed in self.data.extract_from_if(range, |_, _| true)? {
+        let mut keys = 0_usize;
+        for removed in self.data.extract_from_if(range, |_, _| true)?.take(keys_max) {
             let (key, entry) = removed?;
             let (live, expiry) = books_of(entry.value())?;
-            account(&mut self.live, live, -1);
-            if expiry.is_set() {
-                expiring.push(index_key(expiry, key.value()));
-            }
+            self.books.account(live, -1);
+            self.times.move_key(key.value(), expiry, Expiry::NEVER);
+            keys = keys.saturating_add(1);
         }
-        for key in expiring {
-            self.data.remove(key.as_slice())?;
-        }
-        Ok(())
+        Ok(keys)
     }
 
     /// Whether a row has cells.
-    pub(crate) fn has_cells(&self, head: &[u8]) -> Result<bool, TreeError> {
+    pub(crate) fn has_cells(&mut self, head: &[u8]) -> Result<bool, TreeError> {
         let end = successor(head);
         let range = (Bound::Excluded(head), Bound::Excluded(end.as_slice()));
-        Ok(self.data.range(range)?.next().transpose()?.is_some())
-    }
-
-    /// Keys and rows are counted, cells are not.
-    fn count(&mut self, key: &[u8], change: i64) {
-        let counted = match row::split(key) {
-            _ if kv::user_key(key).is_some() => &mut self.checkpoint.keys,
-            Some((head, [])) if head.first() == Some(&row::PREFIX) => &mut self.checkpoint.rows,
-            _ => return,
-        };
-        *counted = counted.saturating_add_signed(change);
+        Ok(self.data()?.range(range)?.next().transpose()?.is_some())
     }
 
     /// Writes the books; the caller commits.
-    pub(crate) fn finish(self, checkpoint: &Checkpoint) -> Result<(), TreeError> {
+    pub(crate) fn finish(mut self, checkpoint: &Checkpoint) -> Result<(), TreeError> {
+        self.data_and_index()?;
         let mut segments = self.transaction.open_table(SEGMENTS)?;
-        for (segment, change) in self.live {
+        for (segment, change) in self.books.live {
             let before = segments.get(segment.0)?.map_or(0, |bytes| bytes.value());
             let after = before.saturating_add_signed(change);
             if after == 0 {
@@ -160,19 +190,37 @@ impl<'t> TreeWrite<'t> {
     }
 }
 
-fn account(live: &mut BTreeMap<SegmentId, i64>, part: Option<(SegmentId, u64)>, sign: i64) {
-    if let Some((segment, bytes)) = part {
-        // A value has at most 4 GiB, so the signed number holds it.
-        let change = i64::try_from(bytes).unwrap_or(i64::MAX).saturating_mul(sign);
-        let sum = live.entry(segment).or_default();
-        *sum = sum.saturating_add(change);
+/// What is counted of the entries in the table.
+struct Books {
+    checkpoint: Checkpoint,
+    live: BTreeMap<SegmentId, i64>,
+}
+
+impl Books {
+    /// Keys and rows are counted, cells are not.
+    fn count(&mut self, key: &[u8], change: i64) {
+        let counted = match row::split(key) {
+            _ if kv::user_key(key).is_some() => &mut self.checkpoint.keys,
+            Some((head, [])) if head.first() == Some(&row::PREFIX) => &mut self.checkpoint.rows,
+            _ => return,
+        };
+        *counted = counted.saturating_add_signed(change);
+    }
+
+    fn account(&mut self, part: Option<(SegmentId, u64)>, sign: i64) {
+        if let Some((segment, bytes)) = part {
+            // A value has at most 4 GiB, so the signed number holds it.
+            let change = i64::try_from(bytes).unwrap_or(i64::MAX).saturating_mul(sign);
+            let sum = self.live.entry(segment).or_default();
+            *sum = sum.saturating_add(change);
+        }
     }
 }
 
-/// What the books say of an entry: the segment that it keeps alive, and when it expires.
-type Books = (Option<(SegmentId, u64)>, Expiry);
+/// The segment that an entry keeps alive, and when it expires.
+type BooksOf = (Option<(SegmentId, u64)>, Expiry);
 
-fn books_of(bytes: &[u8]) -> Result<Books, TreeError> {
+fn books_of(bytes: &[u8]) -> Result<BooksOf, TreeError> {
     let entry = TreeEntry::decode(bytes).ok_or(TreeError::Corrupt { table: TreeTable::Data })?;
     Ok((entry.live(), entry.expiry))
 }

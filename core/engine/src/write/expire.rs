@@ -41,6 +41,24 @@ impl<S: SegmentStore> Engine<S> {
         self.raise(now_ms).map(Some)
     }
 
+    /// Makes a flush due when something has been there for
+    /// [`removal_delay_ms`](crate::EngineOptions::removal_delay_ms) after it expired, so that its space
+    /// comes back although nobody writes. True when one is due for that now. Whoever owns the engine
+    /// calls this now and then.
+    pub fn free_expired(&mut self, now_ms: u64) -> bool {
+        let (watermark, delay_ms) = (self.active.watermark(), self.options.removal_delay_ms);
+        let earliest = self.shared.view.with(|view| view.earliest_expiry());
+        let gone_for_long = now_ms.max(watermark) >= earliest.saturating_add(delay_ms);
+        let may_freeze = self.frozen_memtables < self.options.memtables_max
+            && self.log.staged_bytes() == 0
+            && !self.active.is_empty();
+        let due = earliest <= watermark && gone_for_long && may_freeze;
+        if due {
+            self.freeze();
+        }
+        due
+    }
+
     fn raise(&mut self, now_ms: u64) -> Result<Lsn, WriteError> {
         let lsn = self.begin_record((OperationType::ExpireTo, EntryType::KV), None, 1, now_ms);
         self.encoder.watermark(now_ms);

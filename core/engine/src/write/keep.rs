@@ -137,7 +137,7 @@ fn bound<S: SegmentStore>(
     keep: u32,
 ) -> Result<Option<(u64, Lsn)>, ReadError> {
     let at = At::newest(0);
-    let low = trimmed_to(&pin.view, stream, Lsn::MAX);
+    let low = trimmed_to(&pin.view, stream, Lsn::MAX)?;
     let first = kept_from(pin, (stream, at), low.clone(), keep)?;
     let Some((_, first)) = key::message_of(&first) else { return Ok(None) };
     let bound = key::from_record(stream, first.time_ms, first.lsn);

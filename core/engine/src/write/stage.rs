@@ -120,10 +120,15 @@ impl<S: SegmentStore> Engine<S> {
             Err(StageError::SegmentFull) => {}
             staged => return self.staged(staged),
         }
-        self.append_staged()?;
-        self.log.rotate(now_ms.saturating_mul(1_000_000))?;
+        self.begin_segment(now_ms)?;
         let staged = self.log.stage(self.encoder.record());
         self.staged(staged)
+    }
+
+    /// Appends what is staged, and begins the next segment.
+    pub(super) fn begin_segment(&mut self, now_ms: u64) -> Result<(), WriteError> {
+        self.append_staged()?;
+        Ok(self.log.rotate(now_ms.saturating_mul(1_000_000))?)
     }
 
     fn staged(&self, staged: Result<Position, StageError>) -> Result<Position, WriteError> {

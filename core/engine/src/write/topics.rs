@@ -176,8 +176,8 @@ impl<S: SegmentStore> Engine<S> {
         Ok(Written::plain(lsn))
     }
 
-    /// Messages, and before them what of their topics is new. A failure between the two leaves topics
-    /// without messages; a record that is too large is seen before.
+    /// Messages, and before them what of their topics is new: both or none, when one segment can hold
+    /// both.
     pub(super) fn stage_messages(
         &mut self,
         operation: &Operation<'_>,
@@ -199,6 +199,10 @@ impl<S: SegmentStore> Engine<S> {
         self.encode_messages(&head, &rules, (operation, messages), &streams.ids);
         self.check_record()?;
         if defines > 0 {
+            let records = [self.topics.definitions.record(), self.encoder.record()];
+            if !self.log.fits(&records.map(<[u8]>::len)) {
+                self.begin_segment(now_ms)?;
+            }
             core::mem::swap(&mut self.encoder, &mut self.topics.definitions);
             let staged = self.check_record().and_then(|()| self.stage_encoded(now_ms));
             core::mem::swap(&mut self.encoder, &mut self.topics.definitions);
@@ -277,7 +281,8 @@ impl<S: SegmentStore> Engine<S> {
         Ok(found.map(|(_, id, _)| id))
     }
 
-    fn next_stream_id(&mut self, taken: usize) -> Result<u64, ReadError> {
+    /// A log may have given away the highest ids of all: then there are no more.
+    fn next_stream_id(&mut self, taken: usize) -> Result<u64, WriteError> {
         let next = match self.topics.next_id {
             Some(next) => next,
             None => {
@@ -285,7 +290,9 @@ impl<S: SegmentStore> Engine<S> {
                 *self.topics.next_id.insert(next)
             }
         };
-        Ok(next.saturating_add(u64::try_from(taken).unwrap_or(u64::MAX)))
+        let id = next.saturating_add(u64::try_from(taken).unwrap_or(u64::MAX));
+        // The id behind it has to be a number too.
+        if id < u64::MAX { Ok(id) } else { Err(WriteError::StreamIds) }
     }
 
     fn topic_head(&mut self, operation: OperationType, lsn: Lsn, now_ms: u64) -> Head {

@@ -219,7 +219,7 @@ impl<D: BlockDevice, N: Device, P: Board + 'static> EdgeNode<D, N, P> {
         let Some(follow) = &mut self.held.follow else { return Wake::At(u64::MAX) };
         let opened = follow.open_one(now_ms, &mut *tell);
         let followed = follow.poll(&mut self.network, now_ms, &mut *tell);
-        follow.flush(tell);
+        follow.flush(now_ms, tell);
         opened.earlier(followed)
     }
 

@@ -206,12 +206,13 @@ impl<D: BlockDevice> VolumeReplica<D> {
     }
 
     /// Runs one due flush. False when the engine can no longer be used and has been let go.
-    pub(crate) fn flush_if_due(&mut self) -> bool {
+    pub(crate) fn flush_if_due(&mut self, wall_ms: u64) -> bool {
         if self.tree_full {
             return true;
         }
         let Some(engine) = &mut self.engine else { return false };
-        if engine.pressure() == Pressure::None {
+        engine.free_expired(wall_ms);
+        if engine.pressure() == Pressure::None && !engine.has_more_to_remove() {
             return true;
         }
         let job = engine.flush_job();

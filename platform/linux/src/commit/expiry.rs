@@ -9,12 +9,17 @@ use unison_walfs::LogRole;
 
 impl CommitQueue {
     /// Raises the watermark to the wall clock when something has expired since, by a record that
-    /// nobody waits for. A namespace that follows leaves that to its leader.
+    /// nobody waits for. A namespace that follows leaves that to its leader. Has what expired long ago
+    /// removed.
     pub(crate) fn expire(self: &Arc<Self>) {
         let now_ms = self.now_ms();
         let mut state = self.lock();
         if state.closing || state.sync_failed {
             return;
+        }
+        let Ok(engine) = state.engine() else { return };
+        if engine.free_expired(now_ms) {
+            self.housekeep(&mut state);
         }
         let Ok(engine) = state.engine() else { return };
         if engine.options().role == LogRole::Follower {

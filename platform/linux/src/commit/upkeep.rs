@@ -47,7 +47,8 @@ impl CommitQueue {
     }
 
     fn flush_memtable(self: &Arc<Self>, state: &mut State) {
-        if state.flushing || !self.has_room_to_flush(state) {
+        // What is gone can be removed after the next start as well: nobody waits for it at the end.
+        if state.flushing || state.closing || !self.has_room_to_flush(state) {
             return;
         }
         let Some(job) = state.engine.as_mut().and_then(Engine::flush_job) else { return };

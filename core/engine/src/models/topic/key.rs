@@ -9,6 +9,8 @@
 //! p  text      levels, each followed by 00        -> id
 //! r  retained  id                                 -> time, index; its LSN is the message's
 //! s  settings                                     -> what holds for the topics
+//! t  trim      stream                             -> in the tree only: time, LSN; the rest of what is
+//!                                                    before that is still to be removed
 //! ```
 //!
 //! All below `a/b` is one range of names. Numbers other than times are those of [`super::number`].
@@ -36,6 +38,7 @@ pub(crate) enum KeyKind {
     Text,
     Retained,
     Settings,
+    Trim,
 }
 
 impl KeyKind {
@@ -48,6 +51,7 @@ impl KeyKind {
             Self::Text => b'p',
             Self::Retained => b'r',
             Self::Settings => b's',
+            Self::Trim => b't',
         }
     }
 

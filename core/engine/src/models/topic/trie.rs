@@ -21,7 +21,7 @@ pub struct TopicTrie<V> {
 
 #[derive(Clone, Debug)]
 struct Node<V> {
-    literals: BTreeMap<Box<str>, Arc<Node<V>>>,
+    literals: Children<V>,
     one: Option<Arc<Node<V>>>,
     /// Filters that end at this level.
     here: Vec<V>,
@@ -31,7 +31,87 @@ struct Node<V> {
 
 impl<V> Default for Node<V> {
     fn default() -> Self {
-        Self { literals: BTreeMap::new(), one: None, here: Vec::new(), rest: Vec::new() }
+        Self { literals: Children::default(), one: None, here: Vec::new(), rest: Vec::new() }
+    }
+}
+
+/// Children by their level. Most nodes have very few: for those a map would take the most memory of
+/// all.
+#[derive(Clone, Debug)]
+enum Children<V> {
+    Few(Vec<Child<V>>),
+    Many(BTreeMap<Box<str>, Arc<Node<V>>>),
+}
+
+type Child<V> = (Box<str>, Arc<Node<V>>);
+
+/// More children than this are found through a map.
+const FEW: usize = 8;
+
+impl<V> Default for Children<V> {
+    fn default() -> Self {
+        Self::Few(Vec::new())
+    }
+}
+
+impl<V> Children<V> {
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::Few(few) => few.is_empty(),
+            Self::Many(many) => many.is_empty(),
+        }
+    }
+
+    fn get(&self, level: &str) -> Option<&Arc<Node<V>>> {
+        match self {
+            Self::Few(few) => few.iter().find(|(own, _)| **own == *level).map(|(_, child)| child),
+            Self::Many(many) => many.get(level),
+        }
+    }
+
+    fn get_mut(&mut self, level: &str) -> Option<&mut Arc<Node<V>>> {
+        match self {
+            Self::Few(few) => {
+                few.iter_mut().find(|(own, _)| **own == *level).map(|(_, child)| child)
+            }
+            Self::Many(many) => many.get_mut(level),
+        }
+    }
+
+    /// The child of a level, made when it is not there.
+    fn child(&mut self, level: &str) -> &mut Arc<Node<V>> {
+        if let Self::Few(few) = self
+            && few.len() == FEW
+            && few.iter().all(|(own, _)| **own != *level)
+        {
+            *self = Self::Many(core::mem::take(few).into_iter().collect());
+        }
+        match self {
+            Self::Few(few) => {
+                let known = few.iter().position(|(own, _)| **own == *level);
+                let child = known.map(|at| few.swap_remove(at));
+                few.reserve_exact(1);
+                &mut few.push_mut(child.unwrap_or_else(|| (level.into(), Arc::default()))).1
+            }
+            Self::Many(many) => many.entry(level.into()).or_default(),
+        }
+    }
+
+    fn remove(&mut self, level: &str) {
+        match self {
+            Self::Few(few) => few.retain(|(own, _)| **own != *level),
+            Self::Many(many) => drop(many.remove(level)),
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (&str, &Arc<Node<V>>)> {
+        let (few, many) = match self {
+            Self::Few(few) => (Some(few), None),
+            Self::Many(many) => (None, Some(many)),
+        };
+        let few = few.into_iter().flatten().map(|(level, child)| (&**level, child));
+        let many = many.into_iter().flatten().map(|(level, child)| (&**level, child));
+        few.chain(many)
     }
 }
 
@@ -70,7 +150,7 @@ impl<V: Clone + PartialEq> TopicTrie<V> {
                     return self.changed(1);
                 }
                 Level::One => node.one.get_or_insert_default(),
-                Level::Literal(literal) => node.literals.entry(literal.into()).or_default(),
+                Level::Literal(literal) => node.literals.child(literal),
             };
             node = Arc::make_mut(child);
         }
@@ -120,14 +200,14 @@ impl<V: Clone + PartialEq> Node<V> {
             Some(split) => split,
         };
         let child = match level {
-            Level::Literal(literal) => self.literals.get_mut(*literal),
+            Level::Literal(literal) => self.literals.get_mut(literal),
             _ => self.one.as_mut(),
         };
         let Some(child) = child.map(Arc::make_mut) else { return false };
         let removed = child.remove(below, value);
         if child.is_empty() {
             match level {
-                Level::Literal(literal) => drop(self.literals.remove(*literal)),
+                Level::Literal(literal) => self.literals.remove(literal),
                 _ => self.one = None,
             }
         }
@@ -142,7 +222,7 @@ impl<V: Clone + PartialEq> Node<V> {
         let Some((level, below)) = levels.split_first() else {
             return self.here.iter().for_each(visit);
         };
-        if let Some(child) = self.literals.get(*level) {
+        if let Some(child) = self.literals.get(level) {
             child.matching(below, false, visit);
         }
         if let Some(child) = self.one.as_ref().filter(|_| !blind) {
@@ -162,7 +242,7 @@ impl<V: Clone + PartialEq> Node<V> {
         match wanted {
             None => self.here.iter().for_each(visit),
             Some(Level::Literal(literal)) => {
-                if let Some(child) = self.literals.get(*literal) {
+                if let Some(child) = self.literals.get(literal) {
                     child.overlapping(below, false, visit);
                 }
                 if let Some(child) = self.one.as_ref().filter(|_| !of_system) {

@@ -3,7 +3,7 @@
 use crate::fixture::{self, Sim, commit, flush, follower_options, get, options};
 use crate::follow::fetch;
 use unison_base::Lsn;
-use unison_engine::{ColumnNames, ColumnValues, Operation, Write, WriteError};
+use unison_engine::{ColumnNames, ColumnValues, EngineOptions, Operation, Write, WriteError};
 
 const T: u64 = 1_000;
 
@@ -187,4 +187,40 @@ fn a_version_that_comes_late_is_gone_from_the_start() {
     let engine = fixture::open(&disk, options());
     assert_eq!(engine.reader().now_ms(), T + 50);
     expected(&engine);
+}
+
+#[test]
+fn space_of_what_expired_comes_back_although_nobody_writes_and_then_nothing_is_done() {
+    for flushed in [false, true] {
+        let options = EngineOptions { removal_delay_ms: 1_000, removed_keys_max: 2, ..options() };
+        let (_disk, mut engine) = fixture::new(options);
+        for key in 0..5_u8 {
+            let put = Write::put(core::slice::from_ref(&key), &[7; 3_000]);
+            engine.stage(&put.expiring_at(T + 100), T).unwrap();
+        }
+        put(&mut engine, b"late", T + 500_000);
+        commit(&mut engine);
+        if flushed {
+            flush(&mut engine);
+        }
+        assert!(!engine.free_expired(T + 1_100), "nobody has said that it expired");
+        engine.expire(T + 101).unwrap().unwrap();
+        assert!(!engine.free_expired(T + 1_100), "the record is not written");
+        commit(&mut engine);
+        assert!(!engine.free_expired(T + 1_099));
+        assert!(engine.free_expired(T + 1_100) && !engine.free_expired(T + 1_100));
+        let mut left = Vec::new();
+        while let Some(job) = engine.flush_job() {
+            engine.flushed(job.run()).unwrap();
+            left.push(engine.stats().tree_keys);
+            assert_eq!(engine.reader().count().unwrap(), 1);
+        }
+        assert_eq!(left, if flushed { vec![4, 2, 1] } else { vec![1] });
+        assert_eq!(engine.stats().live_bytes, 0);
+        for second in 2..100 {
+            let now = T + second * 1_000;
+            assert_eq!(engine.expire(now).unwrap(), None);
+            assert!(!engine.free_expired(now) && engine.flush_job().is_none());
+        }
+    }
 }

@@ -4,15 +4,22 @@ use super::{
     everywhere, filter, message, payloads, publish, publish_pattern, read, retained, topics, trim,
     write,
 };
-use crate::fixture::{NOW_MS, Sim, commit, flush, new, options};
-use unison_base::Lsn;
+use crate::fixture::{self, NOW_MS, Sim, commit, flush, follower_options, new, options};
+use flatbuffers::FlatBufferBuilder;
+use unison_base::frame::{frame_bytes, write_frame};
 use unison_base::limits::PATTERNS_MAX;
+use unison_base::{Lsn, SegmentId};
 use unison_engine::{
     EngineOptions, MessageId, MessageRequest, NewMessage, Operation, TopicError, TrimBefore, Write,
     WriteError,
 };
 use unison_ports::IoError;
+use unison_schemas::{
+    EncodedEntry, EncodedEntryArgs, EntryType, LogRecord, LogRecordArgs, OperationType,
+    StreamDefineEntry, StreamDefineEntryArgs,
+};
 use unison_sim::disk::{Calls, Fault};
+use unison_walfs::RunHeader;
 
 #[test]
 fn what_is_published_is_shown_in_order_by_every_filter_that_finds_it() {
@@ -279,4 +286,105 @@ fn a_trim_takes_nothing_that_is_published_when_the_clock_has_been_set() {
     publish(&mut engine, NOW_MS);
     commit(&mut engine);
     assert_eq!(payloads(&engine.reader(), "a"), [b"1"]);
+}
+
+#[test]
+fn a_long_trim_is_whole_at_once_and_removed_in_parts() {
+    let options = EngineOptions { removed_keys_max: 6, ..options() };
+    let (disk, mut engine) = new(options);
+    for number in 0..20_u8 {
+        publish(&mut engine, "long", &[number; 100]);
+        publish(&mut engine, "short", &[number; 100]);
+    }
+    flush(&mut engine);
+    trim(&mut engine, &["long"], u64::MAX).unwrap();
+    publish(&mut engine, "long", b"new");
+    let live_bytes = engine.stats().live_bytes;
+    let mut parts = 0;
+    let mut job = engine.flush_now();
+    while let Some(part) = job {
+        engine.flushed(part.run()).unwrap();
+        parts += 1;
+        if parts == 2 {
+            drop(engine);
+            engine = fixture::open(&disk, options);
+        }
+        let reader = engine.reader();
+        assert_eq!(payloads(&reader, "long"), [b"new"]);
+        assert_eq!((payloads(&reader, "short").len(), payloads(&reader, "#").len()), (20, 21));
+        let first = MessageId { lsn: Lsn(2), index: 0 };
+        let gone = write(&mut engine, Operation::DeleteMessage(first));
+        assert_eq!(gone, Err(WriteError::NoMessage { lsn: Lsn(2), index: 0 }));
+        job = engine.flush_job();
+    }
+    assert_eq!(parts, 4, "6 + 6 + 6 + 2, and the trim itself");
+    assert!(engine.stats().live_bytes < live_bytes * 11 / 20);
+    let reader = engine.reader();
+    assert_eq!(payloads(&reader, "long"), [b"new"]);
+}
+
+#[test]
+fn a_publish_that_is_refused_leaves_no_topic() {
+    let (disk, mut engine) = new(options());
+    let segment_bytes = usize::try_from(options().segment_bytes).unwrap();
+    fixture::put(&mut engine, b"first", b"");
+    commit(&mut engine);
+    let left = segment_bytes - engine.tail().offset as usize;
+    // What defines a topic has room in the segment, what is published to it has not.
+    fixture::put(&mut engine, b"filler", &vec![7; left - 700]);
+    commit(&mut engine);
+    let segment = engine.tail().segment;
+    disk.inject(Fault::once(Calls::Directory, 1, IoError::NoSpace));
+    let refused = write(&mut engine, Operation::Publish(&[message("new", &[1; 2_000])]));
+    assert_eq!(refused, Err(WriteError::NoSpace));
+    commit(&mut engine);
+    assert!(topics(&engine.reader(), "#").is_empty());
+    publish(&mut engine, "new", &[1; 2_000]);
+    assert!(engine.tail().segment > segment);
+    assert_eq!(topics(&engine.reader(), "#"), ["new"]);
+}
+
+/// A record that defines a topic of that id.
+fn definition(lsn: u64, id: u64, name: &str) -> Vec<u8> {
+    let mut builder = FlatBufferBuilder::new();
+    let name = Some(builder.create_string(name));
+    let root = StreamDefineEntry::create(&mut builder, &StreamDefineEntryArgs { id, name });
+    builder.finish_minimal(root);
+    let bytes = builder.finished_data().to_vec();
+    let mut builder = FlatBufferBuilder::new();
+    let entry = Some(builder.create_vector(&bytes));
+    let entry = EncodedEntry::create(&mut builder, &EncodedEntryArgs { entry });
+    let entries = Some(builder.create_vector(&[entry]));
+    let (operation_type, entry_type) = (OperationType::TopicDefine, EntryType::Event);
+    let args =
+        LogRecordArgs { lsn, operation_type, entry_type, entries, ..LogRecordArgs::default() };
+    let root = LogRecord::create(&mut builder, &args);
+    builder.finish_minimal(root);
+    builder.finished_data().to_vec()
+}
+
+#[test]
+fn a_log_that_gave_the_highest_ids_away_takes_no_new_topic() {
+    for (id, left) in [(u64::MAX, 0), (u64::MAX - 1, 0), (u64::MAX - 2, 1)] {
+        let (disk, mut follower) = new(follower_options());
+        let record = definition(1, id, "taken");
+        let mut frames = vec![0; frame_bytes(record.len()).unwrap()];
+        write_frame(&record, &mut frames).unwrap();
+        let segment_bytes = options().segment_bytes;
+        let run =
+            RunHeader { segment: SegmentId(1), offset: 64, first: Lsn(1), count: 1, segment_bytes };
+        follower.apply_run(run, &frames, NOW_MS).unwrap();
+        drop(follower);
+        let mut engine = fixture::open(&disk, options());
+        publish(&mut engine, "taken", b"1");
+        for number in 0..2 {
+            let name = format!("new/{number}");
+            let written = write(&mut engine, Operation::Publish(&[message(&name, b"2")]));
+            assert_eq!(written.err(), (number >= left).then_some(WriteError::StreamIds), "{id}");
+        }
+        let two = [message("new/8", b"2"), message("new/9", b"2")];
+        assert_eq!(write(&mut engine, Operation::Publish(&two)), Err(WriteError::StreamIds));
+        assert_eq!(payloads(&engine.reader(), "taken"), [b"1"]);
+        assert_eq!(topics(&engine.reader(), "new/+").len(), left);
+    }
 }

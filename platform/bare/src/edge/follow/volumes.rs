@@ -69,9 +69,10 @@ impl<D: BlockDevice> Follow<D> {
     }
 
     /// Flushes what is due.
-    pub(crate) fn flush(&mut self, tell: Tell<'_>) {
+    pub(crate) fn flush(&mut self, now_ms: u64, tell: Tell<'_>) {
+        let wall_ms = self.wall.wall_ms(now_ms);
         for replica in self.session.replicas_mut() {
-            replica.flush_if_due();
+            replica.flush_if_due(wall_ms);
             replica.news().into_iter().for_each(&mut *tell);
         }
     }
