@@ -154,7 +154,8 @@ impl<S: SegmentStore> Engine<S> {
     /// fails once its place has been written anew.
     ///
     /// # Errors
-    /// [`CutError::BelowCheckpoint`] when the tree holds what should go; what the log says. A log that
+    /// [`CutError::BelowCheckpoint`] when the tree holds what should go, [`CutError::Transactions`] when
+    /// it is not known any more what open transactions have written; what the log says. A log that
     /// failed may have lost more than asked, which has to be fetched again; readers see what is left.
     pub fn cut_after(&mut self, lsn: Lsn, now_ms: u64) -> Result<(), CutError> {
         let view = self.shared.view.load();
@@ -169,33 +170,29 @@ impl<S: SegmentStore> Engine<S> {
         let lsn = if cut.is_ok() { lsn } else { self.log.appended() };
         self.keep_up_to(lsn, &view);
         let reloaded = self.reload_topics();
-        self.reopen_transactions(lsn, view.tree.checkpoint.replay_from());
+        let reopened = self.reopen_transactions(lsn, view.tree.checkpoint.replay_from());
         self.incoming.forget_defined();
         cut?;
-        Ok(reloaded?)
+        reloaded?;
+        reopened
     }
 
     /// Finds out which transactions are open at `lsn`, now the end of the log: one of which the commit
-    /// was cut away is open again. None is whole of which a record cannot be read.
-    fn reopen_transactions(&mut self, lsn: Lsn, from: Lsn) {
+    /// was cut away is open again. None is whole of which a record cannot be read, and none may be.
+    fn reopen_transactions(&mut self, lsn: Lsn, from: Lsn) -> Result<(), CutError> {
         self.transactions.clear();
-        let mut next = from;
-        while next <= self.log.appended() {
-            match self.reopen_from(&mut next, lsn) {
-                Ok(()) => return,
-                Err(ReadError::Gap { to, .. }) => next = to.max(next).next(),
-                Err(ReadError::BehindRetention { first }) => next = first.max(next.next()),
-                Err(_) => return self.transactions.break_all(),
-            }
-            self.transactions.break_all();
+        if from > self.log.appended() {
+            return Ok(());
         }
+        self.reopen_from(from, lsn).map_err(|_| {
+            self.transactions.break_all();
+            CutError::Transactions
+        })
     }
 
-    /// Reads from `next` on, which goes with it.
-    fn reopen_from(&mut self, next: &mut Lsn, lsn: Lsn) -> Result<(), ReadError> {
-        let mut cursor = self.log.reader().cursor(*next, Bound::Appended)?;
+    fn reopen_from(&mut self, from: Lsn, lsn: Lsn) -> Result<(), ReadError> {
+        let mut cursor = self.log.reader().cursor(from, Bound::Appended)?;
         while let Some(record) = cursor.next()? {
-            *next = record.lsn.next();
             let (payload, place) = (&record.payload, record.position);
             if self.incoming.take(payload, place, lsn, Room::UNBOUNDED).is_ok() {
                 self.apply_incoming();

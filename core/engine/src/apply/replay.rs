@@ -31,9 +31,10 @@ impl<S: SegmentStore> Engine<S> {
                 Ok(()) => break,
                 Err(Stop::Missing { to }) => {
                     let behind = to.max(next).next();
-                    let missing = behind.since(next.max(report.checkpoint.next()));
-                    report.gaps += u64::from(missing > 0);
-                    report.missing += missing;
+                    // Below the checkpoint too: what open transactions had written there may be
+                    // committed above it, and is in no tree.
+                    report.gaps += 1;
+                    report.missing += behind.since(next);
                     self.transactions.break_all();
                     next = behind;
                 }

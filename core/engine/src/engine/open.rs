@@ -30,7 +30,8 @@ pub struct OpenReport {
     pub checkpoint: Lsn,
     /// Records replayed.
     pub replayed: u64,
-    /// Ranges of LSNs above the checkpoint that damage took.
+    /// Ranges of LSNs that damage took: above the checkpoint, and below it from the beginning of the
+    /// oldest transaction that was open there.
     pub gaps: u64,
     /// Records in those ranges.
     pub missing: u64,

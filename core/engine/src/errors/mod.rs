@@ -331,6 +331,10 @@ pub enum CutError {
     /// A flush is under way; finish it first.
     #[error("a flush is under way")]
     Flushing,
+    /// The log was cut; what open transactions have written is not whole in what is left of it. Their
+    /// commits could change nothing: it has to be made anew from the leader.
+    #[error("records of open transactions are missing; start from an empty namespace")]
+    Transactions,
     /// The log could not be cut.
     #[error(transparent)]
     Log(#[from] unison_walfs::CutError),

@@ -274,7 +274,7 @@ impl<D: BlockDevice> VolumeReplica<D> {
     fn cut_after(&mut self, keep: Lsn, wall_ms: u64) -> Result<bool, ReplicaError> {
         match self.opened()?.cut_after(keep, wall_ms) {
             Ok(()) => Ok(true),
-            Err(CutError::BelowCheckpoint { .. }) => Ok(false),
+            Err(CutError::BelowCheckpoint { .. } | CutError::Transactions) => Ok(false),
             Err(CutError::Log(error)) => Err(ReplicaError::Cut(error)),
             Err(_) => Err(ReplicaError::InUse),
         }

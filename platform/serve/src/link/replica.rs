@@ -54,7 +54,7 @@ impl NamespaceReplica {
     fn cut_after(&self, keep: Lsn, wall_ms: u64) -> Result<bool, ReplicaError> {
         match self.with_engine(|engine| engine.cut_after(keep, wall_ms))? {
             Ok(()) => Ok(true),
-            Err(CutError::BelowCheckpoint { .. }) => Ok(false),
+            Err(CutError::BelowCheckpoint { .. } | CutError::Transactions) => Ok(false),
             Err(CutError::Log(error)) => Err(ReplicaError::Cut(error)),
             Err(_) => Err(ReplicaError::InUse),
         }

@@ -1,14 +1,16 @@
 //! How transactions end, and what is refused.
 
 use super::model::{abort, begin, chunk, commit, id, put, snapshot};
-use crate::fixture::{self, NOW_MS, follower_options, get, options};
+use crate::fixture::{self, NOW_MS, Sim, follower_options, get, options};
 use crate::follow::fetch;
-use unison_base::Lsn;
 use unison_base::limits::{BATCH_OPERATIONS_MAX, TRANSACTION_INDEX_BYTES_MAX, TRANSACTIONS_MAX};
+use unison_base::{Lsn, SegmentId};
 use unison_engine::{
-    Check, ColumnValues, Condition, EngineOptions, Model, Operation, TransactionError, Write,
-    WriteError,
+    Check, ColumnValues, Condition, CutError, EngineOptions, Model, Operation, TransactionError,
+    Write, WriteError,
 };
+use unison_ports::{SegmentKind, SegmentStore};
+use unison_sim::disk::{CrashDisk, Damage, File};
 
 fn refused<T: std::fmt::Debug>(result: Result<T, WriteError>) -> TransactionError {
     match result.unwrap_err() {
@@ -172,6 +174,57 @@ fn a_follower_whose_commit_is_cut_away_holds_the_transaction_open_again() {
         assert_eq!(get(&follower.reader(), b"a"), Some(b"1".to_vec()));
         assert_eq!((follower.open_transactions(), follower.stats().skipped_records), (0, 0));
     }
+}
+
+/// A follower whose tree has been flushed while a transaction was open that it began in its first
+/// segment; the commit is in the log behind the checkpoint, or comes later.
+fn flushed_while_open(commits: bool) -> (Sim, CrashDisk, Sim) {
+    let (_disk, mut engine) = fixture::new(options());
+    begin(&mut engine, id(1)).unwrap();
+    put(&mut engine, id(1), b"a", b"1").unwrap();
+    while engine.log().segments().len() < 2 {
+        fixture::put(&mut engine, b"other", &[7; 4_000]);
+        fixture::commit(&mut engine);
+    }
+    let (disk, mut follower) = fixture::new(follower_options());
+    fetch(&engine, &mut follower, 4_000, u64::MAX);
+    fixture::flush(&mut follower);
+    commit(&mut engine, id(1), &[]).unwrap();
+    fixture::commit(&mut engine);
+    if commits {
+        fetch(&engine, &mut follower, 4_000, u64::MAX);
+        assert_eq!(get(&follower.reader(), b"a"), Some(b"1".to_vec()));
+    }
+    (engine, disk, follower)
+}
+
+#[test]
+fn what_an_open_transaction_had_written_below_the_checkpoint_is_missed() {
+    for commits in [true, false] {
+        let (_engine, disk, follower) = flushed_while_open(commits);
+        drop(follower);
+        let (_, report) = fixture::try_open(&disk, follower_options()).unwrap();
+        assert_eq!((report.gaps, report.missing), (0, 0));
+        disk.store("ns").remove(SegmentId::FIRST, SegmentKind::Log).unwrap();
+        let (follower, report) = fixture::try_open(&disk, follower_options()).unwrap();
+        assert!(report.gaps == 1 && report.missing > 1, "{report:?}");
+        assert_eq!(get(&follower.reader(), b"a"), None);
+    }
+}
+
+#[test]
+fn a_cut_that_cannot_tell_what_an_open_transaction_had_written_says_so() {
+    let (engine, disk, mut follower) = flushed_while_open(true);
+    let last = follower.appended();
+    follower.cut_after(last.prev(), NOW_MS).unwrap();
+    assert_eq!(follower.open_transactions(), 1);
+    fetch(&engine, &mut follower, 4_000, u64::MAX);
+    let prepared = engine.log().locate(Lsn(2)).unwrap().position;
+    let file = File::Segment(prepared.segment, SegmentKind::Log);
+    let offset = u64::from(prepared.offset) + 20;
+    disk.damage("ns", file, Damage::FlipBit { offset, bit: 2 }).unwrap();
+    let cut = follower.cut_after(last.prev(), NOW_MS);
+    assert_eq!(cut, Err(CutError::Transactions));
 }
 
 #[test]
