@@ -1,12 +1,13 @@
 //! Reliability row 14: an edge that was away for a month comes back over a line of 64 kbit/s.
 
+use super::Options;
+use super::draw::Writing;
 use super::durability::Durability;
 use super::link::Direction;
 use super::node::HUB;
 use super::outcome::Breach;
 use super::queue::Event;
 use super::world::World;
-use super::{Options, model::Writing};
 
 /// 30 days.
 const AWAY_MS: u64 = 30 * 86_400_000;
@@ -35,8 +36,7 @@ pub struct Return {
 pub fn long_absence(seed: u64, log_bytes: u64, resets: u64) -> Result<Return, Breach> {
     let options = Options { edges: 1, relays: 0, ..Options::new(seed) };
     let mut world = World::new(&options);
-    world.plan.writing =
-        Writing { keys: 500, batches: 0, rows: 0, deletes: 0, value_bytes: Some(3_000) };
+    world.plan.writing = Writing::plain(500, Some(3_000));
     world.plan.group_max = 8;
     world.plan.durability = Durability::Always;
     world.plan.faults.clear();

@@ -5,6 +5,7 @@ use super::lag::PROGRESS_MS;
 use super::link::ConnectionId;
 use super::node::{HUB, Marks, NodeNumber};
 use super::outcome::{Breach, Promise};
+use super::state::Look;
 use super::story::Story;
 use super::trace::Digest;
 use super::truth::{Difference, Truth};
@@ -144,9 +145,9 @@ impl World {
     fn forget_damage(&mut self, number: NodeNumber, report: &OpenReport) {
         let Some(engine) = self.nodes[number].engine() else { return };
         let whole = engine.log().first() == Lsn::FIRST && engine.applied() == engine.appended();
-        let reader = engine.reader();
+        let look = Look::new(&self.model, engine);
         let disk = self.nodes[number].home.borrow().disk.clone();
-        let state = disk.unwatched(|| self.check_state(&reader, &mut Digest::default()));
+        let state = disk.unwatched(|| look.at_all(&mut Digest::default()));
         let quiet = report.recovery.events.is_empty() && report.missing + report.invalid == 0;
         let marks = &mut self.nodes[number].marks;
         if whole && quiet && marks.unread.is_none() && state == Ok(None) {
@@ -259,7 +260,8 @@ impl World {
     /// The log and the state of a node, each as one number, after a look at every byte of both.
     pub(super) fn digest(&self, number: NodeNumber) -> Result<Option<(u64, u64)>, Breach> {
         let Some(engine) = self.nodes[number].engine() else { return Ok(None) };
-        let (log, reader, last) = (engine.log(), engine.reader(), engine.appended());
+        let (log, last) = (engine.log(), engine.appended());
+        let look = Look::new(&self.model, engine);
         let disk = self.nodes[number].home.borrow().disk.clone();
         let (mut bytes, mut state) = (Digest::default(), Digest::default());
         let mut see = |_, frames: &[u8]| bytes.take_stream(frames);
@@ -273,7 +275,7 @@ impl World {
             Err(difference) => return Err(self.differs(number, Promise::Prefix, difference)),
             Ok(()) => {}
         }
-        let read = disk.unwatched(|| self.check_state(&reader, &mut state));
+        let read = disk.unwatched(|| look.at_all(&mut state));
         if read.is_err() && self.nodes[number].marks.damaged {
             return Ok(None);
         }

@@ -35,9 +35,14 @@ pub(super) struct NodeClock {
 }
 
 impl NodeClock {
+    /// What it should show.
+    pub(super) const fn right_ms(&self, now_ms: u64) -> u64 {
+        TODAY_MS + now_ms
+    }
+
     /// What the wall clock shows at a true time.
     pub(super) fn wall_ms(&self, now_ms: u64) -> u64 {
-        let right = TODAY_MS + now_ms;
+        let right = self.right_ms(now_ms);
         match self.wall {
             Wall::Right => right,
             Wall::Epoch => now_ms,

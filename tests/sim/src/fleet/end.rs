@@ -126,6 +126,7 @@ impl World {
         if number == HUB {
             // What was not acknowledged may go with the process.
             self.owed = None;
+            self.open.iter_mut().for_each(|transaction| transaction.is_lost = true);
         }
         let node = &mut self.nodes[number];
         let process = node.process.take();

@@ -1,5 +1,6 @@
 //! What can go wrong, and how often it did.
 
+use super::happened::Happened;
 use std::fmt;
 use unison_walfs::{RecoveryReport, RungCounts};
 
@@ -129,6 +130,8 @@ pub struct Tally {
     rungs: RungCounts,
     /// Steps taken to come back from trouble, beside the rungs of recovery.
     pub recoveries: Recoveries,
+    /// What clients did.
+    pub happened: Happened,
 }
 
 /// Steps taken to come back from trouble.
@@ -157,7 +160,8 @@ pub struct Recoveries {
 impl Default for Tally {
     fn default() -> Self {
         let (faults, rungs) = ([0; Fault::ALL.len()], RungCounts::default());
-        Self { faults, rungs, recoveries: Recoveries::default() }
+        let (recoveries, happened) = (Recoveries::default(), Happened::default());
+        Self { faults, rungs, recoveries, happened }
     }
 }
 
@@ -185,6 +189,7 @@ impl Tally {
     pub fn add(&mut self, other: &Self) {
         self.faults.iter_mut().zip(other.faults).for_each(|(sum, count)| *sum += count);
         self.recovered(&RecoveryReport { rungs: other.rungs, ..RecoveryReport::default() });
+        self.happened.add(&other.happened);
         let (sum, more) = (&mut self.recoveries, other.recoveries);
         sum.starts += more.starts;
         sum.fatal += more.fatal;
@@ -243,7 +248,8 @@ impl Tally {
     pub fn never(&self) -> Vec<String> {
         let faults = self.faults().map(|(fault, count)| (format!("{fault:?}"), count));
         let named = |(name, count): (&str, u64)| (name.to_owned(), count);
-        let rungs = self.rungs().into_iter().chain(self.steps()).map(named);
+        let rungs = self.rungs().into_iter().chain(self.steps());
+        let rungs = rungs.chain(self.happened.named()).map(named);
         faults.chain(rungs).filter(|&(_, count)| count == 0).map(|(name, _)| name).collect()
     }
 }
@@ -254,7 +260,8 @@ impl fmt::Display for Tally {
         columns(f, "faults injected", faults)?;
         let named = |(name, count): (&str, u64)| (name.to_owned(), count);
         columns(f, "rungs of recovery", self.rungs().into_iter().map(named))?;
-        columns(f, "other steps", self.steps().into_iter().map(named))
+        columns(f, "other steps", self.steps().into_iter().map(named))?;
+        columns(f, "what clients did", self.happened.named().into_iter().map(named))
     }
 }
 

@@ -13,6 +13,10 @@ use unison_walfs::{LogRole, RungCounts};
 
 /// Small, so that a few hundred records fill several segments.
 pub(super) const SEGMENT_BYTES: u64 = 64 << 10;
+/// A transaction that nothing is added to for so long is aborted.
+pub(super) const TRANSACTION_IDLE_MS: u64 = 12_000;
+/// One that has been open for so long is too.
+pub(super) const TRANSACTION_TOTAL_MS: u64 = 40_000;
 const CHECKPOINT_LOG_BYTES: u64 = 80 << 10;
 const TREE_CACHE_BYTES: usize = 256 << 10;
 /// A flush is not begun with less than this free.
@@ -131,6 +135,8 @@ impl Home {
             memtable_bytes: self.memtable_bytes,
             checkpoint_log_bytes: CHECKPOINT_LOG_BYTES,
             role: self.role,
+            transaction_idle_ms: TRANSACTION_IDLE_MS,
+            transaction_total_ms: TRANSACTION_TOTAL_MS,
             ..EngineOptions::default()
         }
     }

@@ -2,12 +2,10 @@
 
 use super::Store;
 use super::home::Opened;
-use super::model::{Change, Column, Key, Model, Value};
+use super::model::Model;
 use std::sync::Arc;
 use unison_base::{LogId, Lsn};
-use unison_engine::{
-    ColumnNames, ColumnValues, Engine, FlushError, FlushJob, Operation, Write, WriteError, Written,
-};
+use unison_engine::{Engine, FlushError, FlushJob, WriteError};
 use unison_walfs::SyncTicket;
 
 /// A leader's engine and the work that is under way.
@@ -41,86 +39,13 @@ impl Hub {
         }
     }
 
-    /// Stages a record and tells the model of it, unless it was refused.
-    pub(super) fn stage(
-        &mut self,
-        change: &Change,
-        model: &mut Model,
-        wall_ms: u64,
-    ) -> Result<(), WriteError> {
-        let before = self.engine.appended();
-        let staged = match change {
-            Change::Put(entries) => {
-                let entries: Vec<_> =
-                    entries.iter().map(|(key, value)| (key.as_slice(), &**value)).collect();
-                match entries[..] {
-                    [(key, value)] => self.engine.stage(&Write::put(key, value), wall_ms),
-                    _ => self.engine.stage(&Write::new(Operation::PutBatch(&entries)), wall_ms),
-                }
-            }
-            Change::Delete(keys) => {
-                let keys: Vec<_> = keys.iter().map(Vec::as_slice).collect();
-                match keys[..] {
-                    [key] => self.engine.stage(&Write::delete(key), wall_ms),
-                    _ => self.engine.stage(&Write::new(Operation::DeleteBatch(&keys)), wall_ms),
-                }
-            }
-            Change::PutColumns(rows) => self.put_columns(rows, wall_ms),
-            Change::DeleteColumns(rows) => self.delete_columns(rows, wall_ms),
-            Change::DeleteRows(rows) => {
-                let rows: Vec<_> = rows.iter().map(Vec::as_slice).collect();
-                self.engine.stage(&Write::new(Operation::DeleteRows(&rows)), wall_ms)
-            }
-        };
-        // Where a segment is full, staging appends.
-        self.note_append(before, staged.is_err(), model);
-        model.written(staged?.lsn, change.clone());
-        Ok(())
-    }
-
-    fn put_columns(
-        &mut self,
-        rows: &[(Key, Vec<(Column, Value)>)],
-        wall_ms: u64,
-    ) -> Result<Written<Store>, WriteError> {
-        let columns: Vec<Vec<(&str, &[u8])>> = rows
-            .iter()
-            .map(|(_, columns)| columns.iter().map(|(name, value)| (&**name, &**value)).collect())
-            .collect();
-        let rows = rows.iter().zip(&columns);
-        let rows: Vec<_> = rows.map(|((row, _), columns)| ColumnValues { row, columns }).collect();
-        self.engine.stage(&Write::new(Operation::PutColumns(&rows)), wall_ms)
-    }
-
-    fn delete_columns(
-        &mut self,
-        rows: &[(Key, Vec<Column>)],
-        wall_ms: u64,
-    ) -> Result<Written<Store>, WriteError> {
-        let columns: Vec<Vec<&str>> =
-            rows.iter().map(|(_, columns)| columns.iter().map(|name| &**name).collect()).collect();
-        let rows = rows.iter().zip(&columns);
-        let rows: Vec<_> = rows.map(|((row, _), columns)| ColumnNames { row, columns }).collect();
-        self.engine.stage(&Write::new(Operation::DeleteColumns(&rows)), wall_ms)
-    }
-
     fn note_append(&self, before: Lsn, failed: bool, model: &mut Model) {
         let appended = self.engine.appended();
         if appended > before {
             model.settle();
         }
         if failed && model.last() > appended && self.engine.next_lsn() == appended.next() {
-            model.fail_above(appended);
-        }
-    }
-
-    /// Stages a record that nobody wrote: what a client's write that is applied twice does.
-    pub(super) fn stage_again(&mut self, change: &Change, wall_ms: u64) {
-        if let Change::Put(entries) = change
-            && let Some((key, value)) = entries.first()
-        {
-            // A refusal leaves nothing behind.
-            let _ = self.engine.stage(&Write::put(key, value), wall_ms);
+            model.fail_above(appended, Vec::new());
         }
     }
 

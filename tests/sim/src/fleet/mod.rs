@@ -28,6 +28,9 @@
 //! | What a follower called durable survives a power cut | the same as at the hub | nothing is promised once its medium has rotted: it fetches again |
 //! | A wrong value is never served; damage is said | rot anywhere in a follower's segments | rot inside the tree's pages: nothing looks at their checksums when they are read, so only the head of the file rots, which is noticed |
 //! | A follower that is behind or cut off says so | stop, slow or bend the line, and the leader | stop the follower itself: one that stands still says nothing |
+//! | A transaction is seen whole or not at all, on every node at every LSN; it is committed when its conditions hold, and only then; the end of the hub's process ends it | anything, in the middle of it too | |
+//! | What expires by the log's watermark is gone everywhere alike at the same LSN, and never comes back; a reader's own clock hides more and never less | set any wall clock anywhere | |
+//! | A large object is there whole or not at all; a message to a topic or a pattern is shown in its order until it is deleted, trimmed or expires | | |
 //! | The order of records is the order of LSNs, whatever the clocks show | set any wall clock anywhere, let clocks drift by 1 % | let monotonic time go back: the port promises that it does not |
 //! | Once faults end, a write is taken and acknowledged in bounded time | leave any state behind | |
 //! | Once faults end, all nodes come to the same state in bounded time | leave any state behind | keep a rotten disk: what a node has said to be damaged a person replaces, counted as `replaced disks` |
@@ -38,6 +41,11 @@
 //! A seed decides which of these are on, so that the rare ones are not hidden by the frequent ones,
 //! and power cuts are more likely where they have the most to spoil: behind an append, a sync, a
 //! flush, and right after a recovery.
+//!
+//! Clients do what a hub lets them: each has a transaction of its own, and their records lie between
+//! those of others. What a client was told decides what the model expects: a write that is refused for
+//! what is there must be refused by the model too, one that is taken must be allowed by it, and the
+//! engine may write no record that nobody has asked for.
 //!
 //! Two things look like a breach and are none. A write that was refused because its append failed may
 //! be there after a power cut, until a later append has cleared its place: an error is not a promise
@@ -55,12 +63,15 @@ mod absence;
 mod atlas;
 mod calm;
 mod check;
+mod clients;
 mod clock;
 mod damage;
+mod draw;
 mod durability;
 mod end;
 mod fault;
 mod follow;
+mod happened;
 mod home;
 mod hub;
 mod lag;
@@ -73,16 +84,19 @@ mod outcome;
 mod plan;
 mod queue;
 mod replica;
+mod stage;
 mod state;
 mod story;
 mod trace;
 mod traffic;
+mod transaction;
 mod truth;
 mod world;
 mod writes;
 
 pub use absence::{Return, long_absence};
 pub use fault::{Fault, Recoveries, Tally};
+pub use happened::Happened;
 pub use outcome::{Breach, Outcome, Promise};
 pub use trace::Teller;
 
@@ -112,11 +126,29 @@ pub enum Plant {
     BusyForEver,
     /// What the hub has appended is lost with its process unless it is synced.
     LostInProcess,
+    /// A write of a transaction is seen before its commit, and without one.
+    ShowPrepared,
+    /// A commit is answered and does not happen.
+    ForgetCommit,
+    /// A write of a transaction is answered and does not happen with its commit.
+    HalfCommit,
+    /// A chunk of a large object is answered and lost.
+    HalfObject,
+    /// A commit passes over its conditions.
+    IgnoreConditions,
+    /// A message to a pattern is answered and lost.
+    DropPatternMessage,
+    /// A retained message is not kept as one.
+    ForgetRetained,
+    /// A follower shows what has expired by the watermark of its log.
+    ShowExpired,
+    /// A follower hides what has expired by its own clock only.
+    HideByClock,
 }
 
 impl Plant {
     /// Every bug.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 18] = [
         Self::AnswerBeforeSync,
         Self::CursorPlusOne,
         Self::CrcUnchecked,
@@ -126,6 +158,15 @@ impl Plant {
         Self::HideFindings,
         Self::BusyForEver,
         Self::LostInProcess,
+        Self::ShowPrepared,
+        Self::ForgetCommit,
+        Self::HalfCommit,
+        Self::HalfObject,
+        Self::IgnoreConditions,
+        Self::DropPatternMessage,
+        Self::ForgetRetained,
+        Self::ShowExpired,
+        Self::HideByClock,
     ];
 }
 

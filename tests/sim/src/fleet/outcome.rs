@@ -16,6 +16,12 @@ pub enum Promise {
     Written,
     /// What a follower called durable survives a power cut.
     FollowerKeeps,
+    /// A transaction goes on and ends as its client was told.
+    Transactions,
+    /// A write happens when its condition holds, and only then.
+    Conditions,
+    /// What has expired is said in bounded time.
+    Expiry,
     /// Nobody is ahead of whom it follows.
     NotAhead,
     /// Who is behind or cut off says so.
@@ -38,6 +44,9 @@ impl fmt::Display for Promise {
             Self::State => "what a node shows is its log, folded",
             Self::Written => "nothing is served that was not written",
             Self::FollowerKeeps => "what a follower called durable survives a power cut",
+            Self::Transactions => "a transaction goes on and ends as its client was told",
+            Self::Conditions => "a write happens when its condition holds, and only then",
+            Self::Expiry => "what has expired is said in bounded time",
             Self::NotAhead => "nobody is ahead of whom it follows",
             Self::Lag => "who is behind or cut off says so",
             Self::Damage => "damage is found by whoever reads it, and only where there is some",

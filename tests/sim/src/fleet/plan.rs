@@ -2,10 +2,10 @@
 //! and which faults there are.
 
 use super::clock::{NodeClock, Wall};
+use super::draw::Writing;
 use super::durability::Durability;
 use super::fault::Fault;
 use super::link::Line;
-use super::model::Writing;
 use super::{Options, Plant};
 use unison_base::prng::Prng;
 
@@ -34,14 +34,8 @@ impl Plan {
     pub(super) fn draw(options: &Options, prng: &mut Prng, others: &mut Prng) -> Self {
         let relays = below(prng, options.relays + 1).min(options.edges);
         let leaders = (1..=relays + options.edges).map(|node| leader(node, relays, prng)).collect();
-        let uniform = prng.chance(40).then(|| prng.between(50, 400));
-        let writing = Writing {
-            keys: [8, 40, 200][below(prng, 3)],
-            batches: [0, 10, 40][below(prng, 3)],
-            rows: [0, 20, 60][below(prng, 3)],
-            deletes: [0, 10, 30][below(prng, 3)],
-            value_bytes: uniform,
-        };
+        let durability = Durability::draw(others);
+        let writing = Writing::draw(prng, others);
         Self {
             leaders,
             relays,
@@ -51,7 +45,7 @@ impl Plan {
             memtable_bytes: [1_500, 4_000, 16_000][below(prng, 3)],
             faults: swarm(prng),
             strike_every_ms: prng.between(1_500, 8_000),
-            durability: Durability::draw(others),
+            durability,
             sync_ms: if prng.chance(30) { prng.between(100, 900) } else { prng.between(1, 30) },
         }
     }
@@ -61,8 +55,7 @@ impl Plan {
     /// a new one.
     pub(super) fn favour(mut self, plant: Option<Plant>) -> Self {
         if plant == Some(Plant::StaleFrames) {
-            self.writing =
-                Writing { batches: 0, rows: 0, deletes: 0, value_bytes: Some(100), ..self.writing };
+            self.writing = Writing::plain(self.writing.keys, Some(100));
             (self.group_max, self.write_every_ms, self.sync_ms) = (1, 200, 900);
             self.faults = vec![Fault::CutTorn, Fault::CutReordered];
         }

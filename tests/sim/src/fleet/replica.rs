@@ -124,7 +124,7 @@ impl FleetReplica {
         self.flush = None;
         match self.present()?.engine_mut().cut_after(durable, wall_ms) {
             Ok(()) => Ok(true),
-            Err(CutError::BelowCheckpoint { .. }) => Ok(false),
+            Err(CutError::BelowCheckpoint { .. } | CutError::Transactions) => Ok(false),
             Err(CutError::Log(error)) => Err(ReplicaError::Cut(error)),
             Err(_) => Err(ReplicaError::InUse),
         }

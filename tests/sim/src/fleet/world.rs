@@ -12,6 +12,7 @@ use super::plan::Plan;
 use super::queue::{Event, Queue};
 use super::story::Story;
 use super::trace::Trace;
+use super::transaction::Transaction;
 use super::truth::Truth;
 use crate::disk::{CrashDisk, DiskOptions};
 use std::any::Any;
@@ -65,6 +66,10 @@ pub(super) struct World {
     pub(super) digests: (u64, u64),
     /// Bytes sent to followers.
     pub(super) sent_down_bytes: u64,
+    /// Transactions that clients take for open.
+    pub(super) open: Vec<Transaction>,
+    /// When the hub says next what has expired.
+    pub(super) expires_ms: u64,
     /// Whose turn it is.
     acting: NodeNumber,
 }
@@ -101,6 +106,8 @@ impl World {
             converged_ms: 0,
             digests: (0, 0),
             sent_down_bytes: 0,
+            open: Vec::new(),
+            expires_ms: 0,
             acting: HUB,
             plan,
         }

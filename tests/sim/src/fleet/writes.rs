@@ -1,9 +1,10 @@
 //! Clients write, the hub makes it durable, memory goes into trees.
 
 use super::Plant;
+use super::clients::{Desk, Stop};
+use super::clock::Wall;
 use super::durability::Durability;
 use super::hub::Fatal;
-use super::model::Change;
 use super::node::{HUB, NodeNumber, Process};
 use super::outcome::Breach;
 use super::queue::{Event, Life};
@@ -12,6 +13,9 @@ use super::story::Story;
 use super::world::World;
 use unison_engine::WriteError;
 
+/// How often the hub says what has expired.
+const EXPIRE_EVERY_MS: u64 = 2_000;
+
 impl World {
     /// Clients write a group, and the hub begins to make it durable.
     pub(super) fn clients_write(&mut self) -> Result<(), Breach> {
@@ -19,25 +23,18 @@ impl World {
             let pause_ms = 1 + self.clients.below(2 * self.plan.write_every_ms);
             self.queue.push(self.now_ms + pause_ms, Event::Clients);
         }
+        let (staged, stop) = self.clients_meet();
+        match stop {
+            Some(Stop::Broken(promise, detail)) if !self.nodes[HUB].is_off() => {
+                return Err(self.breach(HUB, promise, detail));
+            }
+            // A store that takes nothing more ends its process, whoever hears of it first.
+            Some(Stop::Refused(WriteError::Poisoned)) => return self.fatal(HUB),
+            Some(Stop::Refused(error)) => self.refusal = Some(error),
+            _ => {}
+        }
         let wall_ms = self.nodes[HUB].clock.wall_ms(self.now_ms);
         let Some(Process::Hub(hub)) = &mut self.nodes[HUB].process else { return Ok(()) };
-        let mut staged = false;
-        for _ in 0..self.clients.between(1, self.plan.group_max) {
-            let change = Change::draw(&self.plan.writing, &mut self.clients);
-            match hub.stage(&change, &mut self.model, wall_ms) {
-                Ok(()) => {}
-                // A store that takes nothing more ends its process, whoever hears of it first.
-                Err(WriteError::Poisoned) => return self.fatal(HUB),
-                Err(error) => {
-                    self.refusal = Some(error);
-                    break;
-                }
-            }
-            staged = true;
-            if self.options.plant == Some(Plant::ApplyTwice) && self.clients.chance(2) {
-                hub.stage_again(&change, wall_ms);
-            }
-        }
         let appended = hub.append(&mut self.model, wall_ms);
         if self.plan.durability != Durability::Always {
             // What an append that failed has left in the log is shown too.
@@ -59,6 +56,7 @@ impl World {
             }
             Err(WriteError::Poisoned) => return self.fatal(HUB),
             Err(error) => {
+                self.open.iter_mut().for_each(|transaction| transaction.may_fail = true);
                 self.note(HUB, Story::Said(format!("cannot append: {error}")));
                 self.refusal = Some(error);
             }
@@ -66,6 +64,33 @@ impl World {
         self.begin_sync();
         self.begin_flush(HUB);
         self.critical(HUB)
+    }
+
+    /// What clients do at one time. Returns whether anything was staged, and why they stopped.
+    fn clients_meet(&mut self) -> (bool, Option<Stop>) {
+        let clock = self.nodes[HUB].clock;
+        let Some(Process::Hub(hub)) = &mut self.nodes[HUB].process else { return (false, None) };
+        let acts = self.clients.between(1, self.plan.group_max);
+        let mut desk = Desk {
+            hub,
+            model: &mut self.model,
+            prng: &mut self.clients,
+            writing: &self.plan.writing,
+            open: &mut self.open,
+            happened: &mut self.tally.happened,
+            plant: self.options.plant,
+            now_ms: self.now_ms,
+            right_ms: clock.right_ms(self.now_ms),
+            wall_ms: clock.wall_ms(self.now_ms),
+            is_wrong: clock.wall != Wall::Right,
+            staged: false,
+        };
+        let expires = self.expires_ms <= self.now_ms;
+        if expires {
+            self.expires_ms = self.now_ms + EXPIRE_EVERY_MS;
+        }
+        let stop = desk.meet(expires, acts).err();
+        (desk.staged, stop)
     }
 
     pub(super) fn begin_sync(&mut self) {

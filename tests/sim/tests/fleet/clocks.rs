@@ -1,5 +1,5 @@
 //! Row 15: the order of records is that of their LSNs and of their timestamps, whatever a wall clock
-//! shows. Nothing expires yet, so nothing expires early.
+//! shows. What expires when is the fleets' to show.
 
 use std::sync::Arc;
 use unison_base::prng::Prng;

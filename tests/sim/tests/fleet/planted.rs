@@ -18,6 +18,12 @@ const fn broken_by(plant: Plant) -> &'static [Promise] {
         Plant::HideFindings => &[Promise::Damage],
         Plant::BusyForEver => &[Promise::Writable],
         Plant::LostInProcess => &[Promise::Acknowledged],
+        Plant::ShowPrepared => &[Promise::State, Promise::Transactions],
+        Plant::ForgetCommit | Plant::HalfCommit => &[Promise::State, Promise::Conditions],
+        Plant::HalfObject => &[Promise::State],
+        Plant::IgnoreConditions => &[Promise::Conditions],
+        Plant::DropPatternMessage | Plant::ForgetRetained => &[Promise::State],
+        Plant::ShowExpired | Plant::HideByClock => &[Promise::State],
     }
 }
 

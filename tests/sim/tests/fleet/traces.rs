@@ -17,7 +17,7 @@ fn a_hundred_seeds_tell_the_same_story_twice() {
 /// The story of one seed on every machine and in every build. Whatever changes what nodes do or say
 /// changes it: `cargo run -p unison-sim --bin sim -- --seeds 3..4 --minutes 1 --hashes` prints the
 /// new one, which belongs here once the change is meant.
-const STORY_OF_SEED_3: (u64, u64) = (0x4e4f_6c3e_f141_84a4, 4_708);
+const STORY_OF_SEED_3: (u64, u64) = (0x6eb6_5a66_8769_66b9, 6_874);
 
 #[test]
 fn the_story_of_a_seed_is_the_same_on_every_machine_and_in_every_build() {

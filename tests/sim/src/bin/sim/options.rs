@@ -52,6 +52,15 @@ pub(crate) enum Bug {
     HideFindings,
     BusyForEver,
     LostInProcess,
+    ShowPrepared,
+    ForgetCommit,
+    HalfCommit,
+    HalfObject,
+    IgnoreConditions,
+    DropPatternMessage,
+    ForgetRetained,
+    ShowExpired,
+    HideByClock,
 }
 
 impl Bug {
@@ -66,6 +75,15 @@ impl Bug {
             Self::HideFindings => Plant::HideFindings,
             Self::BusyForEver => Plant::BusyForEver,
             Self::LostInProcess => Plant::LostInProcess,
+            Self::ShowPrepared => Plant::ShowPrepared,
+            Self::ForgetCommit => Plant::ForgetCommit,
+            Self::HalfCommit => Plant::HalfCommit,
+            Self::HalfObject => Plant::HalfObject,
+            Self::IgnoreConditions => Plant::IgnoreConditions,
+            Self::DropPatternMessage => Plant::DropPatternMessage,
+            Self::ForgetRetained => Plant::ForgetRetained,
+            Self::ShowExpired => Plant::ShowExpired,
+            Self::HideByClock => Plant::HideByClock,
         }
     }
 }
