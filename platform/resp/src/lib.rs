@@ -49,6 +49,7 @@ pub mod refusal;
 pub mod scan;
 pub mod subscriptions;
 pub mod table;
+pub mod transactions;
 
 /// The version of Redis whose clients find what they expect.
 pub const COMPATIBLE_VERSION: &str = "7.0.0";

@@ -125,6 +125,43 @@ impl<'b> Command<'_, 'b> {
     }
 }
 
+impl Command<'_, '_> {
+    /// Bytes of all arguments.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.arguments.iter().map(Range::len).fold(0, usize::saturating_add)
+    }
+
+    /// The same command with words of its own.
+    #[must_use]
+    pub fn keep(&self) -> KeptCommand {
+        let mut kept = KeptCommand::default();
+        kept.source.reserve_exact(self.bytes());
+        kept.arguments.reserve_exact(self.len());
+        for word in self.arguments_from(0) {
+            let start = kept.source.len();
+            kept.source.extend_from_slice(word);
+            kept.arguments.push(start..kept.source.len());
+        }
+        kept
+    }
+}
+
+/// A command that outlives the bytes it came in.
+#[derive(Clone, Debug, Default)]
+pub struct KeptCommand {
+    source: Vec<u8>,
+    arguments: Vec<Range<usize>>,
+}
+
+impl KeptCommand {
+    /// The command.
+    #[must_use]
+    pub fn command(&self) -> Command<'_, '_> {
+        Command { source: &self.source, arguments: &self.arguments }
+    }
+}
+
 impl Parser {
     /// Reads on in the command that begins at the start of `input`. Returns its length when it is
     /// complete; `None` when bytes are missing: call again with the same bytes and more.

@@ -30,8 +30,12 @@ pub enum Verb {
     Decrement,
     /// `DEL`, `UNLINK`.
     Delete,
+    /// `DISCARD`.
+    Discard,
     /// `ECHO`.
     Echo,
+    /// `EXEC`.
+    Exec,
     /// `EXISTS`, `TOUCH`.
     Exists,
     /// `EXPIRE`, `PEXPIRE`, `EXPIREAT`, `PEXPIREAT`.
@@ -82,6 +86,8 @@ pub enum Verb {
     Keys,
     /// `STRLEN`.
     Length,
+    /// `MULTI`.
+    Multi,
     /// `MGET`.
     MultiGet,
     /// `MSET`.
@@ -122,8 +128,12 @@ pub enum Verb {
     Type,
     /// `UNSUBSCRIBE`.
     Unsubscribe,
+    /// `UNWATCH`.
+    Unwatch,
     /// `WAIT`.
     Wait,
+    /// `WATCH`.
+    Watch,
 }
 
 /// One command.
@@ -161,7 +171,7 @@ macro_rules! commands {
 }
 
 /// All commands in order of their names.
-pub static COMMANDS: [Spec; 68] = commands![
+pub static COMMANDS: [Spec; 73] = commands![
     "append" 3 ONE_KEY Write Append, "Appends to the value of a key";
     "auth" -2 NO_KEYS Connection Auth, "Chooses the namespace";
     "client" -2 NO_KEYS Connection Client, "Says or shows what is known of connections";
@@ -171,7 +181,9 @@ pub static COMMANDS: [Spec; 68] = commands![
     "decr" 2 ONE_KEY Write Decrement, "Subtracts one from a number";
     "decrby" 3 ONE_KEY Write Decrement, "Subtracts from a number";
     "del" -2 ALL_KEYS Write Delete, "Removes keys and rows";
+    "discard" 1 NO_KEYS Connection Discard, "Ends a transaction of which nothing happens";
     "echo" 2 NO_KEYS Connection Echo, "Gives back what it is given";
+    "exec" 1 NO_KEYS Connection Exec, "Carries out a transaction at once";
     "exists" -2 ALL_KEYS Read Exists, "Counts which of the keys and rows there are";
     "expire" -3 ONE_KEY Write Expire, "Makes a key or a row expire after seconds";
     "expireat" -3 ONE_KEY Write Expire, "Makes a key or a row expire at a time in seconds";
@@ -202,6 +214,7 @@ pub static COMMANDS: [Spec; 68] = commands![
     "keys" 2 NO_KEYS Read Keys, "Lists the keys that match a pattern";
     "mget" -2 ALL_KEYS Read MultiGet, "Gives the values of keys at one moment";
     "mset" -3 ALL_KEYS Write MultiSet, "Sets several keys at once";
+    "multi" 1 NO_KEYS Connection Multi, "Begins a transaction";
     "persist" 2 ONE_KEY Write Persist, "Makes a key or a row last for ever";
     "pexpire" -3 ONE_KEY Write Expire, "Makes a key or a row expire after milliseconds";
     "pexpireat" -3 ONE_KEY Write Expire, "Makes a key or a row expire at a time in milliseconds";
@@ -229,7 +242,9 @@ pub static COMMANDS: [Spec; 68] = commands![
     "type" 2 ONE_KEY Read Type, "Gives the type of a value";
     "unlink" -2 ALL_KEYS Write Delete, "Removes keys and rows";
     "unsubscribe" -1 NO_KEYS Connection Unsubscribe, "Stops listening to channels";
+    "unwatch" 1 NO_KEYS Connection Unwatch, "Watches no key any more";
     "wait" 3 NO_KEYS Connection Wait, "Waits until followers hold the last write";
+    "watch" -2 ALL_KEYS Read Watch, "Makes the next transaction depend on keys and rows that do not change";
 ];
 
 /// Longest name there is.
@@ -260,7 +275,36 @@ impl Spec {
         match self.kind {
             Kind::Write => &["write"],
             Kind::Read => &["readonly"],
-            Kind::Connection => &["loading", "stale"],
+            Kind::Connection if self.is_of_transactions() => &["noscript", "loading", "stale"],
+            Kind::Connection if self.is_allowed_in_transactions() => &["loading", "stale"],
+            Kind::Connection => &["loading", "stale", "no_multi"],
+        }
+    }
+
+    /// Whether it begins, ends or guards a transaction.
+    #[must_use]
+    pub const fn is_of_transactions(&self) -> bool {
+        matches!(self.verb, Verb::Multi | Verb::Exec | Verb::Discard | Verb::Watch | Verb::Unwatch)
+    }
+
+    /// Whether it is carried out at once between `MULTI` and `EXEC`.
+    #[must_use]
+    pub const fn is_never_queued(&self) -> bool {
+        let of_transactions = self.is_of_transactions() && !matches!(self.verb, Verb::Unwatch);
+        of_transactions || matches!(self.verb, Verb::Quit | Verb::Reset)
+    }
+
+    /// Whether it may stand between `MULTI` and `EXEC`: what reads and writes, and what needs neither
+    /// the connection nor another namespace.
+    #[must_use]
+    pub const fn is_allowed_in_transactions(&self) -> bool {
+        match self.kind {
+            Kind::Write => !matches!(self.verb, Verb::Flush),
+            Kind::Read => true,
+            Kind::Connection => matches!(
+                self.verb,
+                Verb::Command | Verb::Echo | Verb::Ping | Verb::Time | Verb::Unwatch
+            ),
         }
     }
 
@@ -290,6 +334,7 @@ impl Spec {
     pub fn group(&self) -> &'static str {
         match self.kind {
             _ if self.is_of_subscriptions() || self.verb == Verb::Publish => "pubsub",
+            _ if self.is_of_transactions() => "transactions",
             Kind::Connection => "connection",
             Kind::Write | Kind::Read if self.keys == NO_KEYS => "generic",
             Kind::Write | Kind::Read if self.name.starts_with('h') => "hash",

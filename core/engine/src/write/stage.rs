@@ -29,7 +29,12 @@ impl<S: SegmentStore> Engine<S> {
     pub fn stage(&mut self, write: &Write<'_>, now_ms: u64) -> Result<Written<S>, WriteError> {
         check(write)?;
         self.make_room()?;
-        self.accepting()?;
+        // What makes room is taken even where there is none.
+        let makes_room = matches!(write.operation, Operation::Abort);
+        self.accepting().or_else(|error| match error {
+            WriteError::Busy(_) if makes_room => Ok(()),
+            error => Err(error),
+        })?;
         if let Some(id) = write.transaction {
             return self.stage_in_transaction(id, write, now_ms);
         }

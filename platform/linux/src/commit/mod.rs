@@ -10,6 +10,7 @@
 //! and pays no hand-over at all. Where several write, a worker leads round after round and wakes
 //! each of them alone. A caller that must not block (a server task) leaves a callback.
 
+mod exclusive;
 mod expiry;
 mod queue;
 mod round;
@@ -17,5 +18,6 @@ mod seat;
 mod upkeep;
 mod workers;
 
+pub use exclusive::Exclusive;
 pub(crate) use queue::{CommitQueue, Shared};
 pub(crate) use workers::Workers;

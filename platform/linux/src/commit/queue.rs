@@ -339,7 +339,7 @@ impl CommitQueue {
     }
 
     /// Appends what is staged; a worker syncs it while the caller goes on.
-    fn append_for_later(
+    pub(super) fn append_for_later(
         self: &Arc<Self>,
         mut state: MutexGuard<'_, State>,
     ) -> Result<(), Unacknowledged> {

@@ -10,6 +10,7 @@ mod tests;
 mod tree_backend;
 mod tree_file;
 
+pub use crate::commit::Exclusive;
 pub use error::StoreError;
 pub use namespace::Namespace;
 pub(crate) use room::Room;

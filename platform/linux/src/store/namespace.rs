@@ -1,11 +1,11 @@
 //! One open namespace: writes through the commit queue, reads without any lock.
 
-use super::{Acknowledged, Durability, Reader, StoreError, Written};
+use super::{Acknowledged, Durability, Exclusive, Reader, StoreError, Written};
 use crate::FileStore;
 use crate::commit::CommitQueue;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
-use unison_base::{LogId, Lsn, NamespaceName};
+use unison_base::{LogId, Lsn, NamespaceName, TxnId};
 use unison_engine::{Engine, OpenReport, Write, WriteError};
 use unison_ports::{IoError, SegmentStore};
 use unison_walfs::LogReader;
@@ -87,6 +87,24 @@ impl Namespace {
         done: Box<dyn FnOnce(Acknowledged) + Send>,
     ) -> Vec<Result<Written, WriteError>> {
         self.queue.submit(writes, done)
+    }
+
+    /// Runs `act` while nobody else writes here; `transaction` names what it does and was never used
+    /// before. When `act` succeeds, all that it staged is committed, and `done` is called once when that
+    /// is acknowledged (perhaps before this returns), or never when nothing was staged. Returns the
+    /// newest record staged.
+    ///
+    /// Writers wait meanwhile: it must be quick.
+    ///
+    /// # Errors
+    /// What `act` says, or why it could not be committed: nothing of it happens.
+    pub fn exclusively<R, E: From<WriteError>>(
+        &self,
+        transaction: TxnId,
+        act: impl FnOnce(&mut Exclusive<'_>) -> Result<R, E>,
+        done: Box<dyn FnOnce(Acknowledged) + Send>,
+    ) -> Result<(R, Option<Lsn>), E> {
+        self.queue.exclusively(transaction, act, done)
     }
 
     /// Runs `act` on the engine: what a follower's driver applies runs through this.

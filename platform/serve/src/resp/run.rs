@@ -3,12 +3,15 @@
 use std::ops::Range;
 
 use unison_base::Lsn;
-use unison_engine::{ColumnNames, ColumnValues, Condition, Operation, Write, WriteError};
+use unison_engine::{
+    ColumnNames, ColumnValues, Condition, NewMessage, Operation, Write, WriteError,
+};
 use unison_linux::store::Namespace;
 use unison_resp::expiry::Lifetime;
 use unison_resp::output::Output;
 use unison_resp::reads::give_value;
 
+use super::audience::Audience;
 use crate::commit::{Outcome, commit};
 
 /// What a queued write changes, borrowed from the connection's buffer.
@@ -40,16 +43,15 @@ enum Change<'b> {
     DeleteRow {
         row: &'b [u8],
     },
+    Publish(NewMessage<'b>),
 }
 
 impl Change<'_> {
     /// When what it puts expires, milliseconds since 1970; 0 = never.
-    fn expires_at(&self, namespace: &Namespace) -> u64 {
+    fn expires_at(&self, now_ms: u64) -> u64 {
         match self {
-            Self::Put { lifetime: Some(lifetime), .. } => {
-                // A time that is over is one at which nobody sees the key.
-                lifetime.end(namespace.reader().now_ms()).unwrap_or(1)
-            }
+            // A time that is over is one at which nobody sees the key.
+            Self::Put { lifetime: Some(lifetime), .. } => lifetime.end(now_ms).unwrap_or(1),
             _ => 0,
         }
     }
@@ -70,15 +72,18 @@ pub(super) enum Answer {
     AddedToNext,
     /// How many of so many columns were not there before.
     Added { fields: u32 },
+    /// How many listen to the channel here.
+    Heard,
 }
 
 type Queued<'b> = (Change<'b>, Condition, Answer);
 
 /// Rows of a write, as the engine takes them.
-enum Rows<'r> {
+pub(super) enum Rows<'r> {
     Values([ColumnValues<'r>; 1]),
     Names([ColumnNames<'r>; 1]),
     Keys(Vec<&'r [u8]>),
+    Messages(&'r [NewMessage<'r>]),
 }
 
 /// Writes that wait to be staged.
@@ -170,36 +175,63 @@ impl<'b> Run<'b> {
         self.changes.push((change, condition, Answer::Existing));
     }
 
+    /// Publishes a message to the topic of a channel's name.
+    pub(super) fn publish(&mut self, topic: &'b str, payload: &'b [u8]) {
+        let message = NewMessage { topic, payload, headers: &[], ttl_ms: None, retain: false };
+        self.changes.push((Change::Publish(message), Condition::Always, Answer::Heard));
+    }
+
     /// Writes everything queued, appends the answers to `output` and forgets it. Returns the newest
     /// LSN written.
     pub(super) async fn finish(
         &mut self,
         namespace: &Namespace,
+        audience: &Audience,
         output: &mut Output,
     ) -> Option<Lsn> {
-        let rows: Vec<Rows<'_>> =
-            self.changes.iter().map(|(change, ..)| self.rows(change)).collect();
-        let outcomes = commit(namespace, &self.writes(&rows, namespace)).await;
-        let (mut newest, mut before) = (None, Ok(0));
-        for (outcome, (_, _, answer)) in outcomes.into_iter().zip(&self.changes) {
-            if let Ok(written) = &outcome {
-                newest = newest.max(Some(written.lsn));
-            }
-            before = answer.give(before, outcome, output);
-        }
+        let now_ms = if self.has_lifetimes() { namespace.reader().now_ms() } else { 0 };
+        let rows = self.rows();
+        let outcomes = commit(namespace, &self.writes(&rows, now_ms)).await;
+        let written = outcomes.iter().flatten().map(|written| written.lsn).max();
+        self.answer(outcomes, audience, output);
         self.changes.clear();
         self.pairs.clear();
         self.keys.clear();
         self.columns.clear();
         self.names.clear();
-        newest
+        written
     }
 
-    fn writes<'r>(&'r self, rows: &'r [Rows<'r>], namespace: &Namespace) -> Vec<Write<'r>> {
+    /// Whether it matters to its writes what time it is.
+    pub(super) fn has_lifetimes(&self) -> bool {
+        let lives = |change: &Change<'_>| matches!(change, Change::Put { lifetime: Some(_), .. });
+        self.changes.iter().any(|(change, ..)| lives(change))
+    }
+
+    /// Appends the answers to all writes, given their outcomes in order.
+    pub(super) fn answer(&self, outcomes: Vec<Outcome>, audience: &Audience, output: &mut Output) {
+        let mut before = Ok(0);
+        for (outcome, (change, _, answer)) in outcomes.into_iter().zip(&self.changes) {
+            match (&outcome, change) {
+                (Ok(_), Change::Publish(message)) => {
+                    output.count(audience.listeners(message.topic.as_bytes()) as u64);
+                }
+                _ => before = answer.give(before, outcome, output),
+            }
+        }
+    }
+
+    /// What the writes borrow.
+    pub(super) fn rows(&self) -> Vec<Rows<'_>> {
+        self.changes.iter().map(|(change, ..)| self.rows_of(change)).collect()
+    }
+
+    /// All writes in order.
+    pub(super) fn writes<'r>(&'r self, rows: &'r [Rows<'r>], now_ms: u64) -> Vec<Write<'r>> {
         let of = |((change, condition, answer), rows): (&'r Queued<'b>, &'r Rows<'r>)| Write {
             condition: *condition,
             want_previous: answer.wants_previous(change),
-            expires_at: change.expires_at(namespace),
+            expires_at: change.expires_at(now_ms),
             ..Write::new(self.operation(change, rows))
         };
         self.changes.iter().zip(rows).map(of).collect()
@@ -218,11 +250,12 @@ impl<'b> Run<'b> {
             (_, Rows::Values(rows)) => Operation::PutColumns(rows),
             (_, Rows::Names(rows)) => Operation::DeleteColumns(rows),
             (_, Rows::Keys(rows)) => Operation::DeleteRows(rows),
+            (_, Rows::Messages(messages)) => Operation::Publish(messages),
         }
     }
 
     /// The rows of a change, for as long as it is written.
-    fn rows(&self, change: &Change<'b>) -> Rows<'_> {
+    fn rows_of<'r>(&'r self, change: &'r Change<'b>) -> Rows<'r> {
         match change {
             Change::PutColumns { row, columns } => {
                 let columns = self.columns.get(columns.clone()).unwrap_or_default();
@@ -233,6 +266,7 @@ impl<'b> Run<'b> {
                 Rows::Names([ColumnNames { row, columns }])
             }
             Change::DeleteRow { row } => Rows::Keys(vec![row]),
+            Change::Publish(message) => Rows::Messages(std::slice::from_ref(message)),
             _ => Rows::Keys(Vec::new()),
         }
     }
@@ -247,7 +281,7 @@ impl Answer {
         match self {
             Self::Previous | Self::Existing | Self::Added { .. } => true,
             Self::AddedToNext => matches!(change, Change::DeleteBatch(_)),
-            Self::Ok | Self::Done => false,
+            Self::Ok | Self::Done | Self::Heard => false,
         }
     }
 
@@ -278,7 +312,7 @@ impl Answer {
         };
         match self {
             Self::Ok => output.ok(),
-            Self::Done => output.integer(1),
+            Self::Done | Self::Heard => output.integer(1),
             Self::Existing | Self::AddedToNext => output.integer(written.existing_keys.into()),
             Self::Added { fields } => {
                 output.integer(i64::from(fields) - i64::from(written.existing_keys));

@@ -1,6 +1,6 @@
 //! What one connection has chosen, and how its commands are carried out.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use unison_base::Lsn;
 use unison_linux::store::{Namespace, Reader};
@@ -8,6 +8,7 @@ use unison_resp::output::{Output, Protocol};
 use unison_resp::parse::Command;
 use unison_resp::refusal::{is_browser, shown, unknown_command, wrong_arguments};
 use unison_resp::table::{self, Kind, Spec};
+use unison_resp::transactions::Watched;
 
 use super::clients::Client;
 use super::run::Run;
@@ -17,21 +18,30 @@ use crate::DEFAULT_NAMESPACE;
 
 /// What the table names: everything a command can do.
 pub(super) mod act {
+    pub(in crate::resp) use super::changes::{append, decrement, increment};
     pub(in crate::resp) use super::connection::{
-        auth, command, echo, flush, hello, ping, quit, reset, select, time,
+        auth, echo, flush, hello, ping, quit, reset, select, time,
     };
+    pub(in crate::resp) use super::expiry::{expire, get_and_expire, persist};
     pub(in crate::resp) use super::hashes::{
-        hdel, hexists, hget, hmget, hmset, hscan, hset, hstrlen,
+        hdel, hexists, hget, hgetall, hkeys, hlen, hmget, hmset, hscan, hset, hstrlen, hvals,
     };
     pub(in crate::resp) use super::introspection::{client, config};
     pub(in crate::resp) use super::listening::{
         psubscribe, pubsub, punsubscribe, subscribe, unsubscribe,
     };
-    pub(in crate::resp) use super::reads::{exists, get, getrange, kind_of, mget, strlen, ttl};
+    pub(in crate::resp) use super::reads::{
+        count, exists, get, getrange, keys, kind_of, mget, strlen, ttl,
+    };
     pub(in crate::resp) use super::scan::scan;
-    pub(in crate::resp) use super::writes::{del, getdel, getset, mset, set, setex, setnx};
+    pub(in crate::resp) use super::transaction::{discard, multi, unwatch, watch};
+    pub(in crate::resp) use super::writes::{
+        del, getdel, getset, mset, publish, set, setex, setnx,
+    };
+    pub(in crate::resp) use unison_resp::describe::command;
 }
 
+mod changes;
 mod connection;
 mod expiry;
 mod hashes;
@@ -39,34 +49,43 @@ mod info;
 mod introspection;
 mod later;
 mod listening;
+mod looking;
 mod reads;
 mod scan;
+mod transaction;
 mod writes;
 
+pub(super) use changes::Plan;
 pub(super) use later::Later;
 use listening::Listening;
+pub(super) use looking::Look;
+use transaction::Multi;
 
 /// Puts a write into the run.
 pub(super) type Queue = for<'b> fn(&Command<'_, 'b>, &mut Run<'b>) -> Result<(), Instead>;
-/// Answers a command.
+/// Answers a command that needs nothing but its words.
+pub(super) type Say = fn(&Command<'_, '_>, &mut Output);
+/// Answers a command about the connection.
 pub(super) type Reply = fn(&mut Session, &Command<'_, '_>);
 
 /// What happens instead of joining the run.
 pub(super) enum Instead {
     /// An error, without its code `ERR`.
     Refuse(String),
-    /// It has to wait for something.
-    Wait(Later),
+    /// It has to look before it writes.
+    Change(Plan),
+    /// There is nothing to be done for it: it answers 0 in its turn.
+    Zero,
 }
 
 /// What remains to be done for a command, after the run before it is finished.
 pub(super) enum Rest {
     /// An error, with its code.
     Refuse(String),
-    /// Answer it.
-    Answer(Reply),
-    /// Wait for it.
-    Wait(Later),
+    /// The number 0.
+    Zero,
+    /// Everything.
+    Act(Act),
 }
 
 /// One connection's state.
@@ -81,6 +100,12 @@ pub(super) struct Session {
     last_written: Lsn,
     /// Channels that it listens to.
     listening: Listening,
+    /// Commands that wait for `EXEC`, between `MULTI` and that.
+    multi: Option<Multi>,
+    /// Keys that must not change until the next `EXEC`.
+    watched: Watched,
+    /// The namespace that they are in.
+    watched_in: Weak<Namespace>,
     /// The connection ends after the replies.
     pub(super) closing: bool,
 }
@@ -97,6 +122,9 @@ impl Session {
             gone: false,
             output: Output::default(),
             last_written: Lsn::ZERO,
+            multi: None,
+            watched: Watched::default(),
+            watched_in: Weak::new(),
             closing: false,
         };
         session.choose(Arc::clone(&session.namespace));
@@ -135,23 +163,29 @@ impl Session {
             return None;
         }
         let Some(spec) = table::find(command.argument(0)) else {
+            self.refuse_transaction();
             return Some(self.unknown(command));
         };
         if let Some(refusal) = self.refusal(spec, command) {
+            self.refuse_transaction();
             return Some(Rest::Refuse(refusal));
+        }
+        if self.multi.is_some() && !spec.is_never_queued() {
+            self.queue(spec, command);
+            return None;
         }
         match act_of(spec.verb) {
             Act::Queue(queue) => match queue(command, run) {
                 Ok(()) => None,
                 Err(Instead::Refuse(why)) => Some(Rest::Refuse(format!("ERR {why}"))),
-                Err(Instead::Wait(later)) => Some(Rest::Wait(later)),
+                Err(Instead::Change(plan)) => Some(Rest::Act(Act::Change(plan))),
+                Err(Instead::Zero) => Some(Rest::Zero),
             },
-            Act::Now(reply) if run.is_empty() => {
-                reply(self, command);
+            Act::Say(_) | Act::Now(_) | Act::Look(_) if run.is_empty() => {
+                self.answer(act_of(spec.verb), command);
                 None
             }
-            Act::Now(reply) => Some(Rest::Answer(reply)),
-            Act::Later(later) => Some(Rest::Wait(later)),
+            act => Some(Rest::Act(act)),
         }
     }
 
@@ -159,9 +193,32 @@ impl Session {
     pub(super) async fn complete(&mut self, command: &Command<'_, '_>, rest: Rest) {
         match rest {
             Rest::Refuse(why) => self.output.error(&why),
-            Rest::Answer(reply) => reply(self, command),
-            Rest::Wait(later) => self.wait_for(later, command).await,
+            Rest::Zero => self.output.integer(0),
+            Rest::Act(Act::Change(plan)) => self.change(plan, command).await,
+            Rest::Act(Act::LookAside(look)) => self.look_aside(look, command).await,
+            Rest::Act(Act::Later(later)) => self.wait_for(later, command).await,
+            Rest::Act(act) => self.answer(act, command),
         }
+    }
+
+    /// Answers what neither waits nor writes.
+    fn answer(&mut self, act: Act, command: &Command<'_, '_>) {
+        match act {
+            Act::Say(_) if self.answers_look_like_messages() => {
+                connection::ping_among_messages(command, &mut self.output);
+            }
+            Act::Say(say) => say(command, &mut self.output),
+            Act::Now(reply) => reply(self, command),
+            Act::Look(look) => self.look(look, command),
+            Act::Queue(_) | Act::Change(_) | Act::LookAside(_) | Act::Later(_) => {}
+        }
+    }
+
+    /// A panic took the answers that waited: the connection has no known state.
+    fn answers_are_lost(&mut self, protocol: Protocol) {
+        self.output.protocol = protocol;
+        self.output.err("the answer was given up");
+        self.closing = true;
     }
 
     /// Stages the run, waits for its acknowledgement and answers it.
@@ -169,7 +226,9 @@ impl Session {
         if run.is_empty() {
             return;
         }
-        if let Some(newest) = run.finish(&self.namespace, &mut self.output).await {
+        if let Some(newest) =
+            run.finish(&self.namespace, &self.server.audience, &mut self.output).await
+        {
             self.last_written = newest;
         }
     }
@@ -179,10 +238,7 @@ impl Session {
         if !spec.takes(command.len()) {
             return Some(wrong_arguments(spec));
         }
-        if !self.listening.is_empty()
-            && self.output.protocol == Protocol::Two
-            && !spec.is_allowed_while_subscribed()
-        {
+        if self.answers_look_like_messages() && !spec.is_allowed_while_subscribed() {
             let name = spec.name;
             return Some(format!(
                 "ERR Can't execute '{name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"
@@ -197,6 +253,11 @@ impl Session {
         let writes = spec.kind == Kind::Write;
         let why = writes.then(|| self.server.node.read_only()).flatten()?;
         Some(format!("READONLY {why}"))
+    }
+
+    /// Whether its client, which has subscribed in RESP2, takes every answer for a message.
+    fn answers_look_like_messages(&self) -> bool {
+        !self.listening.is_empty() && self.output.protocol == Protocol::Two
     }
 
     fn unknown(&mut self, command: &Command<'_, '_>) -> Rest {

@@ -15,6 +15,7 @@ mod resp_expiry;
 mod resp_hashes;
 mod resp_limits;
 mod resp_tools;
+mod resp_transactions;
 mod running;
 mod watch;
 #[cfg(feature = "zeromq")]

@@ -20,6 +20,8 @@ use unison_resp::{describe, glob};
 mod info;
 mod reads;
 
+use reads::Refused;
+
 /// Longest name a caller may give itself, bytes.
 const NAME_MAX: usize = 64;
 /// One caller's state.
@@ -105,6 +107,9 @@ impl Session {
             | Verb::PatternUnsubscribe
             | Verb::PubSub => {
                 self.output.err("this node tells of no changes; listen at its hub");
+            }
+            Verb::Multi | Verb::Exec | Verb::Discard | Verb::Unwatch => {
+                self.output.err(Refused::Transactions);
             }
             // Nobody follows this node.
             _ => self.output.integer(0),

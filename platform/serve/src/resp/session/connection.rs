@@ -3,28 +3,30 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use unison_resp::greeting::{self, Wish};
-use unison_resp::output::Protocol;
+use unison_resp::output::{Output, Protocol};
 use unison_resp::parse::Command;
 
 use super::{Session, shown};
 use crate::DEFAULT_NAMESPACE;
 use crate::resp::clients::shown_name;
 
-pub(in crate::resp) fn ping(session: &mut Session, command: &Command<'_, '_>) {
-    if !session.listening.is_empty() && session.output.protocol == Protocol::Two {
-        session.output.array(2);
-        session.output.bulk(b"pong");
-        return session.output.bulk(command.argument(1));
-    }
+pub(in crate::resp) fn ping(command: &Command<'_, '_>, output: &mut Output) {
     match command.len() {
-        1 => session.output.simple("PONG"),
-        2 => session.output.bulk(command.argument(1)),
-        _ => session.output.err("wrong number of arguments for 'ping' command"),
+        1 => output.simple("PONG"),
+        2 => output.bulk(command.argument(1)),
+        _ => output.err("wrong number of arguments for 'ping' command"),
     }
 }
 
-pub(in crate::resp) fn echo(session: &mut Session, command: &Command<'_, '_>) {
-    session.output.bulk(command.argument(1));
+/// `PING` where an answer has to look like a message.
+pub(super) fn ping_among_messages(command: &Command<'_, '_>, output: &mut Output) {
+    output.array(2);
+    output.bulk(b"pong");
+    output.bulk(command.argument(1));
+}
+
+pub(in crate::resp) fn echo(command: &Command<'_, '_>, output: &mut Output) {
+    output.bulk(command.argument(1));
 }
 
 pub(in crate::resp) fn quit(session: &mut Session, _: &Command<'_, '_>) {
@@ -32,11 +34,11 @@ pub(in crate::resp) fn quit(session: &mut Session, _: &Command<'_, '_>) {
     session.closing = true;
 }
 
-pub(in crate::resp) fn time(session: &mut Session, _: &Command<'_, '_>) {
+pub(in crate::resp) fn time(_: &Command<'_, '_>, output: &mut Output) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    session.output.array(2);
-    session.output.bulk(now.as_secs().to_string().as_bytes());
-    session.output.bulk(now.subsec_micros().to_string().as_bytes());
+    output.array(2);
+    output.bulk(now.as_secs().to_string().as_bytes());
+    output.bulk(now.subsec_micros().to_string().as_bytes());
 }
 
 pub(in crate::resp) fn flush(session: &mut Session, _: &Command<'_, '_>) {
@@ -77,12 +79,16 @@ fn find(session: &mut Session, name: &[u8]) -> Result<(), String> {
     if !session.listening.is_empty() && found.name() != session.namespace.name() {
         return Err("unsubscribe first: channels are of the namespace chosen".to_owned());
     }
+    if !session.watched.is_empty() && found.name() != session.namespace.name() {
+        return Err("UNWATCH first: keys are watched in the namespace chosen".to_owned());
+    }
     session.choose(found);
     Ok(())
 }
 
 pub(in crate::resp) fn reset(session: &mut Session, _: &Command<'_, '_>) {
     session.listening.clear();
+    session.forget_transaction();
     session.set_protocol(Protocol::Two);
     session.client.say(|said| said.name.clear());
     match find(session, DEFAULT_NAMESPACE.as_bytes()) {
@@ -113,8 +119,4 @@ fn grant(session: &mut Session, wish: Wish<'_>) -> Result<(), String> {
         }
         Wish::User(user) => find(session, user),
     }
-}
-
-pub(in crate::resp) fn command(session: &mut Session, command: &Command<'_, '_>) {
-    unison_resp::describe::command(command, &mut session.output);
 }

@@ -1,7 +1,5 @@
 //! Commands on hashes, which are rows.
 
-use std::mem::take;
-
 use unison_base::limits::SCAN_ENTRIES_MAX;
 use unison_engine::Condition;
 use unison_resp::hash_scan::Request;
@@ -9,7 +7,8 @@ use unison_resp::hashes::{self, FIELD_NAME, Limits, Parts, field};
 use unison_resp::parse::Command;
 use unison_resp::scan::ScanError;
 
-use super::{Instead, Later, Session};
+use super::Instead;
+use super::looking::Looking;
 use crate::resp::run::{Answer, Run};
 
 /// Most that an answer with all of a hash holds.
@@ -63,78 +62,72 @@ pub(in crate::resp) fn hdel<'b>(
     names.sort_unstable();
     names.dedup();
     if names.is_empty() {
-        return Err(Instead::Wait(Later::Zero));
+        return Err(Instead::Zero);
     }
     run.delete_columns(command.argument(1), names, Condition::Present);
     Ok(())
 }
 
-pub(in crate::resp) fn hget(session: &mut Session, command: &Command<'_, '_>) {
-    let looked = hashes::get(&session.reader(), command, &mut session.output);
-    session.count(looked);
+pub(in crate::resp) fn hget(look: &mut Looking<'_>, command: &Command<'_, '_>) {
+    let looked = hashes::get(look.reader, command, look.output);
+    look.count(looked);
 }
 
-pub(in crate::resp) fn hmget(session: &mut Session, command: &Command<'_, '_>) {
-    let looked = hashes::multi_get(&session.reader(), command, &mut session.output);
-    session.count(looked);
+pub(in crate::resp) fn hmget(look: &mut Looking<'_>, command: &Command<'_, '_>) {
+    let looked = hashes::multi_get(look.reader, command, look.output);
+    look.count(looked);
 }
 
-pub(in crate::resp) fn hexists(session: &mut Session, command: &Command<'_, '_>) {
-    let looked = hashes::exists(&session.reader(), command, &mut session.output);
-    session.count(looked);
+pub(in crate::resp) fn hexists(look: &mut Looking<'_>, command: &Command<'_, '_>) {
+    let looked = hashes::exists(look.reader, command, look.output);
+    look.count(looked);
 }
 
-pub(in crate::resp) fn hstrlen(session: &mut Session, command: &Command<'_, '_>) {
-    let looked = hashes::field_length(&session.reader(), command, &mut session.output);
-    session.count(looked);
+pub(in crate::resp) fn hstrlen(look: &mut Looking<'_>, command: &Command<'_, '_>) {
+    let looked = hashes::field_length(look.reader, command, look.output);
+    look.count(looked);
 }
 
-pub(in crate::resp) fn hscan(session: &mut Session, command: &Command<'_, '_>) {
-    if let Err(why) = page(session, command) {
-        session.output.err(why);
+pub(in crate::resp) fn hscan(look: &mut Looking<'_>, command: &Command<'_, '_>) {
+    if let Err(why) = page(look, command) {
+        look.output.err(why);
     }
 }
 
-fn page(session: &mut Session, command: &Command<'_, '_>) -> Result<(), ScanError> {
+fn page(look: &mut Looking<'_>, command: &Command<'_, '_>) -> Result<(), ScanError> {
     let request = Request::of(command, SCAN_ENTRIES_MAX, PAGE_BYTES)?;
-    let (name, server) = (session.namespace.name(), &session.server);
+    let (name, server) = (look.namespace.name(), look.server);
     let place = match request.cursor {
         0 => None,
         number => Some(server.cursors().find(name, number).ok_or(ScanError::UnknownCursor)?),
     };
-    let mut page = request.page(&session.reader(), place.as_deref())?;
+    let mut page = request.page(look.reader, place.as_deref())?;
     let next = page.last.take().map_or(0, |last| server.cursors().keep(name, last));
-    request.give(&page, next, &mut session.output);
+    request.give(&page, next, look.output);
     Ok(())
 }
 
-impl Session {
-    pub(super) async fn hash_all(&mut self, row: &[u8], parts: Parts) {
-        let (row, mut output) = (row.to_vec(), take(&mut self.output));
-        let protocol = output.protocol;
-        let answered = self.aside(move |reader| {
-            if let Err(why) = hashes::all(&reader, &row, parts, LIMITS, &mut output) {
-                output.err(why);
-            }
-            output
-        });
-        match answered.await {
-            Some(output) => self.output = output,
-            None => {
-                // What was answered before is lost with it: the connection has no known state.
-                self.output.protocol = protocol;
-                self.output.err("the answer was given up");
-                self.closing = true;
-            }
-        }
-    }
+pub(in crate::resp) fn hgetall(look: &mut Looking<'_>, command: &Command<'_, '_>) {
+    all(look, command, Parts::Both);
+}
 
-    pub(super) async fn hash_length(&mut self, row: &[u8]) {
-        let row = row.to_vec();
-        match self.aside(move |reader| hashes::length(&reader, &row)).await {
-            Some(Ok(fields)) => self.output.count(fields),
-            Some(Err(error)) => self.output.err(error),
-            None => self.output.err("the count was given up"),
-        }
+pub(in crate::resp) fn hkeys(look: &mut Looking<'_>, command: &Command<'_, '_>) {
+    all(look, command, Parts::Names);
+}
+
+pub(in crate::resp) fn hvals(look: &mut Looking<'_>, command: &Command<'_, '_>) {
+    all(look, command, Parts::Values);
+}
+
+fn all(look: &mut Looking<'_>, command: &Command<'_, '_>, parts: Parts) {
+    if let Err(why) = hashes::all(look.reader, command.argument(1), parts, LIMITS, look.output) {
+        look.output.err(why);
+    }
+}
+
+pub(in crate::resp) fn hlen(look: &mut Looking<'_>, command: &Command<'_, '_>) {
+    match hashes::length(look.reader, command.argument(1)) {
+        Ok(fields) => look.output.count(fields),
+        Err(error) => look.output.err(error),
     }
 }

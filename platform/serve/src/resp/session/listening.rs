@@ -4,16 +4,14 @@ use std::future::pending;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use unison_engine::{ChangeFilter, ChangeId, NewMessage, Operation, Reached, Write};
+use unison_engine::{ChangeFilter, ChangeId, Reached};
 use unison_resp::glob;
 use unison_resp::parse::Command;
 use unison_resp::refusal::unknown_subcommand;
 use unison_resp::subscriptions::{Sort, Subscriptions};
 
 use super::Session;
-use crate::commit::commit_one;
 use crate::resp::audience::Audience;
-use crate::resp::run::refuse;
 use crate::resp::server::Shared;
 use crate::watch::{Ended, Watcher};
 
@@ -119,23 +117,6 @@ impl Session {
             }
         }
         self.stop_if_idle();
-    }
-
-    /// Publishes a message to the topic of the channel's name; answers how many listen to it here.
-    pub(super) async fn publish(&mut self, command: &Command<'_, '_>) {
-        let Ok(topic) = std::str::from_utf8(command.argument(1)) else {
-            return self.output.err("the name of a topic is text");
-        };
-        let payload = command.argument(2);
-        let message = NewMessage { topic, payload, headers: &[], ttl_ms: None, retain: false };
-        let write = Write::new(Operation::Publish(std::slice::from_ref(&message)));
-        match commit_one(&self.namespace, write).await {
-            Ok(written) => {
-                self.last_written = written.lsn;
-                self.output.count(self.server.audience.listeners(topic.as_bytes()) as u64);
-            }
-            Err(error) => refuse(&error, &mut self.output),
-        }
     }
 
     fn stop_if_idle(&mut self) {

@@ -4,7 +4,7 @@ use unison_engine::Condition;
 use unison_resp::expiry::{Lifetime, Unit};
 use unison_resp::parse::Command;
 
-use super::{Instead, Later};
+use super::{Instead, expiry};
 use crate::resp::run::{Answer, Run};
 
 pub(in crate::resp) fn set<'b>(
@@ -15,7 +15,7 @@ pub(in crate::resp) fn set<'b>(
     let options = SetOptions::of(command).map_err(Instead::Refuse)?;
     let answer = if options.previous { Answer::Previous } else { Answer::Ok };
     if options.keeps_expiry || (options.previous && options.condition == Condition::Absent) {
-        return Err(Instead::Wait(Later::Set));
+        return Err(Instead::Change(expiry::set));
     }
     run.put_for(options.lifetime, pair, options.condition, answer);
     Ok(())
@@ -123,5 +123,16 @@ pub(in crate::resp) fn mset<'b>(
     }
     let keys = command.arguments_from(1).step_by(2);
     run.put_all(keys.zip(command.arguments_from(2).step_by(2)));
+    Ok(())
+}
+
+pub(in crate::resp) fn publish<'b>(
+    command: &Command<'_, 'b>,
+    run: &mut Run<'b>,
+) -> Result<(), Instead> {
+    let Ok(topic) = std::str::from_utf8(command.argument(1)) else {
+        return Err(Instead::Refuse("the name of a topic is text".to_owned()));
+    };
+    run.publish(topic, command.argument(2));
     Ok(())
 }

@@ -24,7 +24,7 @@ const FIELDS_MAX: usize = 4_096;
 
 /// Why a command is not answered.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
-enum Refused {
+pub(super) enum Refused {
     /// Memory may not suffice for it.
     #[error("an answer of {bytes} bytes is more than this node's free memory; ask for less")]
     Large { bytes: usize },
@@ -43,6 +43,9 @@ enum Refused {
     /// It would take too long at a time.
     #[error("this node does not look at all keys at once; use SCAN")]
     AllKeys,
+    /// It belongs to a transaction.
+    #[error("this node has no transactions; begin them at its hub")]
+    Transactions,
 }
 
 impl Session {
@@ -71,6 +74,7 @@ impl Session {
             Verb::HashValues => self.hash(Parts::Values, command, &reader, service),
             Verb::Scan => self.scan(&name, command, &reader, service),
             Verb::HashScan => self.hash_scan(&name, command, &reader, service),
+            Verb::Watch => Err(Refused::Transactions),
             verb => self.small(verb, command, &reader),
         };
         if let Err(why) = answered {

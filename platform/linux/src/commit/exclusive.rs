@@ -1,0 +1,148 @@
+//! The writer of a namespace, held while several commands read and write: nothing of others comes in
+//! between, and what they write happens at once or never.
+
+use super::queue::{CommitQueue, Place, State, Waiter};
+use crate::FileStore;
+use crate::store::{Acknowledged, Durability, Reader, Written};
+use std::sync::{Arc, MutexGuard};
+use unison_base::{Lsn, TxnId};
+use unison_engine::{Engine, Operation, Write, WriteError};
+
+/// The writer, held. All that is done with it happens at one time by the wall clock.
+///
+/// Whoever holds it must not touch the namespace in any other way than through it.
+pub struct Exclusive<'q> {
+    queue: &'q Arc<CommitQueue>,
+    state: MutexGuard<'q, State>,
+    now_ms: u64,
+    transaction: TxnId,
+    /// The transaction is open.
+    is_open: bool,
+    /// First and last record staged.
+    staged: Option<(Lsn, Lsn)>,
+}
+
+impl Exclusive<'_> {
+    /// A reader of everything written before, with what was staged here; good until the next write.
+    ///
+    /// # Errors
+    /// What is staged could not be appended, and is gone: nothing more can be done here.
+    pub fn reader(&mut self) -> Result<Reader, WriteError> {
+        let (id, now_ms) = (self.transaction, self.now_ms);
+        match self.is_open {
+            true => self.ask(|engine| engine.reader_within(id, now_ms)),
+            false => self.ask(|engine| engine.staged_reader(now_ms)),
+        }
+    }
+
+    /// The time, milliseconds since 1970: that of the wall clock or the watermark of expiry, whichever is
+    /// later.
+    ///
+    /// # Errors
+    /// The namespace is closed.
+    pub fn now_ms(&mut self) -> Result<u64, WriteError> {
+        let now_ms = self.now_ms;
+        self.ask(|engine| Ok(engine.reader().at(now_ms).now_ms()))
+    }
+
+    /// Stages a write in the transaction, which begins with the first one.
+    ///
+    /// # Errors
+    /// Nothing of this write is staged. What is no fault of the write itself ends the transaction.
+    pub fn stage(&mut self, write: &Write<'_>) -> Result<Written, WriteError> {
+        if !self.is_open {
+            self.add(&Write::new(Operation::Begin).within(self.transaction))?;
+            self.is_open = true;
+        }
+        self.add(&write.within(self.transaction))
+    }
+
+    /// Stages the only write of all, without a transaction around it: it cannot be taken back.
+    ///
+    /// # Errors
+    /// Nothing is staged.
+    pub fn stage_alone(&mut self, write: &Write<'_>) -> Result<Written, WriteError> {
+        self.add(write)
+    }
+
+    fn add(&mut self, write: &Write<'_>) -> Result<Written, WriteError> {
+        let now_ms = self.now_ms;
+        let written = self.ask(|engine| engine.stage(write, now_ms))?;
+        let first = self.staged.map_or(written.lsn, |(first, _)| first);
+        self.staged = Some((first, written.lsn));
+        Ok(written)
+    }
+
+    fn ask<R>(
+        &mut self,
+        act: impl FnOnce(&mut Engine<FileStore>) -> Result<R, WriteError>,
+    ) -> Result<R, WriteError> {
+        let result = act(self.state.engine()?);
+        if let Err(error) = &result {
+            self.queue.refused(&mut self.state, *error);
+        }
+        result
+    }
+
+    fn commit(&mut self) -> Result<(), WriteError> {
+        if !self.is_open {
+            return Ok(());
+        }
+        let written = self.add(&Write::new(Operation::Commit(&[])).within(self.transaction));
+        written.map(drop)
+    }
+
+    /// Nothing of it happens. One that cannot even be aborted is ended by the upkeep.
+    fn abort(mut self) {
+        if self.is_open {
+            let _ = self.add(&Write::new(Operation::Abort).within(self.transaction));
+            // Who is concerned by a failure has been told.
+            let _ = self.queue.append_for_later(self.state);
+        }
+    }
+
+    /// Has `done` called when what is staged is acknowledged; not at all when nothing is. Returns the
+    /// newest record.
+    fn acknowledge(mut self, done: Box<dyn FnOnce(Acknowledged) + Send>) -> Option<Lsn> {
+        let (from, up_to) = self.staged?;
+        match self.queue.durability() {
+            Durability::Always => {
+                let place = Place::Callback(done);
+                self.state.waiters.push_back(Waiter { from, up_to, lost: None, place });
+                self.queue.lead_elsewhere(&mut self.state);
+            }
+            Durability::Interval { .. } | Durability::Never => {
+                done(self.queue.append_now(self.state).map(|()| up_to));
+            }
+        }
+        Some(up_to)
+    }
+}
+
+impl CommitQueue {
+    /// Runs `act` while nobody else writes. When it succeeds, what it staged is committed, and `done` is
+    /// called once with the acknowledgement, or never when nothing was staged; when it fails, nothing of
+    /// it happens.
+    pub(crate) fn exclusively<R, E: From<WriteError>>(
+        self: &Arc<Self>,
+        transaction: TxnId,
+        act: impl FnOnce(&mut Exclusive<'_>) -> Result<R, E>,
+        done: Box<dyn FnOnce(Acknowledged) + Send>,
+    ) -> Result<(R, Option<Lsn>), E> {
+        let state = self.lock();
+        if state.closing {
+            return Err(WriteError::Closed.into());
+        }
+        let now_ms = self.now_ms();
+        let mut held =
+            Exclusive { queue: self, state, now_ms, transaction, is_open: false, staged: None };
+        let acted = act(&mut held).and_then(|result| Ok(held.commit().map(|()| result)?));
+        match acted {
+            Ok(result) => Ok((result, held.acknowledge(done))),
+            Err(error) => {
+                held.abort();
+                Err(error)
+            }
+        }
+    }
+}
