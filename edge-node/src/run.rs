@@ -32,9 +32,9 @@ async fn serve(config: EdgeConfig) -> Result<(), ProcessError> {
         role: LogRole::Follower,
         ..EngineOptions::default()
     };
-    let data_dir = config.data_dir.clone();
+    let (data_dir, keys) = (config.data_dir.clone(), config.keys_file.as_deref());
     let store =
-        process::open_store("edge", data_dir, Durability::Always, engine, TREE_CACHE_BYTES)?;
+        process::open_store("edge", data_dir, Durability::Always, engine, TREE_CACHE_BYTES, keys)?;
     let health = Arc::new(LinkHealth::default());
     let shutdown = Shutdown::default();
     let options = NodeOptions {

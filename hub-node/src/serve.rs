@@ -29,9 +29,9 @@ async fn run(config: HubConfig) -> Result<(), ProcessError> {
         Listen::At(address) => Some(listen("link", address).await?),
     };
     let data_dir = config.data_dir.clone();
-    let engine = engine_options(&config);
+    let (engine, keys) = (engine_options(&config), config.keys_file.as_deref());
     let store =
-        process::open_store("hub", data_dir, durability(&config), engine, TREE_CACHE_BYTES)?;
+        process::open_store("hub", data_dir, durability(&config), engine, TREE_CACHE_BYTES, keys)?;
     let health = Arc::new(LinkHealth::default());
     let shutdown = Shutdown::default();
     let options = NodeOptions {

@@ -35,6 +35,7 @@ mod models;
 mod options;
 mod read;
 mod records;
+mod seal;
 mod settle;
 mod stats;
 mod tree;
@@ -46,19 +47,23 @@ pub use changes::{
 pub use engine::{Engine, OpenReport};
 pub use errors::{
     ApplyError, ChangesError, CutError, EngineOpenError, FlushError, ReadError, RecordError,
-    SettingsError, SettleError, SnapshotError, TransactionError, TreeError, TreeTable, WriteError,
+    SealError, SettingsError, SettleError, SnapshotError, TransactionError, TreeError, TreeTable,
+    WriteError,
 };
 pub use flush::{FlushJob, FlushResult, Released};
 pub use models::topic::key::{MessageId, MessagePosition};
 pub use models::topic::name::{TopicError, TopicFilter, topic_from_dotted};
-pub use models::topic::settings::{FOREVER, KEEP_ALL, TopicRule, TopicSettings};
+pub use models::topic::settings::{
+    Compression, Encryption, FOREVER, KEEP_ALL, TopicRule, TopicSettings,
+};
 pub use models::topic::trie::{TopicMemo, TopicTrie};
 pub use options::EngineOptions;
 pub use read::{
     Cell, Chunk, Chunks, Column, ColumnRange, Columns, Item, ListedObject, Message, MessageRequest,
-    Messages, Object, ObjectScan, ObjectScanRequest, Reader, RetainedMessages, Row, RowScan,
-    RowScanRequest, Scan, ScanRequest, ScannedRow, Snapshot, TopicName, Topics, ValueRef,
+    Messages, NewestSeal, Object, ObjectScan, ObjectScanRequest, Reader, RetainedMessages, Row,
+    RowScan, RowScanRequest, Scan, ScanRequest, ScannedRow, Snapshot, TopicName, Topics, ValueRef,
 };
+pub use seal::{KeyId, Keyring, MasterKey};
 pub use settle::{SettleJob, SettleResult};
 pub use stats::{EngineStats, Pressure};
 pub use write::{

@@ -4,11 +4,15 @@ use serde::Serialize;
 use std::io;
 use unison_base::{Hlc, Lsn};
 use unison_ports::SegmentStore;
-use unison_schemas::{KeyValueEntry, LogRecord};
+use unison_schemas::{EntryType, KeyValueEntry, LogRecord, MessageEntry, OperationType};
 use unison_walfs::{Bound, LogReader, ReadError, Record};
 
 /// Keys of a record that are shown.
 const KEYS_SHOWN: usize = 3;
+
+/// Flags of a message; see `schemas/records.md`.
+const COMPRESSED: u8 = 2;
+const SEALED: u8 = 4;
 
 /// One record, or what is there instead.
 #[derive(Serialize)]
@@ -65,12 +69,31 @@ fn read<S: SegmentStore>(
     }
 }
 
+/// Which stream a message is in, and in which form. Never what it says.
+fn message(entry: &[u8]) -> Option<String> {
+    let entry = flatbuffers::root::<MessageEntry<'_>>(entry).ok()?;
+    let form = match (entry.flags() & COMPRESSED != 0, entry.flags() & SEALED != 0) {
+        (false, false) => "",
+        (true, false) => " compressed",
+        (false, true) => " sealed",
+        (true, true) => " compressed, sealed",
+    };
+    Some(format!("stream {}{form}", entry.stream()))
+}
+
 fn describe<S: SegmentStore>(record: &Record<S>) -> RecordReport {
     let table = flatbuffers::root::<LogRecord<'_>>(&record.payload).ok();
     let entries = table.and_then(|table| table.entries());
     let keys = entries.iter().flatten().take(KEYS_SHOWN).filter_map(|entry| {
-        let entry = flatbuffers::root::<KeyValueEntry<'_>>(entry.entry()?.bytes()).ok()?;
-        Some(shown(entry.key()?.bytes()))
+        let entry = entry.entry()?.bytes();
+        match table?.operation_type() {
+            OperationType::Publish | OperationType::PatternPublish => message(entry),
+            _ if table?.entry_type() == EntryType::Event => None,
+            _ => {
+                let entry = flatbuffers::root::<KeyValueEntry<'_>>(entry).ok()?;
+                Some(shown(entry.key()?.bytes()))
+            }
+        }
     });
     RecordReport::Record {
         lsn: record.lsn.0,

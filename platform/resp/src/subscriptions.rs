@@ -152,7 +152,8 @@ impl Subscriptions {
     }
 
     fn tell_message(&mut self, change: &Change<'_>, output: &mut Output) {
-        let payload = change.value().unwrap_or_default();
+        // One that cannot be opened here is told to nobody.
+        let Some(payload) = change.value() else { return };
         if !change.is_of_pattern {
             return self.publish(&[], change.key, payload, change.id.lsn, output);
         }

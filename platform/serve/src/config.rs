@@ -7,6 +7,7 @@ mod address;
 mod edge;
 mod file;
 mod hub;
+mod keys;
 mod logging;
 mod names;
 mod origins;
@@ -19,6 +20,7 @@ mod tests;
 pub use address::{Address, AddressError, Listen};
 pub use edge::{EdgeConfig, EdgeSettings};
 pub use hub::{DurabilityLevel, HubConfig, HubSettings};
+pub use keys::{KeysError, load_keys};
 pub use logging::{LogFormat, LogLevel, start_logging};
 pub use names::NamespaceList;
 pub use origins::{OriginError, Origins};
@@ -76,6 +78,9 @@ pub enum ConfigError {
         /// The flag, and the feature.
         name: &'static str,
     },
+    /// The keys of namespaces cannot be used.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
     /// Something that has no default is not given.
     #[error("--{name} is needed: {purpose}")]
     Missing {

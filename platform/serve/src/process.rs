@@ -11,7 +11,7 @@ use unison_linux::SystemEntropy;
 use unison_linux::store::{Durability, Failure, Namespace, Store, StoreError, StoreOptions};
 use unison_ports::Entropy as _;
 
-use crate::config::{ConfigError, PortsFileError};
+use crate::config::{ConfigError, PortsFileError, load_keys};
 use crate::link::FollowError;
 use crate::listen::ListenError;
 use crate::node::Node;
@@ -119,7 +119,8 @@ fn runtime_builder() -> tokio::runtime::Builder {
     }
 }
 
-/// Opens the data directory of a node that is `hub` or `edge`, and sees to it that namespace `default` exists.
+/// Opens the data directory of a node that is `hub` or `edge`, with the master keys of a file or of the
+/// environment, and sees to it that namespace `default` exists.
 /// Belongs into the runtime of [`run`].
 ///
 /// # Errors
@@ -130,13 +131,15 @@ pub fn open_store(
     durability: Durability,
     engine: EngineOptions,
     tree_cache_bytes: usize,
+    keys_file: Option<&Path>,
 ) -> Result<Arc<Store>, ProcessError> {
     check_role(&data_dir, role)?;
+    let keys = load_keys(keys_file).map_err(ConfigError::from)?;
     let role_file = data_dir.join(ROLE_FILE);
     let panics = Panics::watch(&data_dir);
     let doubt_trees = panics.doubt_trees();
     let options = StoreOptions { data_dir, durability, engine, tree_cache_bytes, doubt_trees };
-    let store = Store::open(options)?;
+    let store = Store::open_with_keys(options, keys)?;
     tokio::spawn(panics.forget_later());
     std::fs::write(role_file, role).map_err(ProcessError::system("keeping the node's role"))?;
     store.list().iter().for_each(|namespace| tell_opened(namespace));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use unison_base::NamespaceName;
-use unison_engine::Pressure;
+use unison_engine::{Encryption, Pressure};
 use unison_linux::store::{Durability, Namespace, NamespaceStatus};
 use unison_walfs::{RungCounts, SegmentInfo};
 
@@ -71,6 +71,20 @@ struct NamespaceReport {
     recovery: BTreeMap<&'static str, u64>,
     /// Records above the checkpoint that could not be read when the namespace was opened.
     missing_records: u64,
+    /// Of a namespace that has sealed messages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encryption: Option<EncryptionReport>,
+}
+
+/// The newest key that messages of a namespace are sealed with.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct EncryptionReport {
+    epoch: u64,
+    /// Check value of the master key that opens it.
+    key: String,
+    /// Whether this node has that one.
+    key_present: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -120,6 +134,7 @@ pub(crate) fn obstacles(node: &Node) -> Vec<String> {
     if matches!(node.role, Role::Edge { .. }) && node.health.upstream().is_none() {
         obstacles.push("the node has not begun to follow its hub yet".to_owned());
     }
+    obstacles.extend(without_key(node));
     obstacles
 }
 
@@ -155,7 +170,31 @@ fn namespace(node: &Node, namespace: &Namespace) -> NamespaceReport {
         pressure: pressure.filter(|it| *it != Pressure::None).map(|it| it.to_string()),
         recovery: rungs(&status.recovery).into_iter().filter(|(_, count)| *count > 0).collect(),
         missing_records: opened.missing.saturating_add(opened.invalid),
+        encryption: encryption(namespace),
     }
+}
+
+fn encryption(namespace: &Namespace) -> Option<EncryptionReport> {
+    let seal = namespace.reader().snapshot().newest_seal().ok()??;
+    Some(EncryptionReport { epoch: seal.epoch, key: seal.key.to_string(), key_present: seal.known })
+}
+
+/// Namespaces whose messages a hub is to seal and cannot. An edge stores them all the same.
+fn without_key(node: &Node) -> impl Iterator<Item = String> {
+    let lacks = |namespace: &Namespace| {
+        let reader = namespace.reader();
+        let settings = reader.snapshot().topic_settings();
+        let seals = settings.is_ok_and(|settings| settings.encryption != Encryption::None);
+        seals && !reader.can_seal()
+    };
+    let namespaces = if matches!(node.role, Role::Hub) { node.store.list() } else { Vec::new() };
+    namespaces.into_iter().filter(move |namespace| lacks(namespace)).map(|namespace| {
+        format!(
+            "namespace {} has no master key, and its messages are to be encrypted: put one into the \
+             keys file",
+            namespace.name()
+        )
+    })
 }
 
 fn followers(node: &Node) -> (usize, Vec<FollowerReport>) {

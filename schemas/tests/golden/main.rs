@@ -25,6 +25,13 @@ const LSN: u64 = 42;
 const HLC: u64 = 1_700_000_000_000 << 16 | 7;
 const DURABLE: u64 = 41;
 const TXN_ID: [u8; 16] = *b"0123456789abcdef";
+/// Computed by another implementation of the cipher.
+const KEY_ID: [u8; 8] = [0xC5, 0xFC, 0x84, 0x9A, 0xE2, 0xEC, 0x09, 0xC2];
+const WRAPPED: [u8; 48] = [
+    0x70, 0x8B, 0x66, 0x15, 0x2B, 0x7F, 0xEC, 0x5E, 0x37, 0x49, 0xF2, 0xDA, 0x3B, 0x04, 0x36, 0xC7,
+    0x11, 0x3B, 0x21, 0xC7, 0x25, 0x38, 0x61, 0xA6, 0x59, 0x40, 0x64, 0x24, 0xCB, 0x63, 0x44, 0xEF,
+    0xF9, 0x2D, 0x9F, 0xF5, 0xED, 0x1A, 0xDC, 0x7C, 0x7A, 0xA5, 0x26, 0x54, 0x6C, 0xAE, 0x73, 0xE7,
+];
 const PREVIOUS: [u8; 12] = [3, 0, 0, 0, 0x40, 1, 0, 0, 0, 0, 0, 0];
 
 fn key_value(key: &'static [u8], value: Option<&'static [u8]>) -> Entry {
@@ -149,6 +156,9 @@ fn topics() -> Vec<Golden> {
         Entry::Trim { stream: 1, time: 1_700_000_000_000, lsn: 0 },
         Entry::Trim { stream: 2, time: 1_700_000_000_000, lsn: 42 },
     ];
+    // The key of 32 bytes 02 for namespace `default`, wrapped by the one of 32 bytes 01.
+    let epoch =
+        Entry::KeyEpoch { epoch: 1, key_id: &KEY_ID, nonce: b"twelve bytes", wrapped: &WRAPPED };
     let settings = Entry::Settings {
         ttl: 86_400_000,
         compression: 1,
@@ -165,6 +175,7 @@ fn topics() -> Vec<Golden> {
         plain("message_delete", O::MessageDelete, E::Event, vec![deleted]),
         plain("trim", O::Trim, E::Event, trims),
         plain("topic_settings", O::TopicSettings, E::Event, vec![settings]),
+        plain("key_epoch", O::KeyEpoch, E::Event, vec![epoch]),
     ]
 }
 

@@ -184,6 +184,7 @@ impl Incoming {
             | Kind::PublishPatterns
             | Kind::DeleteMessages
             | Kind::SetTopics
+            | Kind::NewEpoch
             | Kind::Trim => self.take_topics(record, position),
             Kind::Foreign => self.skip(),
             Kind::Nothing => {}

@@ -12,7 +12,8 @@ use crate::models::topic::patterns::Patterns;
 use crate::models::topic::settings::Rules;
 use crate::read::{Pin, load_patterns, load_rules};
 use crate::records::{
-    Kind, MessageEntryRef, Record, Span, definitions, deletions, messages, settings, trims,
+    Kind, MessageEntryRef, Record, Span, definitions, deletions, key_epoch, messages, settings,
+    trims,
 };
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -40,6 +41,7 @@ impl Incoming {
                 }
             }
             Kind::SetTopics => self.take_settings(record, position),
+            Kind::NewEpoch => self.take_epoch(record, position),
             _ => self.take_trims(record),
         }
     }
@@ -107,6 +109,12 @@ impl Incoming {
         self.settings = Some(Rules::new(record.lsn(), said));
     }
 
+    fn take_epoch(&mut self, record: &Record<'_>, position: Position) {
+        let Some((wrapped, bytes, span)) = key_epoch(record) else { return self.skip() };
+        let value = located(position, span, bytes, Expiry::NEVER);
+        self.push_key(&key::by_id(KeyKind::KeyEpoch, wrapped.epoch), record.lsn(), value);
+    }
+
     fn has_defined(&self) -> bool {
         !self.defined.is_empty()
     }
@@ -159,6 +167,10 @@ pub(crate) fn values_of(record: &Record<'_>) -> Vec<(Vec<u8>, Span)> {
             let kind = if topics { KeyKind::Topic } else { KeyKind::Pattern };
             definitions(record).map(|(id, _, span)| (key::by_id(kind, id), span)).collect()
         }
+        Kind::NewEpoch => {
+            let epoch = key_epoch(record).into_iter();
+            epoch.map(|(key, _, span)| (key::by_id(KeyKind::KeyEpoch, key.epoch), span)).collect()
+        }
         Kind::SetTopics => {
             let said = settings(record).into_iter();
             said.map(|(_, _, span)| (KeyKind::Settings.prefix().into(), span)).collect()
@@ -176,7 +188,7 @@ pub(super) fn record_index_bytes(record: &Record<'_>) -> usize {
         Kind::Publish | Kind::PublishPatterns => {
             within_limit(messages(record).map(|_| MESSAGE_INDEX_BYTES))
         }
-        Kind::SetTopics => index_bytes(FIXED_KEY_MAX),
+        Kind::SetTopics | Kind::NewEpoch => index_bytes(FIXED_KEY_MAX),
         Kind::DeleteMessages => within_limit(deletions(record).map(|_| index_bytes(FIXED_KEY_MAX))),
         _ => within_limit(trims(record).map(|_| index_bytes(FIXED_KEY_MAX))),
     }

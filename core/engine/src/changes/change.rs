@@ -3,6 +3,7 @@
 use super::{ChangeId, ChangeModel};
 use crate::models::row;
 use crate::records::{MessageEntryRef, RowEntry};
+use crate::seal::Opened;
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +68,10 @@ pub(super) enum Body<'a> {
     Value(&'a [u8]),
     Columns(RowEntry<'a>),
     Message(MessageEntryRef<'a>),
+    /// A message that was compressed or sealed.
+    Opened(&'a Opened),
+    /// One that cannot be opened here.
+    Closed,
 }
 
 impl<'a> Change<'a> {
@@ -76,7 +81,8 @@ impl<'a> Change<'a> {
         match self.body {
             Body::Value(value) => Some(value),
             Body::Message(ref message) => Some(message.payload()),
-            Body::Nothing | Body::Columns(_) => None,
+            Body::Opened(opened) => Some(opened.payload()),
+            Body::Nothing | Body::Columns(_) | Body::Closed => None,
         }
     }
 
@@ -86,7 +92,7 @@ impl<'a> Change<'a> {
         let set = self.kind == ChangeKind::Put;
         let entry = match &self.body {
             Body::Columns(entry) => Some(entry.columns()),
-            Body::Nothing | Body::Value(_) | Body::Message(_) => None,
+            _ => None,
         };
         let head = row::head_bytes(self.key);
         let columns = entry.into_iter().flatten();
@@ -99,11 +105,19 @@ impl<'a> Change<'a> {
 impl<'a> Change<'a> {
     /// Names and values of a message's headers.
     pub fn headers(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> + use<'a> {
-        let message = match &self.body {
-            Body::Message(message) => Some(message.headers()),
-            Body::Nothing | Body::Value(_) | Body::Columns(_) => None,
+        let (stored, opened) = match &self.body {
+            Body::Message(message) => (Some(message.headers()), None),
+            Body::Opened(opened) => (None, Some(opened.headers())),
+            _ => (None, None),
         };
-        message.into_iter().flatten()
+        stored.into_iter().flatten().chain(opened.into_iter().flatten())
+    }
+
+    /// True of a message that cannot be opened: this node has no key for it, or it is not what was
+    /// sealed. A read of it says why.
+    #[must_use]
+    pub const fn is_closed(&self) -> bool {
+        matches!(self.body, Body::Closed)
     }
 }
 

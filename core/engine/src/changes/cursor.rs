@@ -7,8 +7,9 @@ use crate::apply::is_passed_over;
 use crate::errors::{ChangesError, ReadError};
 use crate::expiry::At;
 use crate::models::topic::key::{self, KeyKind};
-use crate::read::{Reader, Shared, View};
+use crate::read::{Reader, Shared, View, epoch_key};
 use crate::records::{Part, decode};
+use crate::seal::Opener;
 use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -243,12 +244,15 @@ impl<S: SegmentStore> Changes<S> {
         let Ok(decoded) = decode(&record.payload) else { return ControlFlow::Continue(()) };
         let wants_topics = filter.models.contains(ChangeModel::Topic);
         let names = |kind, id| if wants_topics { name(shared, kind, id) } else { Ok(None) };
+        let keys = |epoch| shared.view.with(|view| epoch_key(view, &shared.log, epoch));
         let mut telling = Telling {
             lsn: record.lsn,
             index: 0,
             from: place.next,
             objects: Objects::default(),
             names: &names,
+            keys: &keys,
+            opener: Opener::new(shared.keys.load()),
             visit: &mut |change: &Change<'_>| {
                 if !filter.wants(change) {
                     return ControlFlow::Continue(());

@@ -5,11 +5,12 @@ use super::{Change, ChangeId, ChangeKind, ChangeModel};
 use crate::errors::ReadError;
 use crate::expiry::Expiry;
 use crate::memtable::STORAGE_KEY_MAX;
-use crate::models::topic::key::KeyKind;
+use crate::models::topic::key::{KeyKind, MessagePosition};
 use crate::models::{kv, object, row};
 use crate::records::{
     KeyValue, Kind, Record, deletions, key_values, messages, rows, trims, watermark,
 };
+use crate::seal::{Opener, Wrapped};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
@@ -20,6 +21,9 @@ use unison_base::checksum::{Crc32, crc32c};
 pub(super) type Visit<'v> = &'v mut dyn FnMut(&Change<'_>) -> ControlFlow<()>;
 /// Finds the name of a topic, or the text of a pattern.
 pub(super) type Names<'n> = &'n dyn Fn(KeyKind, u64) -> Result<Option<String>, ReadError>;
+
+/// Finds the key of an epoch.
+pub(super) type Keys<'k> = &'k dyn Fn(u64) -> Result<Option<Wrapped>, ReadError>;
 
 /// Why no further event of a record is told.
 pub(super) enum Stop {
@@ -42,6 +46,8 @@ pub(super) struct Telling<'v> {
     /// Objects that were told of, of those that come in several records.
     pub(super) objects: Objects,
     pub(super) names: Names<'v>,
+    pub(super) keys: Keys<'v>,
+    pub(super) opener: Opener,
     pub(super) visit: Visit<'v>,
 }
 
@@ -103,6 +109,7 @@ impl Telling<'_> {
             Kind::DefineTopics
             | Kind::DefinePatterns
             | Kind::SetTopics
+            | Kind::NewEpoch
             | Kind::Nothing
             | Kind::Foreign => ControlFlow::Continue(()),
         }
@@ -165,15 +172,25 @@ impl Telling<'_> {
     fn messages(&mut self, record: &Record<'_>) -> ControlFlow<Stop> {
         let pattern = record.kind == Kind::PublishPatterns;
         let names = if pattern { KeyKind::Pattern } else { KeyKind::Topic };
-        for (message, ..) in messages(record) {
+        let time_ms = record.hlc().millis();
+        for (place, (message, ..)) in (0..).zip(messages(record)) {
             let Some(id) = self.next_id() else { continue };
             let Some(name) = self.name(names, message.stream)? else { continue };
+            // Of one in a transaction only the commit counts.
+            let index = if self.lsn == record.lsn() { place } else { u32::MAX };
+            let at = MessagePosition { time_ms, lsn: self.lsn, index };
+            let expiry = Expiry(message.expires_at);
+            let opened = self.opener.open(&message, &at, self.keys);
             let said = Said {
                 model: ChangeModel::Topic,
                 kind: ChangeKind::Publish,
                 key: name.as_bytes(),
-                expiry: Expiry(message.expires_at),
-                body: Body::Message(message),
+                expiry,
+                body: match &opened {
+                    Ok(None) => Body::Message(message),
+                    Ok(Some(opened)) => Body::Opened(opened),
+                    Err(_) => Body::Closed,
+                },
             };
             self.tell_as(id, said, pattern)?;
         }

@@ -10,6 +10,7 @@ use crate::models::topic::patterns::Patterns;
 use crate::options::EngineOptions;
 use crate::read::{Counted, Shared, View};
 use crate::records::Encoder;
+use crate::seal::Keyring;
 use crate::tree::{Checkpoint, Tree, TreeView};
 use crate::write::TopicWriter;
 use alloc::collections::BTreeSet;
@@ -137,6 +138,7 @@ fn shared<S: SegmentStore>(log: &Log<S>, tree: TreeView, active: &Arc<Memtable>)
         counted: Published::new(Counted::nothing()),
         patterns: Published::new(Patterns::default()),
         rules: Published::new(Ok(Arc::default())),
+        keys: Published::new(Keyring::default()),
     })
 }
 

@@ -1,10 +1,12 @@
 //! One error type per kind of operation.
 
 mod changes;
+mod seal;
 mod settings;
 mod tree;
 
 pub use changes::ChangesError;
+pub use seal::SealError;
 pub use settings::SettingsError;
 pub use tree::{TreeError, TreeTable};
 
@@ -107,6 +109,12 @@ pub enum WriteError {
     /// The name of a topic or a pattern is none.
     #[error(transparent)]
     Topic(#[from] TopicError),
+    /// The settings of topics ask for encryption, and there is no key.
+    #[error(
+        "the messages of this namespace are to be encrypted and this node has no master key for it: \
+         put one into its keys file, or set `encryption` to `none`"
+    )]
+    NoKey,
     /// Settings of topics that break a limit.
     #[error(transparent)]
     Settings(#[from] SettingsError),
@@ -372,6 +380,9 @@ pub enum ReadError {
         /// Most topics and patterns of a read.
         limit: usize,
     },
+    /// A message of a topic cannot be opened.
+    #[error(transparent)]
+    Seal(#[from] SealError),
     /// The bytes of a value are not what was written.
     #[error("the value at {at} is corrupt")]
     Corrupt {

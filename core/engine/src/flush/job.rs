@@ -198,10 +198,11 @@ impl<S: SegmentStore> Writing<S> {
 
     /// The bytes of a value that is copied into the tree; never a message, of which the place is
     /// smaller than its tables, and which is read in runs. One that cannot be read keeps its place in
-    /// the log, where readers are told. Settings always are, for nothing goes without them.
+    /// the log, where readers are told. Settings and keys always are, for nothing goes without them.
     fn small_value(&self, key: &[u8], location: Location) -> Option<unison_walfs::Slice<S>> {
         let length = usize::try_from(location.length).ok()?;
-        let most = match key.starts_with(&KeyKind::Settings.prefix()) {
+        let always = [KeyKind::Settings, KeyKind::KeyEpoch];
+        let most = match always.iter().any(|kind| key.starts_with(&kind.prefix())) {
             true => usize::MAX,
             false => self.inline_value_bytes,
         };

@@ -2,6 +2,7 @@
 
 use super::entries::{Content, Entries, until_end};
 use super::rules::{is_kept, kept_from};
+use super::seal::epoch_key;
 use super::topics::{Names, numbers, trimmed_to};
 use super::value::{Found, Pin};
 use crate::errors::{ReadError, TreeError, TreeTable};
@@ -13,6 +14,7 @@ use crate::models::topic::name::TopicFilter;
 use crate::models::topic::patterns::Patterns;
 use crate::models::topic::settings::{Rules, Target};
 use crate::records::message_of_entry;
+use crate::seal::{Opened, Opener};
 use alloc::collections::BinaryHeap;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -60,24 +62,40 @@ pub struct Message<S: SegmentStore> {
     pub expires_at: Option<u64>,
     /// Published to become its topic's retained message.
     pub retained: bool,
-    entry: Slice<S>,
+    body: Body<S>,
+}
+
+/// Where headers and payload are.
+enum Body<S: SegmentStore> {
+    /// In the entry as it is stored.
+    Stored(Slice<S>),
+    Opened(Opened),
 }
 
 impl<S: SegmentStore> Message<S> {
     /// The payload.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
-        message_of_entry(&self.entry).map(|message| message.payload()).unwrap_or_default()
+        match &self.body {
+            Body::Stored(entry) => message_of_entry(entry).map(|message| message.payload()),
+            Body::Opened(opened) => Some(opened.payload()),
+        }
+        .unwrap_or_default()
     }
 
     /// Names and values, in the order in which they were given.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        message_of_entry(&self.entry).into_iter().flat_map(|message| message.headers())
+        let (stored, opened) = match &self.body {
+            Body::Stored(entry) => (message_of_entry(entry), None),
+            Body::Opened(opened) => (None, Some(opened)),
+        };
+        let stored = stored.into_iter().flat_map(|message| message.headers());
+        stored.chain(opened.into_iter().flat_map(|opened| opened.headers()))
     }
 
     /// The message with its value.
     pub(super) fn load(
-        pin: &Arc<Pin<S>>,
+        (pin, opener): (&Arc<Pin<S>>, &mut Opener),
         (topic, is_pattern): (&Arc<str>, bool),
         (at, found): (MessagePosition, Found<S>),
     ) -> Result<Self, ReadError> {
@@ -86,7 +104,9 @@ impl<S: SegmentStore> Message<S> {
         let message = message_of_entry(&entry).ok_or(corrupt)?;
         let expires_at = (message.expires_at > 0).then_some(message.expires_at);
         let (topic, retained) = (Arc::clone(topic), message.retained);
-        Ok(Self { topic, is_pattern, at, expires_at, retained, entry })
+        let opened = opener.open(&message, &at, |epoch| epoch_key(&pin.view, &pin.log, epoch))?;
+        let body = opened.map_or(Body::Stored(entry), Body::Opened);
+        Ok(Self { topic, is_pattern, at, expires_at, retained, body })
     }
 }
 
@@ -94,6 +114,7 @@ impl<S: SegmentStore> Message<S> {
 pub struct Messages<S: SegmentStore> {
     pin: Arc<Pin<S>>,
     rules: Arc<Rules>,
+    opener: Opener,
     newest_first: bool,
     streams: Vec<Stream<S>>,
     heads: BinaryHeap<Head>,
@@ -142,13 +163,13 @@ impl<S: SegmentStore> Messages<S> {
     pub(super) fn new(
         pin: &Arc<Pin<S>>,
         at: At,
-        (patterns, rules): (&Patterns, &Arc<Rules>),
+        (patterns, rules, opener): (&Patterns, Arc<Rules>, Opener),
         request: &MessageRequest<'_>,
     ) -> Result<Self, ReadError> {
         let (streams, heads) = (Vec::new(), BinaryHeap::new());
-        let (pin, rules) = (Arc::clone(pin), Arc::clone(rules));
+        let pin = Arc::clone(pin);
         let newest_first = request.newest_first;
-        let mut messages = Self { pin, rules, newest_first, streams, heads, ended: false };
+        let mut messages = Self { pin, rules, opener, newest_first, streams, heads, ended: false };
         messages.add_topics(at, request)?;
         let mut found = Vec::new();
         patterns.overlapping(request.filter, |id, text| found.push((id, Arc::clone(text))));
@@ -215,7 +236,7 @@ impl<S: SegmentStore> Messages<S> {
             let Some(stream) = self.streams.get_mut(head.stream) else { continue };
             let Some(next) = stream.next.take() else { continue };
             let topic = (&stream.topic, stream.is_pattern);
-            let message = Message::load(&self.pin, topic, next)?;
+            let message = Message::load((&self.pin, &mut self.opener), topic, next)?;
             stream.advance()?;
             self.push_head(head.stream);
             return Ok(Some(message));
@@ -276,6 +297,7 @@ pub struct RetainedMessages<S: SegmentStore> {
     pin: Arc<Pin<S>>,
     at: At,
     rules: Arc<Rules>,
+    opener: Opener,
     names: Names<S>,
     filter: TopicFilter,
     ended: bool,
@@ -285,12 +307,12 @@ impl<S: SegmentStore> RetainedMessages<S> {
     pub(super) fn new(
         pin: &Arc<Pin<S>>,
         at: At,
-        rules: Arc<Rules>,
+        (rules, opener): (Arc<Rules>, Opener),
         (filter, after): (&TopicFilter, Option<&str>),
     ) -> Result<Self, ReadError> {
         let names = Names::new(pin, at, (KeyKind::Name, filter), after)?;
         let (pin, filter) = (Arc::clone(pin), filter.clone());
-        Ok(Self { pin, at, rules, names, filter, ended: false })
+        Ok(Self { pin, at, rules, opener, names, filter, ended: false })
     }
 
     fn next_message(&mut self) -> Result<Option<Message<S>>, ReadError> {
@@ -304,7 +326,7 @@ impl<S: SegmentStore> RetainedMessages<S> {
     }
 
     /// The retained message of a topic, if it is still there.
-    fn retained(&self, id: u64, name: String) -> Result<Option<Message<S>>, ReadError> {
+    fn retained(&mut self, id: u64, name: String) -> Result<Option<Message<S>>, ReadError> {
         let (view, key) = (&self.pin.view, key::by_id(KeyKind::Retained, id));
         let Some((lsn, time_ms, index)) = numbers(view, &key, self.at.lsn)? else {
             return Ok(None);
@@ -321,7 +343,8 @@ impl<S: SegmentStore> RetainedMessages<S> {
         {
             return Ok(None);
         }
-        Ok(Some(Message::load(&self.pin, (&name.into(), false), (at, found))?))
+        let load = (&self.pin, &mut self.opener);
+        Ok(Some(Message::load(load, (&name.into(), false), (at, found))?))
     }
 }
 

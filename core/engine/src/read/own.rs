@@ -38,6 +38,7 @@ impl<S: SegmentStore> Shared<S> {
             counted: Published::holding(self.counted.load()),
             patterns: Published::holding(self.patterns.load()),
             rules: Published::holding(self.rules.load()),
+            keys: Published::holding(self.keys.load()),
         })
     }
 }

@@ -11,6 +11,7 @@ use crate::expiry::At;
 use crate::memtable::StorageKey;
 use crate::models::kv;
 use crate::models::topic::patterns::Patterns;
+use crate::seal::Keyring;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
@@ -29,6 +30,7 @@ pub(crate) struct Shared<S: SegmentStore> {
     pub(crate) patterns: Published<Patterns>,
     /// The newest settings of topics, or why they cannot be read.
     pub(crate) rules: Published<Known>,
+    pub(crate) keys: Published<Keyring>,
 }
 
 impl<S: SegmentStore> Shared<S> {
@@ -67,6 +69,12 @@ impl<S: SegmentStore> Reader<S> {
     #[must_use]
     pub fn now_ms(&self) -> u64 {
         self.shared.view.with(|view| view.by_the_later_clock(self.moment(view)).now_ms)
+    }
+
+    /// Whether this node has a master key to seal messages with.
+    #[must_use]
+    pub fn can_seal(&self) -> bool {
+        self.shared.keys.with(Keyring::can_seal)
     }
 
     #[inline]
@@ -181,8 +189,7 @@ impl<S: SegmentStore> Reader<S> {
 
     /// Patterns come after the rest: those that the state does not know have no messages in it.
     fn snapshot_of(&self, view: Arc<View>, at: At) -> Snapshot<S> {
-        let (patterns, rules) = (self.shared.patterns.load(), self.shared.rules.with(Known::clone));
-        Snapshot::new(view, self.shared.log.clone(), at, (patterns, rules))
+        Snapshot::new(view, at, &self.shared)
     }
 
     /// How many keys of the key-value model there are, exactly. Looks once at every key in memory, and at no value; asking

@@ -3,11 +3,13 @@
 use super::messages::{MessageRequest, Messages, RetainedMessages};
 use super::object::{Object, ObjectScan, ObjectScanRequest};
 use super::own::record_of;
+use super::reader::Shared;
 use super::reader::storage_key;
 use super::row::Row;
 use super::rows::{RowScan, RowScanRequest};
 use super::rules::{Known, rules_at};
 use super::scan::{Scan, ScanRequest};
+use super::seal::{NewestSeal, newest_epoch};
 use super::topics::Topics;
 use super::value::{Pin, ValueRef};
 use super::view::View;
@@ -16,11 +18,11 @@ use crate::expiry::At;
 use crate::models::topic::name::TopicFilter;
 use crate::models::topic::patterns::Patterns;
 use crate::models::topic::settings::TopicSettings;
+use crate::seal::{Keyring, Opener, Wrapped};
 use alloc::sync::Arc;
 use core::fmt;
 use unison_base::Lsn;
 use unison_ports::SegmentStore;
-use unison_walfs::LogReader;
 
 /// The state of a namespace at one LSN.
 pub struct Snapshot<S: SegmentStore> {
@@ -29,16 +31,16 @@ pub struct Snapshot<S: SegmentStore> {
     patterns: Arc<Patterns>,
     /// The newest settings of topics.
     rules: Known,
+    keys: Arc<Keyring>,
 }
 
 impl<S: SegmentStore> Snapshot<S> {
-    pub(crate) fn new(
-        view: Arc<View>,
-        log: LogReader<S>,
-        at: At,
-        (patterns, rules): (Arc<Patterns>, Known),
-    ) -> Self {
-        Self { pin: Arc::new(Pin { view, log }), at, patterns, rules }
+    /// The rest comes after the view: what the state does not know of it has no messages in it.
+    pub(crate) fn new(view: Arc<View>, at: At, shared: &Shared<S>) -> Self {
+        let log = shared.log.clone();
+        let (patterns, keys) = (shared.patterns.load(), shared.keys.load());
+        let rules = shared.rules.with(Known::clone);
+        Self { pin: Arc::new(Pin { view, log }), at, patterns, rules, keys }
     }
 
     /// The newest record in it.
@@ -93,7 +95,8 @@ impl<S: SegmentStore> Snapshot<S> {
     /// [`ReadError::Streams`]; what the tree says when it cannot be read.
     pub fn messages(&self, request: MessageRequest<'_>) -> Result<Messages<S>, ReadError> {
         let rules = rules_at(&self.pin, &self.rules, self.at.lsn)?;
-        Messages::new(&self.pin, self.at, (&self.patterns, &rules), &request)
+        let opener = Opener::new(Arc::clone(&self.keys));
+        Messages::new(&self.pin, self.at, (&self.patterns, rules, opener), &request)
     }
 
     /// The topics that a filter finds, behind `after`, in the order of their levels.
@@ -119,7 +122,20 @@ impl<S: SegmentStore> Snapshot<S> {
         after: Option<&str>,
     ) -> Result<RetainedMessages<S>, ReadError> {
         let rules = rules_at(&self.pin, &self.rules, self.at.lsn)?;
-        RetainedMessages::new(&self.pin, self.at, rules, (filter, after))
+        let opener = Opener::new(Arc::clone(&self.keys));
+        RetainedMessages::new(&self.pin, self.at, (rules, opener), (filter, after))
+    }
+
+    /// The newest key that messages are sealed with, and whether this node can open it; `None` where
+    /// nothing was ever sealed.
+    ///
+    /// # Errors
+    /// What the log or the tree says when it cannot be read.
+    pub fn newest_seal(&self) -> Result<Option<NewestSeal>, ReadError> {
+        let newest = newest_epoch(&self.pin, self.at)?;
+        let seal =
+            |Wrapped { epoch, key, .. }| NewestSeal { epoch, key, known: self.keys.knows(key) };
+        Ok(newest.map(seal))
     }
 
     /// What holds for topics.
@@ -156,8 +172,9 @@ impl<S: SegmentStore> Snapshot<S> {
 
 impl<S: SegmentStore> Clone for Snapshot<S> {
     fn clone(&self) -> Self {
-        let (patterns, rules) = (Arc::clone(&self.patterns), self.rules.clone());
-        Self { pin: Arc::clone(&self.pin), at: self.at, patterns, rules }
+        let Self { pin, at, patterns, rules, keys } = self;
+        let (pin, patterns, keys) = (Arc::clone(pin), Arc::clone(patterns), Arc::clone(keys));
+        Self { pin, at: *at, patterns, rules: rules.clone(), keys }
     }
 }
 

@@ -46,6 +46,8 @@ pub(crate) enum Kind {
     Trim,
     /// Says what holds for topics.
     SetTopics,
+    /// Has the key of an epoch.
+    NewEpoch,
     /// Adds the chunks of its entries to large objects; in a transaction only.
     PutChunks,
     /// Deletes the large objects of its entries.

@@ -1,19 +1,20 @@
 //! Definitions, messages, deletions and trims of verified records.
 
+use super::Kind;
 use super::Span;
 use super::decode::{Record, entries, nested, span, verify_entries};
-use super::{Kind, encode_topic::FLAG_RETAINED};
 use crate::errors::RecordError;
 use crate::models::topic::key::MessagePosition;
+use crate::seal::FLAG_RETAINED;
 use unison_base::Lsn;
 use unison_schemas::{
-    LogRecord, MessageDeleteEntry, MessageEntry, OperationType, StreamDefineEntry,
+    KeyEpochEntry, LogRecord, MessageDeleteEntry, MessageEntry, OperationType, StreamDefineEntry,
     TopicSettingsEntry, TrimEntry, TxnState,
 };
 
 pub(super) fn is_of_topics(operation: OperationType) -> bool {
     (OperationType::TopicDefine..=OperationType::Trim).contains(&operation)
-        || operation == OperationType::TopicSettings
+        || [OperationType::TopicSettings, OperationType::KeyEpoch].contains(&operation)
 }
 
 /// Of topics, a transaction holds messages only.
@@ -27,6 +28,7 @@ pub(super) fn kind_of_topics(operation: OperationType, state: TxnState) -> Kind 
         OperationType::MessageDelete => Kind::DeleteMessages,
         OperationType::Trim => Kind::Trim,
         OperationType::TopicSettings => Kind::SetTopics,
+        OperationType::KeyEpoch => Kind::NewEpoch,
         _ => Kind::Foreign,
     }
 }
@@ -39,6 +41,7 @@ pub(super) fn verify_topics(table: &LogRecord<'_>) -> Result<(), RecordError> {
         OperationType::MessageDelete => verify_entries::<MessageDeleteEntry<'_>>(table),
         OperationType::Trim => verify_entries::<TrimEntry<'_>>(table),
         OperationType::TopicSettings => verify_entries::<TopicSettingsEntry<'_>>(table),
+        OperationType::KeyEpoch => verify_entries::<KeyEpochEntry<'_>>(table),
         _ => verify_entries::<StreamDefineEntry<'_>>(table),
     }
 }
@@ -58,6 +61,7 @@ pub(crate) struct MessageEntryRef<'a> {
     pub(crate) stream: u64,
     pub(crate) expires_at: u64,
     pub(crate) retained: bool,
+    pub(crate) flags: u8,
     table: MessageEntry<'a>,
 }
 
@@ -67,10 +71,12 @@ impl<'a> MessageEntryRef<'a> {
             stream: table.stream(),
             expires_at: table.expires_at(),
             retained: table.flags() & FLAG_RETAINED != 0,
+            flags: table.flags(),
             table,
         }
     }
 
+    /// The payload, or what stands in its place: see [`crate::seal`].
     pub(crate) fn payload(&self) -> &'a [u8] {
         self.table.payload().map(|payload| payload.bytes()).unwrap_or_default()
     }

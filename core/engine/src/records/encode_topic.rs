@@ -3,6 +3,7 @@
 
 use super::encode::Encoder;
 use crate::models::topic::key::MessagePosition;
+use crate::seal::Stored;
 use flatbuffers::{FlatBufferBuilder, WIPOffset};
 use unison_base::Lsn;
 use unison_schemas::{
@@ -10,17 +11,8 @@ use unison_schemas::{
     StreamDefineEntry, StreamDefineEntryArgs, TrimEntry, TrimEntryArgs,
 };
 
-/// The message becomes its topic's retained one.
-pub(super) const FLAG_RETAINED: u8 = 1;
 /// A builder larger than this is given back after use.
 const BUILDER_BYTES: usize = 256 << 10;
-
-/// Whether a message becomes its topic's retained one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Retain {
-    Yes,
-    No,
-}
 
 /// Adds entries of topics to a record.
 #[derive(Default)]
@@ -38,17 +30,12 @@ impl TopicEncoder {
     }
 
     /// A message.
-    pub(crate) fn message(
-        &mut self,
-        record: &mut Encoder,
-        (stream, expires_at, retain): (u64, u64, Retain),
-        headers: &[(&str, &[u8])],
-        payload: &[u8],
-    ) {
+    pub(crate) fn message(&mut self, record: &mut Encoder, message: &Stored<'_>) {
         let builder = &mut self.builder;
-        let payload = Some(builder.create_vector(payload));
-        let headers = (!headers.is_empty()).then(|| {
-            let headers: alloc::vec::Vec<_> = headers
+        let payload = Some(builder.create_vector(&message.payload));
+        let headers = (!message.headers.is_empty()).then(|| {
+            let headers: alloc::vec::Vec<_> = message
+                .headers
                 .iter()
                 .map(|(name, value)| {
                     let value = Some(builder.create_vector(value));
@@ -58,7 +45,7 @@ impl TopicEncoder {
                 .collect();
             builder.create_vector(&headers)
         });
-        let flags = if retain == Retain::Yes { FLAG_RETAINED } else { 0 };
+        let &Stored { stream, expires_at, flags, .. } = message;
         let args = MessageEntryArgs { stream, expires_at, flags, headers, payload };
         let root = MessageEntry::create(builder, &args);
         self.finish(record, root);

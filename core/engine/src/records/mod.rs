@@ -9,6 +9,7 @@ mod decode_topic;
 mod encode;
 mod encode_row;
 mod encode_topic;
+mod key_epoch;
 mod topic_settings;
 
 pub(crate) use decode::{
@@ -20,7 +21,8 @@ pub(crate) use decode_topic::{
 };
 pub(crate) use encode::{Encoder, Head, IdBytes, InTransaction, Span};
 
-pub(crate) use encode_topic::{Retain, TopicEncoder};
+pub(crate) use encode_topic::TopicEncoder;
+pub(crate) use key_epoch::{key_epoch, key_epoch_of_entry};
 pub(crate) use topic_settings::{settings, settings_of_entry};
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use super::decode::{Record, entries, nested, span};
 use super::encode::Encoder;
 use super::encode_topic::TopicEncoder;
 use crate::models::topic::name::TopicFilter;
-use crate::models::topic::settings::{TopicRule, TopicSettings, check};
+use crate::models::topic::settings::{Compression, Encryption, TopicRule, TopicSettings, check};
 use alloc::vec::Vec;
 use unison_schemas::{
     TopicRule as RuleTable, TopicRuleArgs, TopicSettingsEntry, TopicSettingsEntryArgs,
@@ -26,7 +26,15 @@ impl TopicEncoder {
             .collect();
         let rules = (!rules.is_empty()).then(|| builder.create_vector(&rules));
         let ttl = settings.ttl_ms.unwrap_or(0);
-        let args = TopicSettingsEntryArgs { ttl, rules, ..TopicSettingsEntryArgs::default() };
+        let compression = match settings.compression {
+            Compression::None => 0,
+            Compression::Lz4 => 1,
+        };
+        let encryption = match settings.encryption {
+            Encryption::None => 0,
+            Encryption::ChaCha20Poly1305 => 1,
+        };
+        let args = TopicSettingsEntryArgs { ttl, compression, encryption, rules };
         let root = TopicSettingsEntry::create(builder, &args);
         self.finish(record, root);
     }
@@ -50,6 +58,16 @@ pub(crate) fn settings_of_entry(bytes: &[u8]) -> Option<TopicSettings> {
     });
     let rules = rules.collect::<Option<_>>()?;
     let ttl_ms = Some(table.ttl()).filter(|ttl| *ttl > 0);
-    let settings = TopicSettings { ttl_ms, rules };
+    let compression = match table.compression() {
+        0 => Compression::None,
+        1 => Compression::Lz4,
+        _ => return None,
+    };
+    let encryption = match table.encryption() {
+        0 => Encryption::None,
+        1 => Encryption::ChaCha20Poly1305,
+        _ => return None,
+    };
+    let settings = TopicSettings { ttl_ms, compression, encryption, rules };
     check(&settings).ok().map(|()| settings)
 }

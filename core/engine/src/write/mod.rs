@@ -6,6 +6,7 @@ mod expire;
 mod keep;
 mod objects;
 mod rows;
+mod seal;
 mod stage;
 mod topics;
 mod transaction;

@@ -7,9 +7,12 @@ use crate::engine::Engine;
 use crate::errors::{ReadError, WriteError};
 use crate::models::topic::key::{self, KeyKind, MessageId, MessagePosition};
 use crate::models::topic::name::{TopicFilter, check_topic};
-use crate::models::topic::settings::{self, FOREVER, Rules, Target, TopicSettings};
+use crate::models::topic::settings::{
+    self, Compression, Encryption, FOREVER, Rules, Target, TopicSettings,
+};
 use crate::read::{Known, last_id, message_by_id, numbers};
-use crate::records::{Encoder, Head, InTransaction, Retain, TopicEncoder};
+use crate::records::{Encoder, Head, InTransaction, TopicEncoder};
+use crate::seal::{Closer, FLAG_RETAINED, Keyring, Sealer, Stored};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use unison_base::Lsn;
@@ -21,6 +24,8 @@ use unison_base::limits::{
 use unison_ports::SegmentStore;
 use unison_schemas::{EntryType, OperationType};
 
+/// A buffer larger than this is given back after use.
+const BODY_KEPT_BYTES: usize = 256 << 10;
 /// Bytes of a segment's header.
 const FIRST_FRAME: u64 = 64;
 
@@ -56,6 +61,10 @@ pub(crate) struct TopicWriter {
     /// Readers know of patterns and settings whose records may not be appended yet.
     staged_definitions: bool,
     pub(super) keeping: Keeping,
+    /// What messages are sealed with since the log was opened.
+    pub(super) sealer: Option<Sealer>,
+    /// Headers and payload of a message on its way.
+    body: Vec<u8>,
     /// The record of definitions that goes before a record of messages.
     definitions: Encoder,
     pub(super) entries: TopicEncoder,
@@ -67,6 +76,7 @@ impl TopicWriter {
         self.next_id = None;
         self.staged_definitions = false;
         self.keeping.forget();
+        self.sealer = None;
     }
 
     /// Takes note of new patterns or settings.
@@ -189,6 +199,7 @@ impl<S: SegmentStore> Engine<S> {
         if self.topics.keeping.is_urgent() {
             self.trim_all_due(now_ms)?;
         }
+        self.ready_to_seal(&rules, now_ms)?;
         let streams = self.streams(operation, messages)?;
         let defines = u64::from(!streams.new.is_empty());
         if defines > 0 {
@@ -225,6 +236,9 @@ impl<S: SegmentStore> Engine<S> {
         settings: &TopicSettings,
         now_ms: u64,
     ) -> Result<Lsn, WriteError> {
+        if settings.encryption != Encryption::None && !self.shared.keys.with(Keyring::can_seal) {
+            return Err(WriteError::NoKey);
+        }
         let head = self.topic_head(operation.kind().0, self.log.next_lsn(), now_ms);
         self.encoder.begin(&head, 1);
         self.topics.entries.settings(&mut self.encoder, settings);
@@ -329,18 +343,33 @@ impl<S: SegmentStore> Engine<S> {
         ids: &[u64],
     ) {
         self.encoder.begin(head, messages.len());
+        let (time_ms, lsn) = (head.hlc.millis(), head.lsn);
         // What expires by the watermark is never seen.
-        let written_ms = head.hlc.millis().max(self.active.watermark());
-        for (message, id) in messages.iter().zip(ids) {
+        let written_ms = time_ms.max(self.active.watermark());
+        let TopicWriter { entries, sealer, body, .. } = &mut self.topics;
+        let seals = rules.settings().encryption != Encryption::None;
+        let mut closer = Closer {
+            compresses: rules.settings().compression == Compression::Lz4,
+            sealer: sealer.as_ref().filter(|_| seals),
+            scratch: body,
+        };
+        for (index, (message, id)) in (0..).zip(messages.iter().zip(ids)) {
             // 0 says never.
             let ends = |ttl_ms: u64| written_ms.saturating_add(ttl_ms).max(1);
             let ttl_ms = message.ttl_ms.or_else(|| rules.ttl_ms(target(operation, message)));
-            let expires_at = ttl_ms.filter(|ttl_ms| *ttl_ms != FOREVER).map_or(0, ends);
-            let retain = if message.retain { Retain::Yes } else { Retain::No };
-            let (headers, payload) = (message.headers, message.payload);
-            let about = (*id, expires_at, retain);
-            self.topics.entries.message(&mut self.encoder, about, headers, payload);
+            let mut stored = Stored {
+                stream: *id,
+                expires_at: ttl_ms.filter(|ttl_ms| *ttl_ms != FOREVER).map_or(0, ends),
+                flags: if message.retain { FLAG_RETAINED } else { 0 },
+                headers: message.headers,
+                payload: message.payload.into(),
+            };
+            let at = MessagePosition { time_ms, lsn, index };
+            closer.close(&mut stored, &at, head.transaction.is_none());
+            entries.message(&mut self.encoder, &stored);
         }
+        body.clear();
+        body.shrink_to(BODY_KEPT_BYTES);
         self.encoder.finish();
     }
 

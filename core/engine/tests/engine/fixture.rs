@@ -3,12 +3,14 @@
 use redb::{DatabaseError, StorageBackend, StorageError};
 use std::io::ErrorKind;
 use std::sync::Arc;
-use unison_base::Lsn;
+use std::sync::atomic::{AtomicU64, Ordering};
 use unison_base::limits::SEGMENT_BYTES_MIN;
+use unison_base::{Lsn, NamespaceName};
 use unison_engine::{
-    Engine, EngineOpenError, EngineOptions, OpenReport, Operation, Reader, ScanRequest, Snapshot,
-    Write, WriteError, Written,
+    Engine, EngineOpenError, EngineOptions, Keyring, MasterKey, OpenReport, Operation, Reader,
+    ScanRequest, Snapshot, Write, WriteError, Written,
 };
+use unison_sim::SimEntropy;
 use unison_sim::disk::{CrashDisk, SimStore};
 use unison_walfs::LogRole;
 
@@ -54,6 +56,21 @@ pub(crate) fn try_open(
 
 pub(crate) fn open(disk: &CrashDisk, options: EngineOptions) -> Sim {
     try_open(disk, options).expect("an engine").0
+}
+
+/// As [`open`], with the master key of the namespace.
+pub(crate) fn open_with_keys(disk: &CrashDisk, options: EngineOptions) -> Sim {
+    let mut engine = open(disk, options);
+    engine.set_keys(keys());
+    engine
+}
+
+/// A namespace's keys, which seal differently each time.
+pub(crate) fn keys() -> Keyring {
+    static OPENED: AtomicU64 = AtomicU64::new(0);
+    let entropy = SimEntropy::new(OPENED.fetch_add(1, Ordering::Relaxed));
+    let name = NamespaceName::new("ns").expect("a name");
+    Keyring::new(name, vec![MasterKey::new(&[7; 32])], Arc::new(entropy))
 }
 
 pub(crate) fn new(options: EngineOptions) -> (CrashDisk, Sim) {

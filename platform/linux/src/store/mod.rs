@@ -1,6 +1,7 @@
 //! All namespaces under one data directory, each a log and a tree of its own.
 
 mod error;
+mod keys;
 mod namespace;
 mod open;
 mod room;
@@ -12,6 +13,7 @@ mod tree_file;
 
 pub use crate::commit::Exclusive;
 pub use error::StoreError;
+pub use keys::NamespaceKeys;
 pub use namespace::Namespace;
 pub(crate) use room::Room;
 pub use status::NamespaceStatus;
@@ -124,6 +126,7 @@ pub struct Store {
     /// Held while a namespace is made, dropped or replaced.
     changing: Mutex<()>,
     shared: Shared,
+    keys: NamespaceKeys,
     _lock: DataDirLock,
 }
 

@@ -1,6 +1,6 @@
 //! Opening a data directory and the namespaces in it.
 
-use super::{Namespace, Room, Store, StoreError, StoreOptions, tree_file};
+use super::{Namespace, NamespaceKeys, Room, Store, StoreError, StoreOptions, tree_file};
 use crate::commit::{CommitQueue, Shared, Workers};
 use crate::{DataDirLock, FileStore, SystemClock, SystemEntropy};
 use crossbeam_skiplist::SkipMap;
@@ -28,6 +28,17 @@ impl Store {
     /// The directory is locked, of another version or unreadable, or a namespace cannot be served;
     /// the error says which and what to do.
     pub fn open(options: StoreOptions) -> Result<Arc<Self>, StoreError> {
+        Self::open_with_keys(options, NamespaceKeys::default())
+    }
+
+    /// As [`open`](Self::open), with the master keys of namespaces.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_with_keys(
+        options: StoreOptions,
+        keys: NamespaceKeys,
+    ) -> Result<Arc<Self>, StoreError> {
         let path = &options.data_dir;
         let lock = DataDirLock::acquire(path)
             .map_err(|source| StoreError::DataDir { path: path.clone(), source })?;
@@ -41,6 +52,7 @@ impl Store {
                 durable: Arc::default(),
                 failures: Arc::default(),
             },
+            keys,
             _lock: lock,
             options,
         });
@@ -75,7 +87,8 @@ impl Store {
         let medium = |source| StoreError::Medium { name: name.clone(), source };
         let segments = Arc::new(FileStore::open(dir.join("wal"), true).map_err(medium)?);
         let log_id = identity(&segments).map_err(medium)?;
-        let (engine, report) = self.open_engine(name, &dir, &segments)?;
+        let (mut engine, report) = self.open_engine(name, &dir, &segments)?;
+        engine.set_keys(self.keys.ring(name));
         let room = Room::new(Arc::clone(&segments), tree_file::path(&dir));
         Ok(Arc::new(Namespace {
             name: name.clone(),

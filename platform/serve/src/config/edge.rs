@@ -54,6 +54,9 @@ pub struct EdgeSettings {
     /// Directory under which `wal/backup` may write; without it that route is refused
     #[arg(long, env = "UNISON_BACKUP_DIR", value_name = "DIR")]
     pub backup_dir: Option<PathBuf>,
+    /// TOML file with the master keys of namespaces (`name = "64 hexadecimal digits"`), for the owner alone; without it the keys in UNISON_KEYS
+    #[arg(long, env = "UNISON_KEYS_FILE", value_name = "FILE")]
+    pub keys_file: Option<PathBuf>,
     /// Shape of the log on stderr [default: text]
     #[arg(long, env = "UNISON_LOG_FORMAT", value_enum)]
     pub log_format: Option<LogFormat>,
@@ -76,6 +79,7 @@ layered!(EdgeSettings {
     connections_max,
     watchers_max,
     backup_dir,
+    keys_file,
     log_format,
     log_level,
 });
@@ -109,6 +113,9 @@ pub struct EdgeConfig {
     /// Directory under which backups may be written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backup_dir: Option<PathBuf>,
+    /// File with the master keys of namespaces.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keys_file: Option<PathBuf>,
     /// Shape of the log on stderr.
     pub log_format: LogFormat,
     /// What the log holds.
@@ -140,6 +147,7 @@ impl EdgeConfig {
             connections_max: given.connections_max.unwrap_or(CONNECTIONS_DEFAULT),
             watchers_max: given.watchers_max.unwrap_or(crate::watch::WATCHERS_DEFAULT),
             backup_dir: given.backup_dir,
+            keys_file: given.keys_file,
             log_format: given.log_format.unwrap_or_default(),
             log_level: given.log_level.unwrap_or_default(),
         })

@@ -34,6 +34,7 @@ segment_size = "1MiB"
 memtable_size = 2097152
 connections_max = 7
 backup_dir = "/b"
+keys_file = "/k"
 log_format = "json"
 log_level = "debug"
 "#;
@@ -54,6 +55,7 @@ fn every_hub_key() -> HubConfig {
         watchers_max: 4_096,
         zeromq: Listen::Off,
         backup_dir: Some("/b".into()),
+        keys_file: Some("/k".into()),
         log_format: LogFormat::Json,
         log_level: LogLevel::Debug,
     }

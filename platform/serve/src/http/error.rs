@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use unison_base::Lsn;
 
 use unison_engine::{
-    ChangesError, ReadError, SettingsError, TopicError, TransactionError, WriteError,
+    ChangesError, ReadError, SealError, SettingsError, TopicError, TransactionError, WriteError,
 };
 use unison_linux::store::StoreError;
 
@@ -131,6 +131,7 @@ impl ApiError {
                 ReadError::KeyLength { bytes, .. } | ReadError::ColumnLength { bytes, .. },
             ) => status_of_length(*bytes),
             Self::Read(ReadError::Topic(error)) => status_of_topic(*error),
+            Self::Read(ReadError::Seal(SealError::NoKey { .. })) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Read(ReadError::Streams { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Store(StoreError::TooManyNamespaces) => StatusCode::TOO_MANY_REQUESTS,
             Self::Store(StoreError::ReservedName { .. }) => StatusCode::BAD_REQUEST,
@@ -166,6 +167,7 @@ fn status_of_write(error: &WriteError) -> StatusCode {
         WriteError::EmptyBatch => StatusCode::BAD_REQUEST,
         WriteError::Topic(error) => status_of_topic(*error),
         WriteError::Settings(error) => status_of_settings(error),
+        WriteError::NoKey => StatusCode::SERVICE_UNAVAILABLE,
         WriteError::NoMessage { .. } | WriteError::NoTopic => StatusCode::NOT_FOUND,
         WriteError::Headers { .. } | WriteError::Patterns { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         WriteError::ValueLength { .. }
@@ -318,6 +320,7 @@ mod tests {
             (WriteError::Topic(TopicError::Wildcard), 400, None),
             (WriteError::NoMessage { lsn: Lsn(1), index: 0 }, 404, None),
             (WriteError::NoTopic, 404, None),
+            (WriteError::NoKey, 503, None),
             (WriteError::Patterns { limit: 1 }, 413, None),
             (WriteError::Conflict { current: Some(Lsn(7)) }, 412, None),
             (busy, 429, Some("1")),

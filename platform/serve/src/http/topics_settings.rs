@@ -10,7 +10,10 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use unison_base::limits::TOPIC_RULES_BYTES_MAX;
-use unison_engine::{FOREVER, KEEP_ALL, Operation, TopicFilter, TopicRule, TopicSettings, Write};
+use unison_engine::{
+    Compression, Encryption, FOREVER, KEEP_ALL, Operation, TopicFilter, TopicRule, TopicSettings,
+    Write,
+};
 
 use super::body::{parse, read};
 use super::error::ApiError;
@@ -31,6 +34,10 @@ struct Given<'a> {
     #[serde(default)]
     syntax: Syntax,
     default_ttl: Option<Ttl>,
+    #[serde(default)]
+    compression: CompressionName,
+    #[serde(default)]
+    encryption: EncryptionName,
     #[serde(borrow, default)]
     rules: Vec<GivenRule<'a>>,
 }
@@ -54,11 +61,31 @@ enum Kept<'a> {
     Text(#[serde(borrow)] Cow<'a, str>),
 }
 
+/// How messages are compressed.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum CompressionName {
+    #[default]
+    None,
+    Lz4,
+}
+
+/// How messages are sealed.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum EncryptionName {
+    #[default]
+    None,
+    ChaCha20Poly1305,
+}
+
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Shown {
     #[serde(skip_serializing_if = "Option::is_none")]
     default_ttl: Option<String>,
+    compression: CompressionName,
+    encryption: EncryptionName,
     rules: Vec<ShownRule>,
 }
 
@@ -107,6 +134,14 @@ impl Given<'_> {
         let rules = self.rules.into_iter().map(|rule| rule.rule(self.syntax));
         Ok(TopicSettings {
             ttl_ms: self.default_ttl.as_ref().map(ttl_ms).transpose()?,
+            compression: match self.compression {
+                CompressionName::None => Compression::None,
+                CompressionName::Lz4 => Compression::Lz4,
+            },
+            encryption: match self.encryption {
+                EncryptionName::None => Encryption::None,
+                EncryptionName::ChaCha20Poly1305 => Encryption::ChaCha20Poly1305,
+            },
             rules: rules.collect::<Result<_, ApiError>>()?,
         })
     }
@@ -165,7 +200,18 @@ impl Shown {
                 count => ShownKept::Count(count),
             }),
         });
-        Self { default_ttl: settings.ttl_ms.map(ttl_text), rules: rules.collect() }
+        Self {
+            default_ttl: settings.ttl_ms.map(ttl_text),
+            compression: match settings.compression {
+                Compression::None => CompressionName::None,
+                Compression::Lz4 => CompressionName::Lz4,
+            },
+            encryption: match settings.encryption {
+                Encryption::None => EncryptionName::None,
+                Encryption::ChaCha20Poly1305 => EncryptionName::ChaCha20Poly1305,
+            },
+            rules: rules.collect(),
+        }
     }
 }
 

@@ -8,6 +8,7 @@
 //! n  name      levels, each followed by 00        -> id
 //! p  text      levels, each followed by 00        -> id
 //! r  retained  id                                 -> time, index; its LSN is the message's
+//! k  epoch     number                             -> its key, wrapped
 //! s  settings                                     -> what holds for the topics
 //! t  trim      stream                             -> in the tree only: time, LSN; the rest of what is
 //!                                                    before that is still to be removed
@@ -39,6 +40,7 @@ pub(crate) enum KeyKind {
     Retained,
     Settings,
     Trim,
+    KeyEpoch,
 }
 
 impl KeyKind {
@@ -52,6 +54,7 @@ impl KeyKind {
             Self::Retained => b'r',
             Self::Settings => b's',
             Self::Trim => b't',
+            Self::KeyEpoch => b'k',
         }
     }
 

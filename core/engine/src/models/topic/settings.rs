@@ -21,8 +21,32 @@ pub struct TopicSettings {
     /// How long a message lives that does not say so itself and of which no rule does, milliseconds;
     /// `None`: for ever.
     pub ttl_ms: Option<u64>,
+    /// How messages are compressed; one that is hardly smaller then is stored as it is.
+    pub compression: Compression,
+    /// How messages are sealed. Their topics, times and sizes are not hidden.
+    pub encryption: Encryption,
     /// Rules for some of the topics, in any order.
     pub rules: Vec<TopicRule>,
+}
+
+/// A way to compress messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compression {
+    /// As they are.
+    #[default]
+    None,
+    /// LZ4 blocks.
+    Lz4,
+}
+
+/// A way to seal messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Encryption {
+    /// In the clear.
+    #[default]
+    None,
+    /// ChaCha20-Poly1305, with a key for each time that a writer opens the namespace.
+    ChaCha20Poly1305,
 }
 
 /// What holds for the topics that a filter finds, and for the patterns of which it finds every topic.

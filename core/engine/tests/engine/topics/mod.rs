@@ -3,6 +3,7 @@
 mod cases;
 mod model;
 mod random;
+mod sealed;
 mod settings;
 mod writes;
 

@@ -74,8 +74,8 @@ impl Run {
             ..options()
         };
         let (disk, follower_disk) = (CrashDisk::new(), CrashDisk::new());
-        let engine = Some(fixture::open(&disk, options));
-        let follower = Some(fixture::open(&follower_disk, follower_options()));
+        let engine = Some(fixture::open_with_keys(&disk, options));
+        let follower = Some(fixture::open_with_keys(&follower_disk, follower_options()));
         Self {
             disk,
             engine,
@@ -147,7 +147,9 @@ impl Run {
                 let topic = self.pick(if patterns { &PATTERNS } else { &TOPICS });
                 let ttl_ms = self.prng.chance(30).then(|| self.prng.below(200));
                 let mut payload = vec![0; [0, 1, 20, 200][self.prng.below(4) as usize]];
-                self.prng.fill(&mut payload);
+                if self.prng.chance(60) {
+                    self.prng.fill(&mut payload);
+                }
                 (topic, ttl_ms, payload, self.prng.chance(30))
             })
             .collect();
@@ -329,7 +331,7 @@ impl Run {
 
     fn restart_follower(&mut self) {
         drop(self.follower.take());
-        let follower = fixture::open(&self.follower_disk, follower_options());
+        let follower = fixture::open_with_keys(&self.follower_disk, follower_options());
         self.model.check_all(&follower.reader().snapshot(), 0);
         self.follower = Some(follower);
     }
@@ -361,7 +363,8 @@ impl Run {
     }
 
     fn reopen(&mut self, at_least: Lsn, at_most: Lsn) {
-        let (engine, report) = fixture::try_open(&self.disk, self.options).unwrap();
+        let (mut engine, report) = fixture::try_open(&self.disk, self.options).unwrap();
+        engine.set_keys(fixture::keys());
         assert!(engine.appended() >= at_least && engine.appended() <= at_most);
         assert_eq!((report.gaps, report.missing, report.invalid), (0, 0, 0));
         assert_eq!(engine.stats().skipped_records, 0);
@@ -383,7 +386,7 @@ impl Run {
         self.model.check_all(&follower.reader().snapshot(), 0);
         drop(follower);
         let options = EngineOptions { role: LogRole::Leader, ..options() };
-        let promoted = fixture::open(&self.follower_disk, options);
+        let promoted = fixture::open_with_keys(&self.follower_disk, options);
         self.model.check_all(&promoted.reader().snapshot(), 0);
         drop(self.engine.replace(promoted));
         for topic in ["a", "first/used/now"] {

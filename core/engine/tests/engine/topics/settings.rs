@@ -114,7 +114,7 @@ fn rule(text: &str, ttl_ms: Option<u64>, keep_last: Option<u32>) -> TopicRule {
 }
 
 fn set(engine: &mut Sim, ttl_ms: Option<u64>, rules: &[TopicRule]) {
-    let settings = TopicSettings { ttl_ms, rules: rules.to_vec() };
+    let settings = TopicSettings { ttl_ms, rules: rules.to_vec(), ..TopicSettings::default() };
     write(engine, Operation::SetTopics(&settings)).expect("settings");
 }
 
@@ -228,7 +228,8 @@ fn a_snapshot_keeps_the_settings_of_its_time() {
 fn settings_that_never_came_to_be_are_forgotten() {
     let (disk, mut engine) = new(options());
     set(&mut engine, Some(5_000), &[]);
-    let settings = TopicSettings { ttl_ms: Some(1_000), rules: vec![rule("t", None, Some(1))] };
+    let rules = vec![rule("t", None, Some(1))];
+    let settings = TopicSettings { ttl_ms: Some(1_000), rules, ..TopicSettings::default() };
     engine.stage(&Write::new(Operation::SetTopics(&settings)), NOW_MS).unwrap();
     disk.inject(Fault::once(Calls::Writes, 1, IoError::Device(5)));
     assert!(matches!(engine.append(NOW_MS), Err(WriteError::Append(_))));
@@ -270,7 +271,7 @@ fn settings_beyond_a_limit_are_refused_before_they_take_an_lsn() {
         .map(|number| rule(&format!("{long}{number}"), Some(1), None))
         .collect();
     let mut refused = |ttl_ms, rules: &[TopicRule]| {
-        let settings = TopicSettings { ttl_ms, rules: rules.to_vec() };
+        let settings = TopicSettings { ttl_ms, rules: rules.to_vec(), ..TopicSettings::default() };
         match write(&mut engine, Operation::SetTopics(&settings)) {
             Err(WriteError::Settings(error)) => error,
             other => panic!("{other:?}"),

@@ -28,6 +28,9 @@ struct Data<'c> {
     expires_at: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<String>,
+    /// The message is sealed, and cannot be opened here.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    closed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     columns: Option<Columns<'c>>,
 }
@@ -74,6 +77,7 @@ pub(super) fn write(change: &Change<'_>, values: bool, text: &mut Vec<u8>) {
         is_pattern: change.is_of_pattern,
         expires_at: change.expires_at,
         value,
+        closed: change.is_closed(),
         columns: has_columns.then_some(Columns { change, values }),
     };
     // A vector takes everything that is written to it, and the data has no maps with odd keys.

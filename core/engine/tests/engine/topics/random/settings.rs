@@ -4,8 +4,8 @@ use super::Run;
 use crate::topics::filter;
 use std::ops::ControlFlow;
 use unison_engine::{
-    ChangeFilter, ChangeId, ChangeKind, FOREVER, KEEP_ALL, Operation, TopicRule, TopicSettings,
-    WriteError,
+    ChangeFilter, ChangeId, ChangeKind, Compression, Encryption, FOREVER, KEEP_ALL, Operation,
+    TopicRule, TopicSettings, WriteError,
 };
 
 const FILTERS: [&str; 8] = ["#", "+", "a/#", "a/b", "+/+", "x/x", "$s/#", "a/+"];
@@ -25,7 +25,15 @@ impl Run {
             }
         }
         let ttl_ms = self.prng.chance(30).then(|| self.prng.between(50, 300));
-        let settings = TopicSettings { ttl_ms, rules };
+        let compression = match self.prng.chance(50) {
+            true => Compression::Lz4,
+            false => Compression::None,
+        };
+        let encryption = match self.prng.chance(50) {
+            true => Encryption::ChaCha20Poly1305,
+            false => Encryption::None,
+        };
+        let settings = TopicSettings { ttl_ms, compression, encryption, rules };
         if let Some(lsn) = self.write(Operation::SetTopics(&settings)) {
             self.model.settings.push((lsn, settings));
             self.happened.settings += 1;
