@@ -25,9 +25,11 @@ fn items(running: &Running, filter: &str) -> Vec<Value> {
 fn settings_are_set_shown_and_hold() {
     let running = Running::hub();
     let shown = || get(&running, &format!("{TOPICS}/settings")).json();
-    assert_eq!(shown(), json!({ "rules": [] }));
+    let none = json!({ "compression": "none", "encryption": "none", "rules": [] });
+    assert_eq!(shown(), none);
     let settings = json!({
         "defaultTtl": 60,
+        "compression": "lz4",
         "rules": [
             { "prefix": "site/7", "ttl": "1h", "keepLast": 2 },
             { "filter": "site/+/log", "ttl": "never", "keepLast": "all" },
@@ -37,6 +39,8 @@ fn settings_are_set_shown_and_hold() {
     assert_eq!((status, &answer["success"]), (200, &json!(true)));
     let expected = json!({
         "defaultTtl": "1m",
+        "compression": "lz4",
+        "encryption": "none",
         "rules": [
             { "filter": "site/7/#", "ttl": "1h", "keepLast": 2 },
             { "filter": "site/+/log", "ttl": "never", "keepLast": "all" },
@@ -55,12 +59,22 @@ fn settings_are_set_shown_and_hold() {
 }
 
 #[test]
+fn a_hub_without_a_key_refuses_to_encrypt() {
+    let running = Running::hub();
+    let (status, answer) = put(&running, &json!({ "encryption": "chacha20poly1305" }));
+    assert_eq!(status, 503);
+    assert!(answer["error"].as_str().unwrap().contains("keys file"), "{answer}");
+}
+
+#[test]
 fn settings_that_cannot_be_meant_are_refused() {
     let running = Running::hub();
     let rule = |rule: Value| json!({ "rules": [rule] });
     for (body, status) in [
         (json!({ "defaultTtl": 0 }), 400),
         (json!({ "ttl": 1 }), 400),
+        (json!({ "compression": "zip" }), 400),
+        (json!({ "encryption": true }), 400),
         (rule(json!({ "ttl": "1h" })), 400),
         (rule(json!({ "prefix": "a", "filter": "a", "ttl": "1h" })), 400),
         (rule(json!({ "filter": "a/#/b", "ttl": "1h" })), 400),
