@@ -62,10 +62,18 @@ async fn run(config: HubConfig) -> Result<(), ProcessError> {
 }
 
 fn engine_options(config: &HubConfig) -> EngineOptions {
+    let suits = EngineOptions::default();
+    // What is to leave the log has to be in the tree first.
+    let checkpoint_log_bytes = config.keep_bytes.map_or(suits.checkpoint_log_bytes, |keep| {
+        keep.0.max(config.segment_size.0).min(suits.checkpoint_log_bytes)
+    });
     EngineOptions {
+        checkpoint_log_bytes,
         memtable_bytes: usize::try_from(config.memtable_size.0).unwrap_or(usize::MAX),
         segment_bytes: config.segment_size.0,
-        ..EngineOptions::default()
+        keep_bytes: config.keep_bytes.map(|size| size.0),
+        keep_ms: config.keep_time.map(|time| u64::try_from(time.0.as_millis()).unwrap_or(u64::MAX)),
+        ..suits
     }
 }
 

@@ -47,8 +47,8 @@ pub use changes::{
 pub use engine::{Engine, OpenReport};
 pub use errors::{
     ApplyError, ChangesError, CutError, EngineOpenError, FlushError, ReadError, RecordError,
-    SealError, SettingsError, SettleError, SnapshotError, TransactionError, TreeError, TreeTable,
-    WriteError,
+    SealError, SettingsError, SettleError, SnapshotError, TransactionError, TreeCopyError,
+    TreeError, TreeTable, WriteError,
 };
 pub use flush::{FlushJob, FlushResult, Released};
 pub use models::topic::key::{MessageId, MessagePosition};
@@ -66,6 +66,7 @@ pub use read::{
 pub use seal::{KeyId, Keyring, MasterKey};
 pub use settle::{SettleJob, SettleResult};
 pub use stats::{EngineStats, Pressure};
+pub use tree::TreeCopy;
 pub use write::{
     Check, ColumnNames, ColumnValues, Condition, Model, NewMessage, Operation, TrimBefore, Write,
     Written,

@@ -17,6 +17,9 @@ pub(crate) enum ClientError {
     /// The user asked to stop while the node was tried again.
     #[error("stopped before the end")]
     Stopped,
+    /// An answer that goes on has ended.
+    #[error("the node has ended the answer")]
+    Ended,
     /// An answer broke off, or cannot be kept.
     #[error("the transfer broke off: {0}")]
     Transfer(#[source] std::io::Error),
@@ -34,7 +37,9 @@ impl ClientError {
         match self {
             Self::Exchange(_) => true,
             Self::Refused { status, .. } => matches!(status, 429 | 503 | 507),
-            Self::Stopped | Self::Transfer(_) | Self::Answer(_) | Self::Base64(_) => false,
+            Self::Stopped | Self::Ended | Self::Transfer(_) | Self::Answer(_) | Self::Base64(_) => {
+                false
+            }
         }
     }
 }

@@ -9,12 +9,16 @@ mod request;
 mod rows;
 mod scope;
 mod topics;
+mod transactions;
+mod watch;
 
 pub(crate) use entry::{Entry, KeyEncoding};
 pub(crate) use error::ClientError;
 pub(crate) use pages::Pages;
 pub(crate) use request::{Condition, Method, Request};
 pub(crate) use scope::Scope;
+pub(crate) use transactions::Transaction;
+pub(crate) use watch::{Event, Watched};
 
 use entry::Item;
 use keys::Written;

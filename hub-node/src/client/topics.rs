@@ -7,13 +7,20 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
+/// A message on its way.
 #[derive(Serialize)]
-struct Draft<'a> {
+pub(super) struct Draft<'a> {
     topic: &'a str,
     payload: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     ttl: Option<&'a str>,
     retain: bool,
+}
+
+impl<'a> Draft<'a> {
+    pub(super) fn new(topic: &'a str, payload: &[u8], ttl: Option<&'a str>, retain: bool) -> Self {
+        Self { topic, payload: STANDARD.encode(payload), ttl, retain }
+    }
 }
 
 #[derive(Deserialize)]
@@ -62,7 +69,7 @@ impl Client {
         ttl: Option<&str>,
         retain: bool,
     ) -> Result<String, ClientError> {
-        let draft = Draft { topic, payload: STANDARD.encode(payload), ttl, retain };
+        let draft = Draft::new(topic, payload, ttl, retain);
         let request = Request::new(Method::Post, self.within("topics/publish")).json(&draft)?;
         Ok(self.call::<Published>(&request)?.id)
     }

@@ -2,7 +2,7 @@
 //! a test.
 
 use super::words::Words;
-use crate::client::{Condition, Scope};
+use crate::client::{Condition, Scope, Watched};
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
@@ -94,6 +94,23 @@ pub(super) enum Command {
   topics
   topics site/#")]
     Topics(ListArguments),
+    /// Begin a transaction: writes wait until `commit`
+    #[command(after_help = "Examples:
+  begin; put a 1; row put door-7 state=open; publish site/7/door open; commit
+  begin; lob put map ./map.tiles; put map:version 7 --if-version 12; commit
+Reads see what was there before. A condition is compared at once and again at the commit.")]
+    Begin,
+    /// Make the writes since `begin` visible, all of them
+    Commit,
+    /// Forget the writes since `begin`
+    Abort,
+    /// Show changes as they happen, until Ctrl-C
+    #[command(after_help = "Examples:
+  watch
+  watch sensor: --values
+  watch --models row,topic --count 10
+  watch --topic site/+/door --since 0")]
+    Watch(WatchArguments),
     /// List the node's namespaces
     Namespaces,
     /// Go to another namespace
@@ -113,6 +130,11 @@ pub(super) enum Command {
         #[arg(long, required = true)]
         yes: bool,
     },
+    /// Limit the disk of a namespace, or end the limit with `none`
+    #[command(after_help = "Examples:
+  quota measurements 64GiB
+  quota measurements none")]
+    Quota { namespace: String, size: String },
     /// Show the node: role, namespaces, followers or upstream, what is wrong
     Status,
     /// Go to another node
@@ -208,6 +230,39 @@ pub(super) struct PublishArguments {
     /// Keep it as the topic's retained message
     #[arg(long)]
     pub(super) retain: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(super) struct WatchArguments {
+    /// What keys begin with
+    prefix: Option<Bytes>,
+    /// Of kv, row, lob, topic, with commas
+    #[arg(long, value_name = "MODELS")]
+    models: Option<String>,
+    /// Topics: + is one level, # the rest
+    #[arg(long, value_name = "FILTER")]
+    topic: Option<String>,
+    /// Begin behind this version, or event; 0 for all there is
+    #[arg(long, value_name = "VERSION")]
+    since: Option<String>,
+    /// Show values too
+    #[arg(long)]
+    values: bool,
+    /// How many, then it ends
+    #[arg(long, value_name = "COUNT")]
+    pub(super) count: Option<u64>,
+}
+
+impl WatchArguments {
+    pub(super) fn watched(&self) -> Watched {
+        Watched {
+            prefix: self.prefix.as_ref().map(|prefix| prefix.0.clone()).unwrap_or_default(),
+            models: self.models.clone(),
+            topic: self.topic.clone(),
+            since: self.since.clone(),
+            values: self.values,
+        }
+    }
 }
 
 #[derive(Args, Clone, Debug)]

@@ -11,7 +11,7 @@ use rustyline::validate::Validator;
 use rustyline::{Context, Helper};
 
 /// Commands that take the name of a namespace.
-const NAMESPACE_COMMANDS: [&str; 2] = ["use", "drop"];
+const NAMESPACE_COMMANDS: [&str; 3] = ["use", "drop", "quota"];
 
 /// What can follow, as the grammar and the node know it.
 pub(super) struct Completion {

@@ -22,6 +22,21 @@ pub(crate) enum ShellError {
         /// How many keys were given.
         keys: usize,
     },
+    /// An object has no condition within a transaction.
+    #[error("within a transaction a large object has no condition")]
+    ConditionOfObject,
+    /// There is one already, or the command leads away from it.
+    #[error("a transaction is open: `commit` or `abort` it first")]
+    TransactionOpen,
+    /// There is nothing to commit or to abort.
+    #[error("no transaction is open; `begin` opens one")]
+    NoTransaction,
+    /// A command in it failed, and the script went on.
+    #[error("a command of the transaction failed, so it was aborted")]
+    TransactionFailed,
+    /// It was open at the end.
+    #[error("the transaction was not committed, so it was aborted")]
+    NotCommitted,
     /// Nothing is there, and `--required` was given.
     #[error("there is no {what} {key:?}")]
     Absent {

@@ -79,8 +79,14 @@ fn script(
     run: impl FnOnce(&mut Script<'_>) -> Result<session::Flow, ShellError>,
 ) -> Result<(), ShellError> {
     let mut script = Script::new(session, arguments.keep_going);
-    run(&mut script)?;
-    script.finish()
+    match run(&mut script) {
+        Ok(_) => script.finish(),
+        Err(error) => {
+            // The first failure is the one to tell.
+            let _ = script.finish();
+            Err(error)
+        }
+    }
 }
 
 fn style(json: bool) -> Style {

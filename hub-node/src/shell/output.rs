@@ -85,6 +85,13 @@ impl Output {
         self.out.flush()
     }
 
+    /// Fields with tabs between them, on a terminal too: more come later, and nobody knows how wide.
+    pub(super) fn fields(&mut self, fields: &[Cell]) -> io::Result<()> {
+        let fields: Vec<_> = fields.iter().map(Cell::escaped).collect();
+        writeln!(self.out, "{}", fields.join("\t"))?;
+        self.out.flush()
+    }
+
     /// A whole document as one line of JSON.
     pub(super) fn document(&mut self, document: &Value) -> io::Result<()> {
         writeln!(self.out, "{document}")?;

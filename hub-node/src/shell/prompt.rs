@@ -30,17 +30,23 @@ pub(super) fn prompt(session: &mut Session) -> Result<(), ShellError> {
     history.load(&mut editor);
     loop {
         editor.set_helper(Some(Completion::new(session.client.clone())));
-        let line = match editor.readline(&format!("{}> ", session.client.namespace())) {
+        let line = match editor.readline(&question(session)) {
             Ok(line) => line,
             Err(ReadlineError::Interrupted) => continue,
-            Err(ReadlineError::Eof) => return Ok(()),
+            Err(ReadlineError::Eof) => return session.leave(),
             Err(error) => return Err(error.into()),
         };
         history.add(&mut editor, &line);
         if run(session, &line) == Flow::Leave {
-            return Ok(());
+            return session.leave();
         }
     }
+}
+
+/// Says where one is.
+fn question(session: &Session) -> String {
+    let open = if session.open.is_some() { " (transaction)" } else { "" };
+    format!("{}{open}> ", session.client.namespace())
 }
 
 /// Runs a line. The first failure ends it and is told.

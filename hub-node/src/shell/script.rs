@@ -60,6 +60,7 @@ impl<'a> Script<'a> {
 
     /// How it went.
     pub(super) fn finish(self) -> Result<(), ShellError> {
+        self.session.leave()?;
         match self.failures {
             0 => Ok(()),
             failures => Err(ShellError::Several { failures }),
@@ -76,6 +77,9 @@ impl<'a> Script<'a> {
             return Err(error);
         }
         self.failures += 1;
+        if let Some(open) = &mut self.session.open {
+            open.failed = true;
+        }
         eprintln!("hub-node: {error}");
         Ok(Flow::Continue)
     }

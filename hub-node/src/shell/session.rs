@@ -5,7 +5,7 @@ use super::error::ShellError;
 use super::output::Output;
 use super::run;
 use super::words::Words;
-use crate::client::Client;
+use crate::client::{Client, Transaction};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -16,16 +16,25 @@ pub(super) enum Flow {
     Leave,
 }
 
+/// A transaction that was begun.
+pub(super) struct Open {
+    pub(super) transaction: Transaction,
+    /// A command of a script failed in it: then it must not be committed.
+    pub(super) failed: bool,
+}
+
 pub(super) struct Session {
     pub(super) client: Client,
     pub(super) output: Output,
+    /// The transaction that writes go to.
+    pub(super) open: Option<Open>,
     /// Set by Ctrl-C while a command runs.
     pub(super) interrupted: Arc<AtomicBool>,
 }
 
 impl Session {
     pub(super) fn new(client: Client, output: Output) -> Self {
-        Self { client, output, interrupted: Arc::default() }
+        Self { client, output, open: None, interrupted: Arc::default() }
     }
 
     /// Runs one command.
@@ -44,6 +53,13 @@ impl Session {
         }
         run::run(self, command)?;
         Ok(Flow::Continue)
+    }
+
+    /// Ends what is open. A script that ends so has failed.
+    pub(super) fn leave(&mut self) -> Result<(), ShellError> {
+        let Some(open) = self.open.take() else { return Ok(()) };
+        open.transaction.abort()?;
+        Err(ShellError::NotCommitted)
     }
 }
 

@@ -3,6 +3,7 @@
 mod hub;
 mod inspect;
 mod shell;
+mod transactions;
 mod transfer;
 
 use std::process::{Command, Output};

@@ -28,6 +28,7 @@ use rustix::fs::{AtFlags, CWD, FileType, Stat, linkat, rename, statat, statvfs, 
 use rustix::io::Errno;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use unison_base::{LogId, SegmentId};
 use unison_ports::{IoError, SegmentEntry, SegmentKind, SegmentStore};
 
@@ -38,6 +39,8 @@ pub struct FileStore {
     handles: Handles,
     /// Bytes that a new segment leaves to others on the file system.
     left_free: AtomicU64,
+    /// Bytes that new segments may still take.
+    growth_max: Mutex<u64>,
 }
 
 impl FileStore {
@@ -49,7 +52,13 @@ impl FileStore {
     /// [`IoError::NotFound`] when it is not there and not to be made; a device error otherwise.
     pub fn open(dir: impl AsRef<Path>, create: bool) -> Result<Self, IoError> {
         let directory = Directory::open(dir.as_ref(), create)?;
-        Ok(Self { directory, handles: Handles::default(), left_free: AtomicU64::new(0) })
+        let growth_max = Mutex::new(u64::MAX);
+        Ok(Self {
+            directory,
+            handles: Handles::default(),
+            left_free: AtomicU64::new(0),
+            growth_max,
+        })
     }
 
     /// The directory.
@@ -71,6 +80,27 @@ impl FileStore {
     /// many bytes free.
     pub fn leave_free(&self, bytes: u64) {
         self.left_free.store(bytes, Ordering::Relaxed);
+    }
+
+    /// From now on new segments are refused, as if the file system were full, once they would take more
+    /// than `measure` says together. None is made while it looks.
+    pub fn grow_at_most(&self, measure: impl FnOnce() -> u64) {
+        let mut growth_max = self.growth_max();
+        *growth_max = measure();
+    }
+
+    fn growth_max(&self) -> MutexGuard<'_, u64> {
+        self.growth_max.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Bytes of all files of segments.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn disk_bytes(&self) -> Result<u64, IoError> {
+        let mut bytes = 0_u64;
+        self.list(&mut |entry| bytes = bytes.saturating_add(entry.size))?;
+        Ok(bytes)
     }
 
     /// Bytes that are free on the file system for a process like this one.
@@ -139,10 +169,15 @@ impl SegmentStore for FileStore {
     fn create(&self, id: SegmentId, size: u64) -> Result<FileSegment, IoError> {
         let path = self.path_of(id, SegmentKind::Log);
         create::clear_leftover(&path)?;
-        if !self.has_room(size)? {
+        let mut growth_max = self.growth_max();
+        if size > *growth_max || !self.has_room(size)? {
             return Err(IoError::NoSpace);
         }
         let descriptor = create::reserve(&path, size, &self.directory)?;
+        if *growth_max < u64::MAX {
+            *growth_max -= size;
+        }
+        drop(growth_max);
         let place = Place::new(path, Some(descriptor));
         self.handles.add((id, SegmentKind::Log), &place);
         Ok(FileSegment::new(size, true, place))

@@ -81,6 +81,12 @@ pub enum ConfigError {
     /// The keys of namespaces cannot be used.
     #[error(transparent)]
     Keys(#[from] KeysError),
+    /// A log that lets records go cannot be followed from its beginning.
+    #[error(
+        "--keep-bytes and --keep-time go with --link off only: an edge that comes after the log has let \
+         records go could not begin"
+    )]
+    KeepsForFollowers,
     /// Something that has no default is not given.
     #[error("--{name} is needed: {purpose}")]
     Missing {

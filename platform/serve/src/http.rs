@@ -35,9 +35,11 @@ mod topics_settings;
 mod topics_subscribe;
 mod transaction;
 mod transaction_write;
+mod tree_backup;
 mod ttl;
 mod upload;
 mod watch;
+mod whole;
 
 pub use error::ApiError;
 pub use server::HttpServer;

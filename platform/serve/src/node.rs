@@ -1,7 +1,7 @@
 //! What all servers of one process share.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use unison_linux::store::Store;
@@ -46,6 +46,8 @@ pub struct Node {
     pub(crate) metrics: Metrics,
     pub(crate) shutdown: Shutdown,
     pub(crate) backup_dir: Option<PathBuf>,
+    /// Held by the one backup there may be at a time.
+    pub(crate) backing_up: Mutex<()>,
     pub(crate) connections_max: usize,
     pub(crate) allow_origin: Origins,
     pub(crate) watchers: Arc<Watchers>,
@@ -89,6 +91,7 @@ impl Node {
             metrics: Metrics::default(),
             shutdown,
             backup_dir: options.backup_dir,
+            backing_up: Mutex::default(),
             connections_max: usize::try_from(options.connections_max).unwrap_or(usize::MAX),
             allow_origin: options.allow_origin,
             input: Budget::new(INPUT_BYTES_MAX),

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod clients;
+pub mod curl;
 pub mod node;
 pub mod process;
 pub mod relay;

@@ -195,7 +195,8 @@ impl Node {
         self.kill();
         for server in ["http", "resp", "link"] {
             let flag = format!("--{server}");
-            if let Some(at) = self.arguments.iter().position(|argument| *argument == flag) {
+            let at = self.arguments.iter().position(|argument| *argument == flag);
+            if let Some(at) = at.filter(|at| self.arguments[at + 1] != "off") {
                 self.arguments[at + 1] = self.address(server);
             }
         }

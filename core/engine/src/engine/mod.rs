@@ -12,7 +12,7 @@ use crate::memtable::Memtable;
 use crate::options::EngineOptions;
 use crate::read::{Reader, Shared, View};
 use crate::records::Encoder;
-use crate::tree::{LiveBytes, Tree};
+use crate::tree::{LiveBytes, Tree, TreeCopy};
 use crate::write::TopicWriter;
 use alloc::collections::BTreeSet;
 use alloc::sync::{Arc, Weak};
@@ -156,6 +156,12 @@ impl<S: SegmentStore> Engine<S> {
     #[must_use]
     pub fn log(&self) -> LogReader<S> {
         self.log.reader()
+    }
+
+    /// The tree, to be copied while the engine goes on.
+    #[must_use]
+    pub fn tree_copy(&self) -> TreeCopy {
+        TreeCopy(self.tree.clone())
     }
 
     /// Work to prepare the next segment, when it is due; run it on any thread.

@@ -8,7 +8,7 @@ mod tree;
 pub use changes::ChangesError;
 pub use seal::SealError;
 pub use settings::SettingsError;
-pub use tree::{TreeError, TreeTable};
+pub use tree::{TreeCopyError, TreeError, TreeTable};
 
 use crate::models::topic::name::TopicError;
 use crate::stats::Pressure;
@@ -42,8 +42,8 @@ pub enum RecordError {
 
 /// Why a write was refused or failed.
 ///
-/// After [`Append`](Self::Append), [`NoSpace`](Self::NoSpace) or [`Poisoned`](Self::Poisoned)
-/// everything that was staged above [`Engine::appended`](crate::Engine::appended) is gone too.
+/// After [`Append`](Self::Append), [`NoSpace`](Self::NoSpace), [`Quota`](Self::Quota) or
+/// [`Poisoned`](Self::Poisoned) everything that was staged above [`Engine::appended`](crate::Engine::appended) is gone too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WriteError {
@@ -198,6 +198,13 @@ pub enum WriteError {
     /// The medium has no room for the log's next segment.
     #[error("no space left for the log")]
     NoSpace,
+    /// Whoever owns the engine gives the namespace no more of the medium; said in the place of
+    /// [`NoSpace`](Self::NoSpace).
+    #[error("the namespace has its quota of {limit} bytes of disk (quota)")]
+    Quota {
+        /// Most bytes of disk of the namespace.
+        limit: u64,
+    },
     /// The log could not be written.
     #[error("the log could not be written: {0}")]
     Append(AppendError),

@@ -40,6 +40,17 @@ pub enum TreeError {
     Foreign,
 }
 
+/// Why a tree could not be copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TreeCopyError {
+    /// The tree to be copied.
+    #[error("the tree cannot be read: {0}")]
+    Source(TreeError),
+    /// The copy.
+    #[error("the copy cannot be written: {0}")]
+    Target(TreeError),
+}
+
 impl From<redb::StorageError> for TreeError {
     fn from(error: redb::StorageError) -> Self {
         match error {

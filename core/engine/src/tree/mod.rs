@@ -4,6 +4,7 @@
 //! `data` points to), `meta` (one row, the [`Checkpoint`]). An engine that never flushed has none.
 
 mod checkpoint;
+mod copy;
 mod entry;
 mod expire;
 mod run;
@@ -12,6 +13,7 @@ mod trim;
 mod write;
 
 pub(crate) use checkpoint::Checkpoint;
+pub use copy::TreeCopy;
 pub(crate) use entry::{TreeEntry, TreeValue};
 pub(crate) use expire::NewExpiry;
 pub(crate) use trim::Trim;

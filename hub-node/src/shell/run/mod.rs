@@ -5,6 +5,8 @@ mod node;
 mod objects;
 mod rows;
 mod topics;
+mod transaction;
+mod watch;
 
 pub(super) use node::{Status, names};
 
@@ -20,6 +22,7 @@ use std::sync::Arc;
 const PAGE_ITEMS: u64 = 1_000;
 
 pub(super) fn run(session: &mut Session, command: Command) -> Result<(), ShellError> {
+    let Some(command) = transaction::add(session, command)? else { return Ok(()) };
     match command {
         Command::Put { key, value, ttl, when } => {
             keys::put(session, &key.0, &value.0, ttl.as_deref(), &when)
@@ -32,6 +35,11 @@ pub(super) fn run(session: &mut Session, command: Command) -> Result<(), ShellEr
         Command::Publish(arguments) => topics::publish(session, &arguments),
         Command::Messages(arguments) => topics::messages(session, &arguments),
         Command::Topics(arguments) => topics::topics(session, &arguments),
+        Command::Begin => transaction::begin(session),
+        Command::Commit => transaction::commit(session),
+        Command::Abort => transaction::abort(session),
+        Command::Watch(arguments) => watch::watch(session, &arguments),
+        Command::Quota { namespace, size } => node::limit(session, &namespace, &size),
         Command::Namespaces => node::namespaces(session),
         Command::Use { namespace } => node::go_to_namespace(session, &namespace),
         Command::Create { namespace } => node::create(session, &namespace),

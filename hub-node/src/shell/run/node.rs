@@ -13,11 +13,19 @@ struct Listed {
     name: String,
     log_id: String,
     applied: u64,
+    disk_bytes: u64,
+    quota_bytes: Option<u64>,
 }
 
 #[derive(Deserialize)]
 struct List {
     namespaces: Vec<Listed>,
+}
+
+/// Bytes with a unit; null for no limit.
+#[derive(Serialize)]
+struct Limit<'a> {
+    bytes: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -37,9 +45,11 @@ pub(in crate::shell) fn names(client: &Client) -> Vec<String> {
 
 pub(super) fn namespaces(session: &mut Session) -> Result<(), ShellError> {
     let listed = list(&session.client)?;
-    let mut table = session.output.table(["namespace", "applied", "log"]);
+    let mut table = session.output.table(["namespace", "applied", "disk", "quota", "log"]);
     for namespace in listed {
-        table.row([namespace.name.into(), namespace.applied.into(), namespace.log_id.into()])?;
+        let Listed { name, log_id, applied, disk_bytes, quota_bytes } = namespace;
+        let quota = quota_bytes.map_or_else(|| Cell::from("none"), Cell::Number);
+        table.row([name.into(), applied.into(), disk_bytes.into(), quota, log_id.into()])?;
     }
     table.finish()?;
     Ok(())
@@ -51,6 +61,14 @@ pub(super) fn go_to_namespace(session: &mut Session, name: &str) -> Result<(), S
     client.page(&crate::client::Scope::default(), 1, None)?;
     session.client = client;
     Ok(session.output.sentence(&format!("now in {name}"))?)
+}
+
+pub(super) fn limit(session: &mut Session, name: &str, size: &str) -> Result<(), ShellError> {
+    let limit = Limit { bytes: Some(size).filter(|size| *size != "none") };
+    let path = session.client.in_namespace(name).within("quota");
+    let _: Value = session.client.call(&Request::new(Method::Put, path).json(&limit)?)?;
+    let sentence = format!("{name} may have {size} of the disk");
+    Ok(session.output.done(&sentence, &[("namespace", name.into()), ("quota", size.into())])?)
 }
 
 pub(super) fn create(session: &mut Session, name: &str) -> Result<(), ShellError> {

@@ -41,6 +41,8 @@ pub(crate) struct CommitQueue {
     pub(super) relieved: Condvar,
     durability: Durability,
     pub(super) room: Room,
+    /// Of a new segment.
+    segment_bytes: u64,
     pub(super) shared: Shared,
     /// Told when more, or less, is visible here.
     applied: Observers<dyn Fn() + Send + Sync>,
@@ -144,7 +146,13 @@ fn end_the_process<T>() -> T {
 
 /// True for errors after which everything staged above the last appended record is gone.
 pub(super) fn undoes_staged(error: &WriteError) -> bool {
-    matches!(error, WriteError::Append(_) | WriteError::NoSpace | WriteError::Poisoned)
+    matches!(
+        error,
+        WriteError::Append(_)
+            | WriteError::NoSpace
+            | WriteError::Quota { .. }
+            | WriteError::Poisoned
+    )
 }
 
 impl CommitQueue {
@@ -154,6 +162,7 @@ impl CommitQueue {
         room: Room,
         shared: Shared,
     ) -> Arc<Self> {
+        let segment_bytes = engine.options().segment_bytes;
         let state = State {
             engine: Some(engine),
             waiters: VecDeque::new(),
@@ -171,6 +180,7 @@ impl CommitQueue {
             relieved: Condvar::new(),
             durability,
             room,
+            segment_bytes,
             shared,
             applied: Observers::default(),
         })
@@ -306,11 +316,20 @@ impl CommitQueue {
             return Err(WriteError::Closed);
         }
         let now_ms = self.now_ms();
-        let result = state.engine()?.stage(write, now_ms);
+        let result = state.engine()?.stage(write, now_ms).map_err(|error| self.named(error));
         if let Err(error) = &result {
             self.refused(state, *error);
         }
         result
+    }
+
+    /// The error, naming the quota where that is what the log has run into.
+    pub(super) fn named(&self, error: WriteError) -> WriteError {
+        self.room.explain(error, self.segment_bytes)
+    }
+
+    pub(crate) fn room(&self) -> &Room {
+        &self.room
     }
 
     /// Tells those whose writes are gone with one that failed; makes room when there is none.
@@ -364,7 +383,8 @@ impl CommitQueue {
         let appended = engine.append(now_ms);
         let kept = engine.appended();
         then(engine, kept);
-        Ok(appended.map(|_| ()).map_err(|error| Unacknowledged { error, kept }))
+        let lost = |error| Unacknowledged { error: self.named(error), kept };
+        Ok(appended.map(|_| ()).map_err(lost))
     }
 
     /// A log that takes nothing more before it is opened again is told of, once. Where no round

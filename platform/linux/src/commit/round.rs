@@ -44,7 +44,7 @@ impl CommitQueue {
         own: Lsn,
     ) -> Result<(MutexGuard<'a, State>, Result<(), WriteError>), WriteError> {
         let now_ms = self.now_ms();
-        let appended = state.engine()?.append(now_ms);
+        let appended = state.engine()?.append(now_ms).map_err(|error| self.named(error));
         if let Err(error) = appended {
             self.fail_unappended(&mut state, error);
         }

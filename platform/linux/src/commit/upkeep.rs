@@ -3,7 +3,7 @@
 use super::queue::{CommitQueue, State};
 use crate::store::Failure;
 use std::sync::Arc;
-use unison_engine::{Engine, FlushError, Pressure};
+use unison_engine::{Engine, EngineOptions, FlushError, Pressure};
 
 impl CommitQueue {
     /// Hands due work to the background: a segment to be made ahead, a flush, a settling.
@@ -23,6 +23,28 @@ impl CommitQueue {
             Ok(0) => {}
             Ok(_) => self.lead_elsewhere(&mut state),
             Err(error) => self.refused(&mut state, error),
+        }
+    }
+
+    /// Lets old segments leave the log, where it was told how much of it to keep; without that it keeps
+    /// everything. Nobody follows such a log: see the hub's configuration.
+    pub(crate) fn retire(self: &Arc<Self>) {
+        let now_ns = self.now_ms().saturating_mul(1_000_000);
+        let mut state = self.lock();
+        let Ok(engine) = state.engine() else { return };
+        let EngineOptions { keep_bytes, keep_ms, .. } = engine.options();
+        if keep_bytes.is_none() && keep_ms.is_none() {
+            return;
+        }
+        match engine.retire(None, now_ns) {
+            Ok(retired) => {
+                if !retired.is_empty() {
+                    tracing::info!(segments = retired.len(), "left the log");
+                }
+                self.room.measure();
+                self.settle(&mut state);
+            }
+            Err(error) => tracing::error!(%error, "a segment could not leave the log; trying on"),
         }
     }
 
@@ -56,6 +78,7 @@ impl CommitQueue {
         let queue = Arc::clone(self);
         self.shared.background.run(move || {
             let result = job.run();
+            queue.room.measure();
             let mut state = queue.lock();
             state.flushing = false;
             let flushed = state.engine.as_mut().map(|engine| engine.flushed(result));

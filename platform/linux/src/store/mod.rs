@@ -4,11 +4,15 @@ mod error;
 mod keys;
 mod namespace;
 mod open;
+mod quota;
 mod room;
+#[cfg(test)]
+mod space_tests;
 mod status;
 #[cfg(test)]
 mod tests;
 mod tree_backend;
+mod tree_copy;
 mod tree_file;
 
 pub use crate::commit::Exclusive;
@@ -17,6 +21,7 @@ pub use keys::NamespaceKeys;
 pub use namespace::Namespace;
 pub(crate) use room::Room;
 pub use status::NamespaceStatus;
+pub use tree_copy::{TreeCopied, TreeCopyFailure};
 
 use crate::commit::Shared;
 use crate::{DataDirLock, FileStore};
@@ -87,6 +92,8 @@ const NEVER_SYNC_EVERY: Duration = Duration::from_secs(5);
 const TICK: Duration = Duration::from_millis(50);
 /// Pause between two looks for what no write makes due.
 const UPKEEP: Duration = Duration::from_secs(1);
+/// How often segments are looked for that may leave the log.
+const RETENTION_TICK: Duration = Duration::from_secs(2);
 /// How often what has expired is looked for.
 const EXPIRY_TICK: Duration = Duration::from_secs(2);
 
@@ -253,6 +260,7 @@ impl Store {
     fn start_tickers(self: &Arc<Self>) -> Result<(), StoreError> {
         self.every("upkeep", UPKEEP, Namespace::tend)?;
         self.every("expiry", EXPIRY_TICK, Namespace::expire)?;
+        self.every("retention", RETENTION_TICK, Namespace::retire)?;
         match self.options.durability.sync_every() {
             Some(every) => self.every("sync-ticker", every.max(TICK), Namespace::sync_soon),
             None => Ok(()),

@@ -1,9 +1,11 @@
 //! One open namespace: writes through the commit queue, reads without any lock.
 
-use super::{Acknowledged, Durability, Exclusive, Reader, StoreError, Written};
+use super::{Acknowledged, Durability, Exclusive, Reader, StoreError, Written, quota};
 use crate::FileStore;
 use crate::commit::CommitQueue;
 use std::fmt;
+use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use unison_base::{LogId, Lsn, NamespaceName, TxnId};
 use unison_engine::{Engine, OpenReport, Write, WriteError};
@@ -13,6 +15,8 @@ use unison_walfs::LogReader;
 /// A namespace. Cheap to share; every method may be called from any thread.
 pub struct Namespace {
     pub(super) name: NamespaceName,
+    /// Where its files are.
+    pub(super) dir: PathBuf,
     pub(super) segments: Arc<FileStore>,
     pub(super) log_id: RwLock<LogId>,
     pub(super) queue: Arc<CommitQueue>,
@@ -123,8 +127,38 @@ impl Namespace {
         self.queue.announce(durable);
     }
 
+    /// Most bytes of disk that it takes, if there is a limit.
+    #[must_use]
+    pub fn quota_bytes(&self) -> Option<u64> {
+        self.queue.room().quota()
+    }
+
+    /// Limits the disk that it takes, durably. The limit holds for the log, in steps of a segment:
+    /// writes are refused once the next one would not fit. A flush goes on, and takes from what the log
+    /// may have.
+    ///
+    /// # Errors
+    /// It could not be kept; what held before holds.
+    pub fn set_quota(&self, bytes: Option<u64>) -> io::Result<()> {
+        quota::write(&self.dir, bytes)?;
+        self.queue.room().limit(bytes);
+        Ok(())
+    }
+
+    /// Bytes of disk of its log and its tree.
+    ///
+    /// # Errors
+    /// Its directory cannot be read.
+    pub fn disk_bytes(&self) -> Result<u64, IoError> {
+        self.queue.room().disk_bytes()
+    }
+
     pub(super) fn tend(&self) {
         self.queue.tend();
+    }
+
+    pub(super) fn retire(&self) {
+        self.queue.retire();
     }
 
     pub(super) fn expire(&self) {

@@ -1,6 +1,6 @@
 //! Opening a data directory and the namespaces in it.
 
-use super::{Namespace, NamespaceKeys, Room, Store, StoreError, StoreOptions, tree_file};
+use super::{Namespace, NamespaceKeys, Room, Store, StoreError, StoreOptions, quota, tree_file};
 use crate::commit::{CommitQueue, Shared, Workers};
 use crate::{DataDirLock, FileStore, SystemClock, SystemEntropy};
 use crossbeam_skiplist::SkipMap;
@@ -89,9 +89,11 @@ impl Store {
         let log_id = identity(&segments).map_err(medium)?;
         let (mut engine, report) = self.open_engine(name, &dir, &segments)?;
         engine.set_keys(self.keys.ring(name));
-        let room = Room::new(Arc::clone(&segments), tree_file::path(&dir));
+        let quota = quota::read(&dir).map_err(|source| at(&dir, source))?;
+        let room = Room::new(Arc::clone(&segments), tree_file::path(&dir), quota);
         Ok(Arc::new(Namespace {
             name: name.clone(),
+            dir,
             segments,
             log_id: RwLock::new(log_id),
             reader: engine.reader(),

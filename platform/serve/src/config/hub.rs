@@ -69,6 +69,12 @@ pub struct HubSettings {
     /// Memory for writes that are not in the tree yet, per namespace [default: 64MiB]
     #[arg(long, env = "UNISON_MEMTABLE_SIZE", value_name = "SIZE")]
     pub memtable_size: Option<ByteSize>,
+    /// Newest part of a log that is kept though the tree holds it; only with `--link off`
+    #[arg(long, env = "UNISON_KEEP_BYTES", value_name = "SIZE")]
+    pub keep_bytes: Option<ByteSize>,
+    /// How long a full segment stays in the log though the tree holds it; only with `--link off`
+    #[arg(long, env = "UNISON_KEEP_TIME", value_name = "TIME")]
+    pub keep_time: Option<Span>,
     /// Most connections each server accepts at a time [default: 4096]
     #[arg(long, env = "UNISON_CONNECTIONS_MAX", value_name = "COUNT")]
     pub connections_max: Option<u32>,
@@ -102,6 +108,8 @@ layered!(HubSettings {
     sync_interval,
     segment_size,
     memtable_size,
+    keep_bytes,
+    keep_time,
     connections_max,
     watchers_max,
     backup_dir,
@@ -136,6 +144,13 @@ pub struct HubConfig {
     pub segment_size: ByteSize,
     /// Memory of a namespace's memtable.
     pub memtable_size: ByteSize,
+    /// Newest part of a log that is kept though the tree holds it; all of it unless this or
+    /// `keep_time` is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep_bytes: Option<ByteSize>,
+    /// How long a full segment stays in the log though the tree holds it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep_time: Option<Span>,
     /// Connections each server accepts at a time.
     pub connections_max: u32,
     /// Watchers of all protocols at a time.
@@ -164,12 +179,17 @@ impl HubConfig {
         let listen = |listen: Option<Listen>, port| {
             listen.unwrap_or_else(|| Listen::At(Address::loopback(port)))
         };
+        let link = listen(given.link, 4003);
+        let keeps_less = given.keep_bytes.is_some() || given.keep_time.is_some();
+        if keeps_less && link != Listen::Off {
+            return Err(ConfigError::KeepsForFollowers);
+        }
         Ok(Self {
             data_dir: given.data_dir.unwrap_or_else(|| PathBuf::from("unison-data")),
             http: listen(given.http, 4000),
             http_allow_origin: given.http_allow_origin.unwrap_or_default(),
             resp: listen(given.resp, 4002),
-            link: listen(given.link, 4003),
+            link,
             zeromq: super::optional_server("zeromq", cfg!(feature = "zeromq"), given.zeromq)?,
             ports_file: given.ports_file,
             durability: given.durability.unwrap_or_default(),
@@ -180,6 +200,8 @@ impl HubConfig {
                 (SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX),
             )?,
             memtable_size: super::within("memtable-size", memtable, MEMTABLE_BYTES)?,
+            keep_bytes: given.keep_bytes,
+            keep_time: given.keep_time,
             connections_max: given.connections_max.unwrap_or(CONNECTIONS_DEFAULT),
             watchers_max: given.watchers_max.unwrap_or(crate::watch::WATCHERS_DEFAULT),
             backup_dir: given.backup_dir,

@@ -51,6 +51,8 @@ fn every_hub_key() -> HubConfig {
         sync_interval: Span(Duration::from_millis(250)),
         segment_size: ByteSize(1 << 20),
         memtable_size: ByteSize(2 << 20),
+        keep_bytes: None,
+        keep_time: None,
         connections_max: 7,
         watchers_max: 4_096,
         zeromq: Listen::Off,
@@ -72,6 +74,18 @@ fn every_key_of_a_hub_from_a_file_and_as_a_flag() {
         .collect();
     let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
     assert_eq!(HubConfig::resolve(from_flags(&flags)).unwrap(), every_hub_key());
+}
+
+#[test]
+fn a_log_lets_records_go_only_where_nobody_follows() {
+    let resolve = |flags: &[&str]| HubConfig::resolve(from_flags(flags));
+    for keep in ["--keep-bytes=1GiB", "--keep-time=7d"] {
+        let refused = resolve(&[keep]).unwrap_err();
+        assert!(matches!(refused, ConfigError::KeepsForFollowers), "{refused}");
+        let config = resolve(&[keep, "--link=off"]).unwrap();
+        let (_directory, path) = file(&toml::to_string(&config).unwrap());
+        assert_eq!(HubConfig::check(path).unwrap(), config);
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, TryLockError};
 
 use axum::Json;
 use axum::body::Body;
@@ -24,6 +24,7 @@ use unison_walfs::{ReadError, SealedSegment};
 use super::body::{parse, read};
 use super::error::ApiError;
 use super::path::InNamespace;
+use super::whole::Whole;
 use crate::node::Node;
 
 /// Most bytes of a body that asks for a backup.
@@ -93,7 +94,7 @@ pub enum BackupError {
 #[serde(rename_all = "camelCase")]
 struct Request {
     #[serde(default)]
-    after_segment_id: u32,
+    after_segment_id: Whole,
     backup_dir: PathBuf,
 }
 
@@ -115,20 +116,44 @@ pub(super) async fn backup(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Backups>, ApiError> {
-    let off = "backups are off: start the node with --backup-dir";
-    let allowed = node.backup_dir.clone().ok_or(ApiError::Forbidden(off))?;
+    let allowed = allowed(&node)?;
     let request: Request = parse(&read(&node, &headers, body, BODY_MAX).await?)?;
+    let after = u32::try_from(request.after_segment_id.0).map(SegmentId);
+    let after =
+        after.map_err(|_| ApiError::Malformed("`afterSegmentId` is no segment".to_owned()))?;
     let copy = move || -> Result<Vec<Copied>, ApiError> {
-        let target = target(&allowed, &request.backup_dir)?;
-        Ok(copy_segments(&namespace, SegmentId(request.after_segment_id), &target)?)
+        while_alone(&node, || {
+            let target = target(&allowed, &request.backup_dir)?;
+            Ok(copy_segments(&namespace, after, &target)?)
+        })
     };
     let backups = tokio::task::spawn_blocking(copy).await??;
     Ok(Json(Backups { backups }))
 }
 
+/// The directory below which backups are written.
+pub(super) fn allowed(node: &Node) -> Result<PathBuf, ApiError> {
+    let off = "backups are off: start the node with --backup-dir";
+    node.backup_dir.clone().ok_or(ApiError::Forbidden(off))
+}
+
+/// Runs a backup, unless the node is at one: two could write to the same files.
+pub(super) fn while_alone<R>(
+    node: &Node,
+    backup: impl FnOnce() -> Result<R, ApiError>,
+) -> Result<R, ApiError> {
+    let _alone = match node.backing_up.try_lock() {
+        Ok(alone) => alone,
+        // One that panicked holds nothing any more.
+        Err(TryLockError::Poisoned(alone)) => alone.into_inner(),
+        Err(TryLockError::WouldBlock) => return Err(ApiError::BackupRuns),
+    };
+    backup()
+}
+
 /// The directory to write to, made if need be: `asked` within `allowed`, whatever links there are.
-fn target(allowed: &Path, asked: &Path) -> Result<PathBuf, ApiError> {
-    let outside = ApiError::Forbidden("backupDir is outside the directory that --backup-dir names");
+pub(super) fn target(allowed: &Path, asked: &Path) -> Result<PathBuf, ApiError> {
+    let outside = ApiError::Forbidden("that is outside the directory that --backup-dir names");
     let below = if asked.is_absolute() { asked.strip_prefix(allowed).ok() } else { Some(asked) };
     let plain = |below: &&Path| {
         below.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir))

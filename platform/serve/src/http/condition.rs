@@ -1,7 +1,10 @@
 //! Conditions: `If-Match: <lsn>` and `If-None-Match: *`. A version is the LSN of the record that
 //! wrote it, with or without quotes; 0 is the version of an absent key.
 
+use axum::Json;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
 use unison_base::Lsn;
 use unison_engine::Condition;
 
@@ -38,6 +41,11 @@ fn lsn(text: &str) -> Result<Lsn, ApiError> {
 
 fn malformed(why: &str) -> ApiError {
     ApiError::Malformed(why.to_owned())
+}
+
+/// An answer, with the version of what it shows.
+pub(super) fn versioned(lsn: Lsn, body: impl Serialize) -> Response {
+    ([(header::ETAG, etag(lsn))], Json(body)).into_response()
 }
 
 /// The header value that names a version.

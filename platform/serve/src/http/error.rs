@@ -8,9 +8,11 @@ use axum::response::{IntoResponse, Response};
 use unison_base::Lsn;
 
 use unison_engine::{
-    ChangesError, ReadError, SealError, SettingsError, TopicError, TransactionError, WriteError,
+    ChangesError, ReadError, SealError, SettingsError, TopicError, TransactionError, TreeCopyError,
+    TreeError, WriteError,
 };
-use unison_linux::store::StoreError;
+use unison_linux::store::{StoreError, TreeCopyFailure};
+use unison_ports::IoError;
 
 use super::backup::BackupError;
 use crate::budget::INPUT_BYTES_MAX;
@@ -87,6 +89,15 @@ pub enum ApiError {
     /// A segment could not be copied.
     #[error("{0}")]
     Backup(#[from] BackupError),
+    /// The tree could not be copied.
+    #[error("{0}")]
+    TreeBackup(#[from] TreeCopyFailure),
+    /// The node is at another backup.
+    #[error("the node is at another backup, one at a time")]
+    BackupRuns,
+    /// The disk could not say how much of it is used, or not keep a setting.
+    #[error("the namespace's directory: {0}")]
+    Disk(#[from] io::Error),
     /// There are as many watchers as may be.
     #[error(transparent)]
     TooManyWatchers(#[from] TooManyWatchers),
@@ -136,6 +147,9 @@ impl ApiError {
             Self::Store(StoreError::TooManyNamespaces) => StatusCode::TOO_MANY_REQUESTS,
             Self::Store(StoreError::ReservedName { .. }) => StatusCode::BAD_REQUEST,
             Self::Backup(error) => status_of_backup(error),
+            Self::TreeBackup(error) => status_of_tree_backup(error),
+            Self::BackupRuns => StatusCode::TOO_MANY_REQUESTS,
+            Self::Disk(error) => status_of_disk(error.kind()),
             Self::Read(_) | Self::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -145,6 +159,7 @@ impl ApiError {
             Self::TooManyConnections(_)
             | Self::TooManyWatchers(_)
             | Self::TooMuchInput
+            | Self::BackupRuns
             | Self::Abandoned => Some(RETRY_PRESSURE),
             // A node that cannot go on starts again by itself.
             Self::Write(WriteError::Busy(_) | WriteError::Poisoned | WriteError::Closed) => {
@@ -180,7 +195,7 @@ fn status_of_write(error: &WriteError) -> StatusCode {
         WriteError::Busy(_) => StatusCode::TOO_MANY_REQUESTS,
         WriteError::Poisoned | WriteError::Closed => StatusCode::SERVICE_UNAVAILABLE,
         WriteError::ReadOnly => StatusCode::MISDIRECTED_REQUEST,
-        WriteError::NoSpace => StatusCode::INSUFFICIENT_STORAGE,
+        WriteError::NoSpace | WriteError::Quota { .. } => StatusCode::INSUFFICIENT_STORAGE,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
@@ -201,19 +216,41 @@ fn status_of_transaction(error: &TransactionError) -> StatusCode {
     }
 }
 
-/// A directory that cannot be meant is the client's mistake.
 fn status_of_backup(error: &BackupError) -> StatusCode {
     match error {
         BackupError::OtherLog { .. } => StatusCode::CONFLICT,
-        BackupError::Target { source, .. }
-            if matches!(
-                source.kind(),
-                io::ErrorKind::InvalidInput
-                    | io::ErrorKind::InvalidFilename
-                    | io::ErrorKind::NotADirectory
-            ) =>
-        {
-            StatusCode::BAD_REQUEST
+        BackupError::Target { source, .. } => status_of_target(source.kind()),
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+fn status_of_tree_backup(error: &TreeCopyFailure) -> StatusCode {
+    match error {
+        TreeCopyFailure::Closed(error) => status_of_write(error),
+        TreeCopyFailure::File { source, .. } => status_of_target(source.kind()),
+        TreeCopyFailure::Copy(TreeCopyError::Target(TreeError::Io(IoError::NoSpace))) => {
+            StatusCode::INSUFFICIENT_STORAGE
+        }
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// A name that cannot be meant is the client's mistake.
+fn status_of_target(kind: io::ErrorKind) -> StatusCode {
+    match kind {
+        io::ErrorKind::InvalidInput
+        | io::ErrorKind::InvalidFilename
+        | io::ErrorKind::NotADirectory
+        | io::ErrorKind::IsADirectory => StatusCode::BAD_REQUEST,
+        io::ErrorKind::AlreadyExists => StatusCode::CONFLICT,
+        kind => status_of_disk(kind),
+    }
+}
+
+fn status_of_disk(kind: io::ErrorKind) -> StatusCode {
+    match kind {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            StatusCode::INSUFFICIENT_STORAGE
         }
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
@@ -328,6 +365,7 @@ mod tests {
             (WriteError::Closed, 503, Some("1")),
             (WriteError::ReadOnly, 421, None),
             (WriteError::NoSpace, 507, Some("30")),
+            (WriteError::Quota { limit: 7 }, 507, None),
         ] {
             let response = ApiError::from(error).into_response();
             let after = response.headers().get("retry-after").map(|value| value.to_str().unwrap());

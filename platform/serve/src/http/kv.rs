@@ -6,8 +6,8 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use base64::Engine as _;
 use serde::{Deserialize, Serialize};
 use unison_base::Lsn;
@@ -16,11 +16,12 @@ use unison_engine::{Condition, Operation, Write};
 use unison_linux::store::Namespace;
 
 use super::body::{parse, read};
-use super::condition::{condition, etag};
+use super::condition::{condition, versioned};
 use super::error::ApiError;
 use super::item::{BASE64, KeyEncoding, decoded};
 use super::path::{AtKey, InNamespace};
 use super::ttl::{Ttl, end, expires_at, shown};
+use super::whole::Whole;
 use crate::commit::commit_one;
 use crate::node::Node;
 
@@ -84,7 +85,7 @@ pub(super) async fn write(
 ) -> Result<Response, ApiError> {
     let write = Write { condition, ..write };
     let lsn = commit_one(namespace, write).await?.lsn;
-    Ok(([(header::ETAG, etag(lsn))], Json(Success { success: true, lsn: lsn.0 })).into_response())
+    Ok(versioned(lsn, Success { success: true, lsn: lsn.0 }))
 }
 
 /// A missing key is an answer too: 200, `found` false, version 0.
@@ -97,7 +98,7 @@ pub(super) async fn get(at: AtKey) -> Result<Response, ApiError> {
     };
     let expires = found.as_ref().map_or(0, unison_linux::store::ValueRef::expires_at);
     let body = Found { value, found: found.is_some(), lsn: lsn.0, expires: shown(expires) };
-    Ok(([(header::ETAG, etag(lsn))], Json(body)).into_response())
+    Ok(versioned(lsn, body))
 }
 
 #[derive(Deserialize)]
@@ -113,7 +114,7 @@ struct Batch {
     key_encoding: KeyEncoding,
     /// How long all items live, or when they expire.
     ttl: Option<Ttl>,
-    expires: Option<u64>,
+    expires: Option<Whole>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]

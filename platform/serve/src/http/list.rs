@@ -2,9 +2,8 @@
 
 use std::ops::Bound;
 
-use axum::Json;
-use axum::http::{HeaderValue, Uri, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::Uri;
+use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
@@ -13,6 +12,7 @@ use unison_base::limits::SCAN_ENTRIES_MAX;
 use unison_engine::{ReadError, ScanRequest};
 use unison_linux::store::Reader;
 
+use super::condition::versioned;
 use super::error::ApiError;
 use super::item::{BASE64, KeyEncoding};
 use super::path::InNamespace;
@@ -59,7 +59,7 @@ pub(super) async fn list(
     let request = Request::of(uri.query())?;
     let reader = namespace.reader();
     let (page, lsn) = tokio::task::spawn_blocking(move || page(&reader, &request)).await??;
-    Ok(([(header::ETAG, HeaderValue::from(lsn.0))], Json(page)).into_response())
+    Ok(versioned(lsn, page))
 }
 
 /// A page and the LSN of the state it shows.

@@ -1,5 +1,7 @@
 //! `/offset`, `/stats`, `/checkpoint`: where the log stands.
 
+use std::sync::Arc;
+
 use axum::Json;
 use serde::Serialize;
 use unison_base::Lsn;
@@ -7,6 +9,7 @@ use unison_engine::EngineStats;
 use unison_linux::store::Namespace;
 
 use super::error::ApiError;
+use super::namespaces::Space;
 use super::path::InNamespace;
 
 #[derive(Debug, Serialize)]
@@ -26,6 +29,8 @@ pub(super) struct Stats {
     ops_flushed: u64,
     current_segment: u32,
     current_offset: u64,
+    #[serde(flatten)]
+    space: Space,
 }
 
 #[derive(Debug, Serialize)]
@@ -55,13 +60,15 @@ pub(super) async fn offset(InNamespace(namespace): InNamespace) -> Json<Offset> 
 }
 
 pub(super) async fn stats(InNamespace(namespace): InNamespace) -> Result<Json<Stats>, ApiError> {
-    let tail = tail(&namespace);
+    let (of, on) = (Arc::clone(&namespace), tail(&namespace));
+    let space = tokio::task::spawn_blocking(move || Space::of(&of)).await?;
     Ok(Json(Stats {
         namespace: namespace.name().to_string(),
         ops_received: namespace.log().appended().0,
         ops_flushed: engine(&namespace)?.checkpoint.0,
-        current_segment: tail.segment_id,
-        current_offset: tail.offset,
+        current_segment: on.segment_id,
+        current_offset: on.offset,
+        space,
     }))
 }
 

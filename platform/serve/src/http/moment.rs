@@ -6,12 +6,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::Deserialize;
 
 use super::error::ApiError;
+use super::whole::Whole;
 
 /// A number, or a text.
 #[derive(Deserialize)]
 #[serde(untagged)]
 pub(super) enum Text<'a> {
-    Number(u64),
+    Number(Whole),
     #[serde(borrow)]
     Text(Cow<'a, str>),
 }
@@ -20,7 +21,7 @@ impl Text<'_> {
     /// A time in milliseconds since 1970.
     pub(super) fn moment_ms(&self) -> Result<u64, ApiError> {
         match self {
-            Self::Number(ms) => Ok(*ms),
+            Self::Number(ms) => Ok(ms.0),
             Self::Text(text) => moment_ms(text),
         }
     }

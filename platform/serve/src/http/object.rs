@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -11,7 +10,7 @@ use serde::Serialize;
 use unison_base::Lsn;
 use unison_engine::{Operation, Write};
 
-use super::condition::{condition, etag};
+use super::condition::{condition, etag, versioned};
 use super::error::ApiError;
 use super::kv::{refuse_on_follower, write};
 use super::object_body::ObjectBody;
@@ -53,7 +52,7 @@ pub(super) async fn put(
     abort.disarm();
     let (lsn, checksum) = (written.lsn, written.checksum.unwrap_or_default());
     let body = Uploaded { success: true, bytes, checksum, lsn: lsn.0 };
-    Ok(([(header::ETAG, etag(lsn))], Json(body)).into_response())
+    Ok(versioned(lsn, body))
 }
 
 pub(super) async fn delete(

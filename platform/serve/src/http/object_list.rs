@@ -1,8 +1,7 @@
 //! `GET /lob`: large objects in the order of their keys, without their octets.
 
-use axum::Json;
-use axum::http::{HeaderValue, Uri, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::Uri;
+use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
@@ -10,6 +9,7 @@ use unison_base::Lsn;
 use unison_engine::{ObjectScanRequest, ReadError};
 use unison_linux::store::Reader;
 
+use super::condition::versioned;
 use super::error::ApiError;
 use super::item::KeyEncoding;
 use super::list::limit;
@@ -47,7 +47,7 @@ pub(super) async fn list(
     let request = Request::of(uri.query())?;
     let reader = namespace.reader().clone();
     let (page, lsn) = tokio::task::spawn_blocking(move || page(&reader, &request)).await??;
-    Ok(([(header::ETAG, HeaderValue::from(lsn.0))], Json(page)).into_response())
+    Ok(versioned(lsn, page))
 }
 
 /// A page and the LSN of the state it shows.

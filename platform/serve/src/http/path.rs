@@ -9,6 +9,7 @@ use unison_base::TxnId;
 use unison_linux::store::Namespace;
 
 use super::error::ApiError;
+use super::kv::refuse_on_follower;
 use crate::node::Node;
 
 /// Where the API begins.
@@ -25,7 +26,8 @@ pub(super) struct AtKey {
     pub(super) key: Vec<u8>,
 }
 
-/// The namespace and the transaction of a path.
+/// The namespace and the transaction of a path. A node that follows has no transactions of its own:
+/// there the refusal names its hub.
 #[derive(Debug)]
 pub(super) struct AtTransaction {
     pub(super) namespace: Arc<Namespace>,
@@ -113,6 +115,7 @@ impl FromRequestParts<Arc<Node>> for AtTransaction {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, node: &Arc<Node>) -> Result<Self, ApiError> {
+        refuse_on_follower(node)?;
         let (namespace, rest) = namespace(parts, node)?;
         let text = rest.split('/').nth(1).unwrap_or_default();
         let unknown = || ApiError::NotFound("there is no such transaction".to_owned());

@@ -7,13 +7,13 @@ use axum::extract::Request;
 use axum::http::{Method, Uri};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
-use axum::routing::{MethodRouter, delete, get, post};
+use axum::routing::{MethodRouter, delete, get, post, put};
 
 use super::error::ApiError;
 use super::{
     backup, cors, kv, list, log, namespaces, object, object_list, openapi, process, row, row_batch,
     row_list, row_read, topics, topics_read, topics_settings, topics_subscribe, transaction,
-    transaction_write, watch,
+    transaction_write, tree_backup, watch,
 };
 use crate::node::Node;
 
@@ -29,6 +29,7 @@ pub(super) fn routes() -> Vec<(&'static str, MethodRouter<Arc<Node>>)> {
         ("/openapi.json", get(openapi::openapi)),
         ("/api/v1", get(namespaces::list).post(namespaces::create)),
         ("/api/v1/{namespace}", delete(namespaces::remove)),
+        ("/api/v1/{namespace}/quota", put(namespaces::limit)),
         ("/api/v1/{namespace}/kv", get(list::list)),
         // A key may be called `batch` like any other: only POST means the batch.
         ("/api/v1/{namespace}/kv/batch", key.clone().post(kv::batch)),
@@ -57,9 +58,12 @@ pub(super) fn routes() -> Vec<(&'static str, MethodRouter<Arc<Node>>)> {
         ("/api/v1/{namespace}/tx/begin", post(transaction::begin)),
         ("/api/v1/{namespace}/tx/{txnId}/kv", post(transaction_write::key)),
         ("/api/v1/{namespace}/tx/{txnId}/row", post(transaction_write::row)),
+        ("/api/v1/{namespace}/tx/{txnId}/topics", post(transaction_write::messages)),
         (
             "/api/v1/{namespace}/tx/{txnId}/lob",
-            post(transaction::append_object).get(transaction::object_progress),
+            post(transaction::append_object)
+                .get(transaction::object_progress)
+                .delete(transaction::delete_object),
         ),
         ("/api/v1/{namespace}/tx/{txnId}/commit", post(transaction::commit)),
         ("/api/v1/{namespace}/tx/{txnId}/abort", post(transaction::abort)),
@@ -68,6 +72,7 @@ pub(super) fn routes() -> Vec<(&'static str, MethodRouter<Arc<Node>>)> {
         ("/api/v1/{namespace}/checkpoint", get(log::checkpoint)),
         ("/api/v1/{namespace}/watch", get(watch::watch)),
         ("/api/v1/{namespace}/wal/backup", post(backup::backup)),
+        ("/api/v1/{namespace}/btree/backup", post(tree_backup::backup)),
     ]
 }
 

@@ -4,9 +4,8 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
-use axum::Json;
-use axum::http::{HeaderValue, Uri, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::Uri;
+use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
@@ -14,6 +13,7 @@ use unison_base::Lsn;
 use unison_engine::{RowScanRequest, ScannedRow};
 use unison_linux::store::Reader;
 
+use super::condition::versioned;
 use super::error::ApiError;
 use super::item::KeyEncoding;
 use super::list::{PAGE_BYTES, limit};
@@ -61,7 +61,7 @@ pub(super) async fn list(
     let request = Request::of(uri.query())?;
     let reader = namespace.reader();
     let (page, lsn) = tokio::task::spawn_blocking(move || page(&reader, &request)).await??;
-    Ok(([(header::ETAG, HeaderValue::from(lsn.0))], Json(page)).into_response())
+    Ok(versioned(lsn, page))
 }
 
 /// A page and the LSN of the state it shows.

@@ -2,9 +2,8 @@
 
 use std::ops::Bound;
 
-use axum::Json;
-use axum::http::{Uri, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::Uri;
+use axum::response::Response;
 use base64::Engine as _;
 use serde::{Serialize, Serializer};
 use unison_base::Lsn;
@@ -12,7 +11,7 @@ use unison_engine::{Column, ColumnRange, Row};
 use unison_linux::FileStore;
 use unison_linux::store::{Reader, ValueRef};
 
-use super::condition::etag;
+use super::condition::versioned;
 use super::error::ApiError;
 use super::item::BASE64;
 use super::list::{PAGE_BYTES, limit};
@@ -88,7 +87,7 @@ pub(super) async fn get(at: AtRow, uri: Uri) -> Result<Response, ApiError> {
     let wanted = Wanted::of(uri.query())?;
     let reader = at.namespace.reader();
     let found = tokio::task::spawn_blocking(move || find(&reader, &at.row, &wanted)).await??;
-    Ok(([(header::ETAG, etag(Lsn(found.lsn)))], Json(found)).into_response())
+    Ok(versioned(Lsn(found.lsn), found))
 }
 
 fn find(reader: &Reader, key: &[u8], wanted: &Wanted) -> Result<Found, ApiError> {

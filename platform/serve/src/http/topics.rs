@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use serde::{Deserialize, Serialize};
-use unison_base::Lsn;
+use unison_base::{Lsn, TxnId};
 use unison_engine::{
     MessageId, NewMessage, Operation, TopicFilter, TrimBefore, Write, WriteError, topic_from_dotted,
 };
@@ -20,7 +20,7 @@ use super::error::ApiError;
 use super::item::decoded;
 use super::kv::{BATCH_BODY_MAX, refuse_on_follower};
 use super::moment::Text;
-use super::path::{InNamespace, split};
+use super::path::{AtTransaction, InNamespace, split};
 use super::topics_settings::ttl_ms;
 use super::ttl::Ttl;
 use crate::commit::commit_one;
@@ -139,7 +139,7 @@ pub(super) async fn publish_pattern(
 
 /// What messages are published to.
 #[derive(Clone, Copy)]
-enum Target {
+pub(super) enum Target {
     Topics,
     Patterns,
 }
@@ -171,17 +171,38 @@ async fn publish_to(
     namespace: &Namespace,
     body: &[u8],
 ) -> Result<Json<Answer>, ApiError> {
+    let (batch, decoded) = messages_of(target, body)?;
+    let lsn = write(namespace, &decoded, target, None).await?;
+    let id = |index| id_text(MessageId { lsn, index });
+    Ok(Json(match batch {
+        false => Answer::One(Published { id: id(0), lsn: lsn.0 }),
+        true => {
+            let ids = (0..).take(decoded.len()).map(id).collect();
+            Answer::Batch(PublishedBatch { ids, lsn: lsn.0 })
+        }
+    }))
+}
+
+/// Adds the messages of a body to a transaction.
+pub(super) async fn publish_within(
+    target: Target,
+    at: &AtTransaction,
+    body: &[u8],
+) -> Result<(), ApiError> {
+    let (_, decoded) = messages_of(target, body)?;
+    write(&at.namespace, &decoded, target, Some(at.id)).await.map(drop)
+}
+
+/// The messages of a body, and whether they are several.
+fn messages_of(target: Target, body: &[u8]) -> Result<(bool, Vec<Decoded<'_>>), ApiError> {
     let Publish { syntax, messages, single } = parse(body)?;
     let batch = messages.is_some();
     let drafts = messages.unwrap_or_else(|| vec![single]);
-    let decoded: Result<Vec<_>, ApiError> = drafts
-        .into_iter()
-        .map(|mut draft| {
-            draft.topic = target.name(syntax, &mut draft)?;
-            Decoded::of(draft)
-        })
-        .collect();
-    write(namespace, &decoded?, (batch, target)).await
+    let decoded = drafts.into_iter().map(|mut draft| {
+        draft.topic = target.name(syntax, &mut draft)?;
+        Decoded::of(draft)
+    });
+    Ok((batch, decoded.collect::<Result<_, ApiError>>()?))
 }
 
 impl<'a> Decoded<'a> {
@@ -201,8 +222,9 @@ impl<'a> Decoded<'a> {
 async fn write(
     namespace: &Namespace,
     decoded: &[Decoded<'_>],
-    (batch, target): (bool, Target),
-) -> Result<Json<Answer>, ApiError> {
+    target: Target,
+    transaction: Option<TxnId>,
+) -> Result<Lsn, ApiError> {
     let headers: Vec<Vec<(&str, &[u8])>> = decoded
         .iter()
         .map(|one| one.headers.iter().map(|(name, value)| (&**name, value.as_slice())).collect())
@@ -218,15 +240,9 @@ async fn write(
             retain: one.retain,
         })
         .collect();
-    let lsn = commit_one(namespace, Write::new(target.operation(&messages))).await?.lsn;
-    let id = |index| id_text(MessageId { lsn, index });
-    Ok(Json(match batch {
-        false => Answer::One(Published { id: id(0), lsn: lsn.0 }),
-        true => {
-            let ids = (0..).take(messages.len()).map(id).collect();
-            Answer::Batch(PublishedBatch { ids, lsn: lsn.0 })
-        }
-    }))
+    let write = Write::new(target.operation(&messages));
+    let write = transaction.map_or(write, |transaction| write.within(transaction));
+    Ok(commit_one(namespace, write).await?.lsn)
 }
 
 /// An id as answers show it.

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use axum::Json;
-use axum::http::{HeaderValue, Uri, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::Uri;
+use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
@@ -13,6 +12,7 @@ use unison_base::limits::SCAN_ENTRIES_MAX;
 use unison_engine::{MessagePosition, MessageRequest, TopicFilter};
 use unison_linux::store::{Message, Reader, Snapshot};
 
+use super::condition::versioned;
 use super::error::ApiError;
 use super::item::BASE64;
 use super::list::{PAGE_BYTES, limit};
@@ -104,7 +104,7 @@ pub(super) async fn messages(
     let reader = namespace.reader();
     let page = move || message_page(&reader, &request);
     let (page, lsn) = tokio::task::spawn_blocking(page).await??;
-    Ok(([(header::ETAG, HeaderValue::from(lsn.0))], Json(page)).into_response())
+    Ok(versioned(lsn, page))
 }
 
 fn message_page(reader: &Reader, request: &Request) -> Result<(Messages, Lsn), ApiError> {
@@ -277,8 +277,8 @@ impl ByName {
         Ok(Self { filter: filter(&query)?, limit: limit(&query)?, after: after.transpose()? })
     }
 
-    fn topics(&self, reader: &Reader) -> Result<Topics, ApiError> {
-        let mut names = reader.snapshot().topics(&self.filter, self.after.as_deref())?;
+    fn topics(&self, snapshot: &Snapshot) -> Result<Topics, ApiError> {
+        let mut names = snapshot.topics(&self.filter, self.after.as_deref())?;
         let (mut topics, mut bytes) = (Vec::<String>::new(), 0);
         while topics.len() < self.limit && bytes < PAGE_BYTES {
             let Some(topic) = names.next().transpose()? else {
@@ -292,8 +292,8 @@ impl ByName {
         Ok(Topics { topics, cursor })
     }
 
-    fn retained(&self, reader: &Reader) -> Result<Messages, ApiError> {
-        let mut messages = reader.snapshot().retained(&self.filter, self.after.as_deref())?;
+    fn retained(&self, snapshot: &Snapshot) -> Result<Messages, ApiError> {
+        let mut messages = snapshot.retained(&self.filter, self.after.as_deref())?;
         let (mut items, mut bytes, mut last) = (Vec::new(), 0, None);
         while items.len() < self.limit && bytes < PAGE_BYTES {
             let Some(message) = messages.next().transpose()? else {
@@ -313,16 +313,18 @@ pub(super) async fn list(
     InNamespace(namespace): InNamespace,
     uri: Uri,
 ) -> Result<Response, ApiError> {
-    let (request, reader) = (ByName::of(uri.query())?, namespace.reader());
-    let page = tokio::task::spawn_blocking(move || request.topics(&reader)).await??;
-    Ok(Json(page).into_response())
+    let (request, snapshot) = (ByName::of(uri.query())?, namespace.reader().snapshot());
+    let lsn = snapshot.lsn();
+    let page = tokio::task::spawn_blocking(move || request.topics(&snapshot)).await??;
+    Ok(versioned(lsn, page))
 }
 
 pub(super) async fn retained(
     InNamespace(namespace): InNamespace,
     uri: Uri,
 ) -> Result<Response, ApiError> {
-    let (request, reader) = (ByName::of(uri.query())?, namespace.reader());
-    let page = tokio::task::spawn_blocking(move || request.retained(&reader)).await??;
-    Ok(Json(page).into_response())
+    let (request, snapshot) = (ByName::of(uri.query())?, namespace.reader().snapshot());
+    let lsn = snapshot.lsn();
+    let page = tokio::task::spawn_blocking(move || request.retained(&snapshot)).await??;
+    Ok(versioned(lsn, page))
 }

@@ -101,12 +101,20 @@ pub(super) fn declared(id: TxnId, model: Model) -> Result<Change, ApiError> {
         _ => None,
     };
     match is {
-        Some(is) if is != model => {
-            let why = "the transaction began with another entryType; without one it takes any";
-            Err(ApiError::Malformed(why.to_owned()))
-        }
+        Some(is) if is != model => Err(other_model()),
         _ => Ok(if last & 4 == 0 { Change::Put } else { Change::Delete }),
     }
+}
+
+/// Refused when one model was declared: messages are of none of those that can be.
+pub(super) fn takes_any_model(id: TxnId) -> Result<(), ApiError> {
+    let [.., last] = id.0;
+    if last & 3 == 0 { Ok(()) } else { Err(other_model()) }
+}
+
+fn other_model() -> ApiError {
+    let why = "the transaction began with another entryType; without one it takes any";
+    ApiError::Malformed(why.to_owned())
 }
 
 pub(super) async fn begin(
@@ -123,22 +131,14 @@ pub(super) async fn begin(
     Ok(Json(Begun { txn_id: id.to_string(), success: true }))
 }
 
-pub(super) async fn commit(
-    at: AtTransaction,
-    State(node): State<Arc<Node>>,
-) -> Result<Json<Committed>, ApiError> {
-    refuse_on_follower(&node)?;
+pub(super) async fn commit(at: AtTransaction) -> Result<Json<Committed>, ApiError> {
     let commit = Write::new(Operation::Commit(&[])).within(at.id);
     let written = commit_one(&at.namespace, commit).await?;
     let checksum = written.checksum.unwrap_or_default();
     Ok(Json(Committed { success: true, checksum, lsn: written.lsn.0 }))
 }
 
-pub(super) async fn abort(
-    at: AtTransaction,
-    State(node): State<Arc<Node>>,
-) -> Result<Json<Success>, ApiError> {
-    refuse_on_follower(&node)?;
+pub(super) async fn abort(at: AtTransaction) -> Result<Json<Success>, ApiError> {
     commit_one(&at.namespace, Write::new(Operation::Abort).within(at.id)).await?;
     Ok(Json(Success::PLAIN))
 }
@@ -163,13 +163,9 @@ pub(super) async fn append_object(
     uri: Uri,
     body: Body,
 ) -> Result<Json<Success>, ApiError> {
-    refuse_on_follower(&node)?;
     let (key, offset) = object_of(&uri)?;
     if declared(at.id, Model::Lob)? == Change::Delete {
-        let objects = [key.as_slice()];
-        let delete = Write::new(Operation::DeleteObjects(&objects)).within(at.id);
-        commit_one(&at.namespace, delete).await?;
-        return Ok(Json(Success::PLAIN));
+        return remove(&at, &key).await;
     }
     let bytes = uploaded(&at, &key)?;
     if offset.is_some_and(|offset| offset != bytes) {
@@ -182,19 +178,29 @@ pub(super) async fn append_object(
     Ok(Json(Success { success: true, bytes: Some(upload.bytes) }))
 }
 
+async fn remove(at: &AtTransaction, key: &[u8]) -> Result<Json<Success>, ApiError> {
+    let objects = [key];
+    let delete = Write::new(Operation::DeleteObjects(&objects)).within(at.id);
+    commit_one(&at.namespace, delete).await?;
+    Ok(Json(Success::PLAIN))
+}
+
+pub(super) async fn delete_object(at: AtTransaction, uri: Uri) -> Result<Json<Success>, ApiError> {
+    declared(at.id, Model::Lob)?;
+    remove(&at, &object_of(&uri)?.0).await
+}
+
 pub(super) async fn object_progress(
     at: AtTransaction,
-    State(node): State<Arc<Node>>,
     uri: Uri,
 ) -> Result<Json<Success>, ApiError> {
-    refuse_on_follower(&node)?;
     let (key, _) = object_of(&uri)?;
     Ok(Json(Success { success: true, bytes: Some(uploaded(&at, &key)?) }))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Begin, Change, Model, declare, declared};
+    use super::{Begin, Change, Model, declare, declared, takes_any_model};
     use unison_base::TxnId;
 
     #[test]
@@ -211,6 +217,7 @@ mod tests {
                 let is_it = entry_type.is_none_or(|declared| declared == model);
                 assert_eq!(declared(id, model).ok(), is_it.then_some(operation));
             }
+            assert_eq!(takes_any_model(id).is_ok(), entry_type.is_none());
         }
     }
 }

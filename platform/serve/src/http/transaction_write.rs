@@ -1,4 +1,4 @@
-//! `/tx/{txnId}/kv` and `/tx/{txnId}/row`: writes that wait for their commit.
+//! `/tx/{txnId}/kv`, `/row` and `/topics`: writes that wait for their commit.
 
 use std::sync::Arc;
 
@@ -13,10 +13,11 @@ use super::body::{parse, read};
 use super::condition::condition;
 use super::error::ApiError;
 use super::item::{KeyEncoding, decoded};
-use super::kv::{BATCH_BODY_MAX, refuse_on_follower};
+use super::kv::BATCH_BODY_MAX;
 use super::path::AtTransaction;
 use super::row::{Columns, Names, values};
-use super::transaction::{Change, Model, Success, declared};
+use super::topics::{Target, publish_within};
+use super::transaction::{Change, Model, Success, declared, takes_any_model};
 use super::ttl::{Ttl, expires_at};
 use crate::commit::commit_one;
 use crate::node::Node;
@@ -75,7 +76,6 @@ pub(super) async fn key(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Success>, ApiError> {
-    refuse_on_follower(&node)?;
     let change = declared(at.id, Model::Kv)?;
     let body: KeyWrite = parse(&read(&node, &headers, body, BATCH_BODY_MAX).await?)?;
     let key = body.key_encoding.decode(body.key)?;
@@ -96,7 +96,6 @@ pub(super) async fn row(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Success>, ApiError> {
-    refuse_on_follower(&node)?;
     let change = declared(at.id, Model::Row)?;
     let body: RowWrite = parse(&read(&node, &headers, body, BATCH_BODY_MAX).await?)?;
     let row = body.key_encoding.decode(body.row_key)?;
@@ -124,4 +123,17 @@ pub(super) async fn row(
         }
         (Change::Put | Change::DeleteColumns, _) => Err(missing("columns")),
     }
+}
+
+/// Adds messages; their ids and their time are those of the commit.
+pub(super) async fn messages(
+    at: AtTransaction,
+    State(node): State<Arc<Node>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<Success>, ApiError> {
+    takes_any_model(at.id)?;
+    let body = read(&node, &headers, body, BATCH_BODY_MAX).await?;
+    publish_within(Target::Topics, &at, &body).await?;
+    Ok(Json(Success::PLAIN))
 }

@@ -5,13 +5,17 @@ use serde::Deserialize;
 use unison_linux::store::Namespace;
 
 use super::error::ApiError;
+use super::whole::Whole;
 use crate::config::Span;
+
+/// Longest time to live, milliseconds: 999,999,999 days.
+const TTL_MS_MAX: u64 = 999_999_999 * 86_400_000;
 
 /// A time to live: whole seconds, or a whole number with a unit.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 pub(super) enum Ttl {
-    Seconds(u64),
+    Seconds(Whole),
     Text(String),
 }
 
@@ -19,15 +23,17 @@ impl Ttl {
     /// In milliseconds, above zero.
     pub(super) fn ms(&self) -> Result<u64, ApiError> {
         let ms = match self {
-            Self::Seconds(seconds) => seconds.checked_mul(1_000),
+            Self::Seconds(seconds) => seconds.0.checked_mul(1_000),
             Self::Text(text) => {
                 let span: Result<Span, _> = text.parse();
                 let malformed = |error| ApiError::Malformed(format!("`ttl`: {error}"));
                 u64::try_from(span.map_err(malformed)?.0.as_millis()).ok()
             }
         };
-        let why = "`ttl` is whole seconds above zero, or a text such as `90s` or `1h`";
-        ms.filter(|ms| *ms > 0).ok_or_else(|| ApiError::Malformed(why.to_owned()))
+        let why = "`ttl` is whole seconds above zero, or a text such as `90s` or `1h`, and at most \
+                   999,999,999 days";
+        ms.filter(|ms| (1..=TTL_MS_MAX).contains(ms))
+            .ok_or_else(|| ApiError::Malformed(why.to_owned()))
     }
 }
 
@@ -40,12 +46,12 @@ pub(super) fn expires_at(ttl: Option<&Ttl>, namespace: &Namespace) -> Result<u64
 /// The same, where the time itself may be given instead: as an answer has said it.
 pub(super) fn end(
     ttl: Option<&Ttl>,
-    expires: Option<u64>,
+    expires: Option<Whole>,
     namespace: &Namespace,
 ) -> Result<u64, ApiError> {
     match (ttl, expires) {
         (_, None) => expires_at(ttl, namespace),
-        (None, Some(ms)) if ms > 0 => Ok(ms),
+        (None, Some(ms)) if ms.0 > 0 => Ok(ms.0),
         _ => Err(ApiError::Malformed("`expires` is above zero, and not beside `ttl`".to_owned())),
     }
 }
@@ -57,16 +63,17 @@ pub(super) fn shown(expires_at: u64) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::Ttl;
+    use super::{TTL_MS_MAX, Ttl};
 
     #[test]
     fn seconds_and_texts() {
         let ms = |json: &str| serde_json::from_str::<Ttl>(json).ok()?.ms().ok();
         assert_eq!(
-            (ms("90"), ms("\"90s\""), ms("\"1h\"")),
+            (ms("90.0"), ms("\"90s\""), ms("\"1h\"")),
             (Some(90_000), Some(90_000), Some(3_600_000))
         );
         assert_eq!((ms("\"250ms\""), ms("\"2d\"")), (Some(250), Some(172_800_000)));
+        assert_eq!((ms("86399999913600"), ms("86399999913601")), (Some(TTL_MS_MAX), None));
         for bad in ["0", "-1", "1.5", "\"\"", "\"0s\"", "\"soon\"", "18446744073709551615", "null"]
         {
             assert_eq!(ms(bad), None, "{bad}");

@@ -9,7 +9,7 @@ mod stream;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, Uri};
+use axum::http::{HeaderMap, HeaderValue, Uri};
 use axum::response::Response;
 use unison_base::Lsn;
 use unison_engine::{ChangeFilter, ChangeId, ChangeModel, ChangesError, Models, TopicFilter};
@@ -47,14 +47,15 @@ pub(super) async fn watch(
 
 /// Behind which event to begin: the one seen last, else the one asked for.
 fn behind(query: &Query, headers: &HeaderMap) -> Result<Option<ChangeId>, ApiError> {
-    let seen = headers.get(LAST_EVENT_ID).map(|value| ("Last-Event-ID", value.as_bytes()));
-    let seen = seen.filter(|(_, id)| !id.is_empty());
-    let Some((name, id)) = seen.or(query.bytes("since").map(|id| ("since", id))) else {
-        return Ok(None);
-    };
-    let id = std::str::from_utf8(id).ok().and_then(|text| text.parse().ok());
+    let seen = headers.get(LAST_EVENT_ID).map(HeaderValue::as_bytes).filter(|id| !id.is_empty());
+    let seen = id("Last-Event-ID", seen)?;
+    Ok(seen.or(id("since", query.bytes("since"))?))
+}
+
+fn id(name: &str, id: Option<&[u8]>) -> Result<Option<ChangeId>, ApiError> {
     let why = || ApiError::Malformed(format!("`{name}` is <lsn> or <lsn>-<index>"));
-    id.map(Some).ok_or_else(why)
+    let parsed = |id| std::str::from_utf8(id).ok().and_then(|text| text.parse().ok());
+    id.map(|id| parsed(id).ok_or_else(why)).transpose()
 }
 
 /// A hub has every record there is: one that is ahead of it is of another history. At an edge it is

@@ -338,7 +338,7 @@ pub(super) fn refuse(error: &WriteError, output: &mut Output) {
     match error {
         WriteError::Busy(_) => output.error(&format!("BUSY {error}; try again")),
         WriteError::ReadOnly => output.error(&format!("READONLY {error}")),
-        WriteError::NoSpace => output.error(&format!("MISCONF {error}")),
+        WriteError::NoSpace | WriteError::Quota { .. } => output.error(&format!("MISCONF {error}")),
         _ => output.err(error),
     }
 }

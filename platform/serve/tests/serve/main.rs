@@ -5,6 +5,7 @@ mod http_expiry;
 mod http_objects;
 mod http_origins;
 mod http_rows;
+mod http_space;
 mod http_topic_settings;
 mod http_topics;
 mod http_transactions;
