@@ -150,7 +150,7 @@ impl World {
         let state = disk.unwatched(|| look.at_all(&mut Digest::default()));
         let quiet = report.recovery.events.is_empty() && report.missing + report.invalid == 0;
         let marks = &mut self.nodes[number].marks;
-        if whole && quiet && marks.unread.is_none() && state == Ok(None) {
+        if whole && quiet && !marks.is_stale && marks.unread.is_none() && state == Ok(None) {
             marks.damaged = false;
         }
     }
@@ -246,6 +246,7 @@ impl World {
                 self.look_at_lag(number)?;
                 self.compare_unread(number)?;
             }
+            self.free_expired(number);
             if self.looks.chance(10) {
                 self.state_check(number)?;
             }

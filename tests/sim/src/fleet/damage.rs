@@ -28,6 +28,7 @@ impl World {
             fault,
             Fault::BitFlip | Fault::ZeroedBlock | Fault::Misdirected | Fault::LostWrite
         );
+        node.marks.is_stale |= what.is_some() && fault == Fault::LostWrite;
         node.marks.rotted |= what.is_some() && in_frames;
         what
     }

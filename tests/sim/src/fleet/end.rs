@@ -61,6 +61,7 @@ impl World {
     /// The power goes, and with it the process and what was not synced.
     pub(super) fn cut_power(&mut self, number: NodeNumber, cut: Cut) {
         self.end(number, Notice::None, "loses power");
+        self.nodes[number].marks.is_stale = false;
         self.forget_answers(number);
         let home = &self.nodes[number].home;
         let disk = home.borrow().disk.crash(cut, &mut self.chance);

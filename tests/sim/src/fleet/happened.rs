@@ -41,13 +41,15 @@ pub struct Happened {
     pub expired_rows: u64,
     /// Messages that were gone with it.
     pub expired_messages: u64,
+    /// Flushes for nothing but what expired long ago.
+    pub freed: u64,
     /// Looks at states of the past.
     pub past_looks: u64,
 }
 
 impl Happened {
     /// Each count with its name.
-    pub(super) const fn named(&self) -> [(&'static str, u64); 20] {
+    pub(super) const fn named(&self) -> [(&'static str, u64); 21] {
         [
             ("commits", self.commits),
             ("mixed commits", self.mixed_commits),
@@ -68,6 +70,7 @@ impl Happened {
             ("expired keys", self.expired_keys),
             ("expired rows", self.expired_rows),
             ("expired messages", self.expired_messages),
+            ("freed", self.freed),
             ("looks at the past", self.past_looks),
         ]
     }
@@ -93,6 +96,7 @@ impl Happened {
         self.expired_keys += more.expired_keys;
         self.expired_rows += more.expired_rows;
         self.expired_messages += more.expired_messages;
+        self.freed += more.freed;
         self.past_looks += more.past_looks;
     }
 }

@@ -78,6 +78,8 @@ pub(super) struct Marks {
     pub(super) heard_ms: u64,
     /// Frames have changed by themselves, and the log has not been seen whole and right since.
     pub(super) damaged: bool,
+    /// The medium has forgotten a write that the cache may still show, until the power goes.
+    pub(super) is_stale: bool,
     /// A cut of the log failed half way: the log may have lost more than was asked, and values that the
     /// tree points to with it, until they are fetched again.
     pub(super) cut_failed: bool,

@@ -74,6 +74,12 @@ impl FleetReplica {
         }
     }
 
+    /// Has what expired long ago removed by the next flush; true when one is due for it.
+    pub(super) fn free_expired(&mut self, wall_ms: u64) -> bool {
+        let replica = self.replica.as_mut();
+        replica.is_some_and(|replica| replica.engine_mut().free_expired(wall_ms))
+    }
+
     /// Takes a due flush in hand; true when one is to be finished.
     pub(super) fn begin_flush(&mut self) -> bool {
         if self.flush.is_none() && self.home.borrow().has_room() {

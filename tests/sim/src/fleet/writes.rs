@@ -146,6 +146,21 @@ impl World {
         Ok(())
     }
 
+    /// What expired long ago goes from the tree although nobody writes.
+    pub(super) fn free_expired(&mut self, number: NodeNumber) {
+        let node = &mut self.nodes[number];
+        let wall_ms = node.clock.wall_ms(self.now_ms);
+        let freed = match &mut node.process {
+            Some(Process::Hub(hub)) => hub.engine.free_expired(wall_ms),
+            Some(Process::Follower(session)) => {
+                session.replicas_mut().iter_mut().any(|replica| replica.free_expired(wall_ms))
+            }
+            None => false,
+        };
+        self.tally.happened.freed += u64::from(freed);
+        self.begin_flush(number);
+    }
+
     pub(super) fn begin_flush(&mut self, number: NodeNumber) {
         let node = &mut self.nodes[number];
         let mut has_room = node.home.borrow().has_room();

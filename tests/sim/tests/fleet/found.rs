@@ -5,7 +5,7 @@
 
 use unison_sim::fleet::{self, Options};
 
-const FOUND: [(u64, &str); 11] = [
+const FOUND: [(u64, &str); 14] = [
     (
         98,
         "a disk failed one write while a follower set its suffix aside: readers went on to see \
@@ -55,6 +55,18 @@ const FOUND: [(u64, &str); 11] = [
         18100,
         "a cut of an edge's log failed half way and took records that its tree pointed to: the \
          checker did not know that they are errors until they are fetched again",
+    ),
+    (
+        162,
+        "an edge lost a segment in which a transaction had begun that was open at its checkpoint: the \
+         commit changed nothing there, and nobody was told (engine: \
+         `what_an_open_transaction_had_written_below_the_checkpoint_is_missed`)",
+    ),
+    (265, "the same, seen three minutes later"),
+    (
+        537,
+        "a medium had forgotten a write that the cache still showed: the checker took the disk for \
+         sound",
     ),
 ];
 
