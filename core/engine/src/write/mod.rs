@@ -137,8 +137,9 @@ pub enum Condition {
 /// One write: becomes one record.
 ///
 /// One that names a transaction changes nothing before that is committed. Its condition is compared
-/// with what the transaction has done to the key itself, or with what is there; in the second case it
-/// is compared once more at the commit.
+/// with what the transaction has done to the key itself, whose version is then the record that did it, or
+/// with what is there; in the second case it is compared once more at the commit. The same goes for what
+/// it answers about the state before.
 #[derive(Clone, Copy, Debug)]
 pub struct Write<'a> {
     /// What to change.
@@ -213,7 +214,7 @@ pub struct Written<S: SegmentStore> {
     /// rows.
     pub existed: Option<bool>,
     /// How many of the keys were there; 0 when no key was looked at. For an operation on columns, how
-    /// many of them were there, counted only with [`Write::want_previous`].
+    /// many of them were there, counted only with [`Write::want_previous`], in a transaction too.
     pub existing_keys: u32,
     /// Of a commit: CRC-32 (IEEE) of all values that were put, one behind the other.
     pub checksum: Option<u32>,
