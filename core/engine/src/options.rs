@@ -13,8 +13,8 @@ pub struct EngineOptions {
     /// A flush is due when the log since the checkpoint passes this many bytes: it bounds the time
     /// of a restart.
     pub checkpoint_log_bytes: u64,
-    /// Most keys that one flush removes from the tree because they have expired or were trimmed: the
-    /// rest waits, hidden, for the next one.
+    /// Most keys that one flush removes from the tree because they have expired or were trimmed, or as
+    /// many as it writes, if that is more: the rest waits, hidden, for the next one.
     pub removed_keys_max: usize,
     /// A flush is due when something has been there for this long after it expired, milliseconds.
     pub removal_delay_ms: u64,

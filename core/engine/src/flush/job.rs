@@ -110,7 +110,8 @@ impl Removal {
         let transaction = self.tree.begin_write()?;
         let mut tree = TreeWrite::new(&transaction)?;
         let watermark = tree.checkpoint()?.expired_to;
-        tree.remove_gone(watermark, self.keys_max)?;
+        let trimmed = tree.finish_trims(self.keys_max)?;
+        tree.remove_expired(watermark, self.keys_max.saturating_sub(trimmed))?;
         let checkpoint = tree.checkpoint()?;
         tree.finish(&checkpoint)?;
         transaction.commit().map_err(TreeError::from)?;
@@ -171,7 +172,10 @@ impl<S: SegmentStore> Writing<S> {
         }
         row.end(tree)?;
         let left = trimmed.end(self.memtable.last(), tree)?;
-        tree.remove_gone(self.memtable.watermark(), left)?;
+        let left = left.saturating_sub(tree.finish_trims(left)?);
+        // At least as many leave as come: else the tree would grow and grow.
+        let left = left.max(usize::try_from(keys).unwrap_or(usize::MAX));
+        tree.remove_expired(self.memtable.watermark(), left)?;
         Ok(keys)
     }
 

@@ -55,7 +55,7 @@ impl TreeView {
 
 impl TreeWrite<'_> {
     /// Removes what a trim takes, no more than `keys_max`. What it left is taken by
-    /// [`remove_gone`](Self::remove_gone). Returns how many it took.
+    /// [`finish_trims`](Self::finish_trims). Returns how many it took.
     pub(crate) fn trim(&mut self, trim: &Trim, keys_max: usize) -> Result<usize, TreeError> {
         self.remove_range(&key::stream(trim.stream), &trim.bound(), keys_max)
     }
@@ -77,7 +77,7 @@ impl TreeWrite<'_> {
 
     /// Goes on with trims that were not finished, until that took as many keys as it may. Returns how
     /// many it took.
-    fn finish_trims(&mut self, keys_max: usize) -> Result<usize, TreeError> {
+    pub(crate) fn finish_trims(&mut self, keys_max: usize) -> Result<usize, TreeError> {
         let mut taken = 0_usize;
         while taken < keys_max {
             let Some(trim) = self.first_trim()? else { break };
@@ -88,14 +88,6 @@ impl TreeWrite<'_> {
             }
         }
         Ok(taken)
-    }
-
-    /// Removes what trims left and what has expired by the watermark, until that took as many keys as it
-    /// may.
-    pub(crate) fn remove_gone(&mut self, watermark: u64, keys_max: usize) -> Result<(), TreeError> {
-        let trimmed = self.finish_trims(keys_max)?;
-        self.remove_expired(watermark, keys_max.saturating_sub(trimmed))?;
-        Ok(())
     }
 
     fn first_trim(&mut self) -> Result<Option<Trim>, TreeError> {

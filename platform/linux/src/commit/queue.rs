@@ -72,6 +72,8 @@ pub(super) struct State {
     pub(super) sync_failed: bool,
     pub(super) preparing: bool,
     pub(super) flushing: bool,
+    /// Not before this a flush begins that only removes what is gone.
+    pub(super) removes_from: Instant,
     /// A flush is due and the file system has no room for it; said once.
     pub(super) short_of_room: bool,
     pub(super) settling: bool,
@@ -172,6 +174,7 @@ impl CommitQueue {
             sync_failed: false,
             preparing: false,
             flushing: false,
+            removes_from: Instant::now(),
             short_of_room: false,
             settling: false,
         };

@@ -1,9 +1,15 @@
 //! Work that a write makes due and does not wait for: segments made ahead, flushes, settling.
 
 use super::queue::{CommitQueue, State};
+use crate::FileStore;
 use crate::store::Failure;
 use std::sync::Arc;
+use std::time::Instant;
 use unison_engine::{Engine, EngineOptions, FlushError, Pressure};
+
+/// After removing what is gone the tree rests for so many times as long: its syncs hold up the log's,
+/// and nobody waits for the space.
+const REMOVAL_PAUSES: u32 = 3;
 
 impl CommitQueue {
     /// Hands due work to the background: a segment to be made ahead, a flush, a settling.
@@ -13,10 +19,12 @@ impl CommitQueue {
         self.settle(state);
     }
 
-    /// Ends transactions that nobody will end, and trims topics that have more than their rule keeps.
+    /// Ends transactions that nobody will end, trims topics that have more than their rule keeps, and goes
+    /// on with removing what is gone.
     pub(crate) fn tend(self: &Arc<Self>) {
         let now_ms = self.now_ms();
         let mut state = self.lock();
+        self.flush_memtable(&mut state);
         let Ok(engine) = state.engine() else { return };
         let ended = engine.tend_transactions(now_ms);
         match ended.and_then(|ended| Ok(ended + engine.trim_topics(now_ms)?)) {
@@ -73,14 +81,23 @@ impl CommitQueue {
         if state.flushing || state.closing || !self.has_room_to_flush(state) {
             return;
         }
+        let only_removes = |engine: &Engine<FileStore>| engine.pressure() == Pressure::None;
+        let only_removes = state.engine.as_ref().is_some_and(only_removes);
+        if only_removes && Instant::now() < state.removes_from {
+            return;
+        }
         let Some(job) = state.engine.as_mut().and_then(Engine::flush_job) else { return };
         state.flushing = true;
         let queue = Arc::clone(self);
         self.shared.background.run(move || {
+            let began = Instant::now();
             let result = job.run();
             queue.room.measure();
             let mut state = queue.lock();
             state.flushing = false;
+            if only_removes {
+                state.removes_from = Instant::now() + began.elapsed() * REMOVAL_PAUSES;
+            }
             let flushed = state.engine.as_mut().map(|engine| engine.flushed(result));
             match &flushed {
                 Some(Err(error)) => {

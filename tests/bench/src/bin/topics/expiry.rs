@@ -10,7 +10,7 @@ use unison_linux::store::Durability;
 
 const BATCH: usize = 1_000;
 const PAYLOAD: &[u8] = &[7; 64];
-/// Time for the flushes that loading made due.
+/// Time for what loading has made due.
 const REST: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -31,7 +31,7 @@ pub(crate) struct Expiry {
     #[arg(long, default_value_t = 10_000)]
     topics: usize,
     /// Messages published a second, one at a time
-    #[arg(long, default_value_t = 500)]
+    #[arg(long, default_value_t = 200)]
     rate: u32,
     /// Seconds from the beginning until the first message expires; loading must be over by then
     #[arg(long, default_value_t = 30)]
@@ -123,6 +123,7 @@ impl Expiry {
             let ttl_ms = (expires_ms + within_ms).saturating_sub(now_ms());
             bench.publish(&names, PAYLOAD, Some(ttl_ms))?;
         }
+        bench.flush()?;
         let took = began.elapsed().as_secs_f64();
         println!("loaded {} messages, {:.0} a second", self.messages, self.messages as f64 / took);
         std::thread::sleep(REST);

@@ -77,5 +77,11 @@ fn show(bench: &Bench, count: usize, what: &str) -> anyhow::Result<()> {
     };
     line("tree's file", bench.taken(true)?);
     line("log", bench.taken(false)?);
+    let (live, used) = bench.namespace.with_engine(|engine| {
+        let tail = engine.tail();
+        let before = u64::from(tail.segment.0.saturating_sub(1)) * engine.options().segment_bytes;
+        (engine.stats().live_bytes, before + u64::from(tail.offset))
+    })?;
+    println!("log without what is made ahead: {} B, live in it {} B", each(used), each(live));
     Ok(())
 }
