@@ -192,3 +192,29 @@ fn segments_leave_a_log_that_is_told_how_much_to_keep() {
     let store = open(directory.path(), EngineOptions { keep_bytes, ..EngineOptions::default() });
     assert_eq!(namespace(&store).reader().count().unwrap(), 10);
 }
+
+#[test]
+fn what_expired_is_removed_in_parts_although_nobody_writes() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = EngineOptions { removal_delay_ms: 1, removed_keys_max: 16, ..Default::default() };
+    let store = open(dir.path(), engine);
+    let namespace = namespace(&store);
+    let expires_at = namespace.reader().now_ms() + 500;
+    for key in 0..40_u8 {
+        let put = Write::put(core::slice::from_ref(&key), &VALUE);
+        namespace.write(&put.expiring_at(expires_at)).unwrap();
+    }
+    let flushed = namespace.with_engine(|engine| {
+        let job = engine.flush_now().unwrap();
+        engine.flushed(job.run()).unwrap();
+        engine.stats().tree_keys
+    });
+    assert_eq!(flushed, Ok(40));
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while namespace.with_engine(|engine| engine.stats().tree_keys) != Ok(0) {
+        assert!(Instant::now() < deadline, "nothing was removed");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(namespace.with_engine(|engine| engine.stats().live_bytes), Ok(0));
+    close(store);
+}
