@@ -2,7 +2,7 @@
 //!
 //! Absolute figures do not carry to another machine or minute; each row therefore stands beside a
 //! reference that was measured in the same minute: the bare writes and syncs of the machine, redb
-//! alone, and redis-server where it is installed.
+//! alone, SQLite, and redis-server where it is installed.
 
 mod device;
 mod floor;
@@ -12,6 +12,7 @@ mod models;
 mod peer;
 mod redis;
 mod report;
+mod sqlite;
 mod store;
 mod workload;
 

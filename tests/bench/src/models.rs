@@ -1,10 +1,11 @@
-//! The other models beside what the machine or redb alone does with the same bytes: rows,
+//! The other models beside what the machine, redb alone or SQLite does with the same bytes: rows,
 //! transactions, large objects, topics.
 
 use crate::floor::RawLog;
 use crate::measure::{Setting, seconds};
 use crate::peer::Redb;
 use crate::report::Report;
+use crate::sqlite::Sqlite;
 use crate::store::Bench;
 use crate::workload::Workload;
 use unison_base::TxnId;
@@ -53,7 +54,20 @@ fn rows(setting: &Setting<'_>, report: &mut Report) -> anyhow::Result<()> {
     let redb = setting.median(|| {
         Ok(redb_batches(setting, (BATCHES, cells), COLUMN_BYTES, false)? / COLUMNS.len() as f64)
     })?;
-    report.rate(&format!("rows of 4 columns, {BATCH} a batch, unsynced"), ours, "redb", redb);
+    let sqlite = setting.median(|| {
+        let mut peer = Sqlite::create(setting, false)?;
+        let elapsed = seconds(|| {
+            for batch in 0..BATCHES {
+                let keys = (0..BATCH).map(|row| Workload::key((batch * BATCH + row) as u64));
+                peer.put_rows(&keys.collect::<Vec<_>>(), &value)?;
+            }
+            Ok(())
+        })?;
+        Ok((BATCHES * BATCH) as f64 / elapsed)
+    })?;
+    let what = format!("rows of 4 columns, {BATCH} a batch, unsynced");
+    report.rate(&what, ours, "redb", redb);
+    report.rate(&what, ours, "SQLite", sqlite);
     Ok(())
 }
 
@@ -103,6 +117,19 @@ fn transactions(setting: &Setting<'_>, report: &mut Report) -> anyhow::Result<()
     })?;
     let what = format!("durable transaction of {TRANSACTION_PUTS} puts, 1 thread");
     report.rate(&what, ours, "redb", redb);
+    let sqlite = setting.median(|| {
+        let mut peer = Sqlite::create(setting, true)?;
+        let elapsed = seconds(|| {
+            for number in 0..TRANSACTIONS {
+                let puts = number * TRANSACTION_PUTS..(number + 1) * TRANSACTION_PUTS;
+                let pairs = puts.map(|put| (Workload::key(put as u64), value.as_slice()));
+                peer.put(&pairs.collect::<Vec<_>>())?;
+            }
+            Ok(())
+        })?;
+        Ok(TRANSACTIONS as f64 / elapsed)
+    })?;
+    report.rate(&what, ours, "SQLite", sqlite);
     Ok(())
 }
 
@@ -140,6 +167,9 @@ fn objects(setting: &Setting<'_>, report: &mut Report) -> anyhow::Result<()> {
         })
     })?;
     report.rate("large object in, MiB", mib / written, "bare file", mib / raw);
+    let mut peer = Sqlite::create(setting, true)?;
+    let sqlite = setting.median(|| peer.put_object(&chunk, OBJECT_CHUNKS))?;
+    report.rate("large object in, MiB", mib / written, "SQLite, a row a chunk", mib / sqlite);
     let read = setting.median(|| {
         let object = bench.namespace.reader().snapshot().object(b"image")?;
         let object = object.ok_or_else(|| anyhow::anyhow!("no object"))?;
@@ -160,6 +190,8 @@ fn objects(setting: &Setting<'_>, report: &mut Report) -> anyhow::Result<()> {
         })
     })?;
     report.rate("large object out, MiB", mib / read, "CRC-32C of a hot chunk", mib / checked);
+    let sqlite = setting.median(|| peer.get_object())?;
+    report.rate("large object out, MiB", mib / read, "SQLite, unchecked", mib / sqlite);
     bench.store.close()?;
     Ok(())
 }
@@ -192,5 +224,17 @@ fn topics(setting: &Setting<'_>, report: &mut Report) -> anyhow::Result<()> {
     let what =
         format!("messages of {PAYLOAD_BYTES} B to {TOPICS} topics, {BATCH} a batch, unsynced");
     report.rate(&what, ours, "redb, one key each", redb);
+    let sqlite = setting.median(|| {
+        let mut peer = Sqlite::create(setting, false)?;
+        let elapsed = seconds(|| {
+            for batch in 0..BATCHES {
+                let topics = (0..BATCH).map(|index| &*names[(batch * BATCH + index) % TOPICS]);
+                peer.publish(&topics.collect::<Vec<_>>(), &payload)?;
+            }
+            Ok(())
+        })?;
+        Ok((BATCHES * BATCH) as f64 / elapsed)
+    })?;
+    report.rate(&what, ours, "SQLite", sqlite);
     Ok(())
 }

@@ -5,6 +5,7 @@ use crate::floor::{RawLog, group};
 use crate::measure::{Latencies, Setting, seconds};
 use crate::peer::Redb;
 use crate::report::{Report, human};
+use crate::sqlite::{Sqlite, SqliteReader};
 use crate::workload::{VALUE_BYTES, Workload};
 use std::path::Path;
 use std::sync::Arc;
@@ -101,6 +102,7 @@ pub(crate) fn commits(setting: &Setting<'_>, report: &mut Report) -> anyhow::Res
         format!("{:.2}x the time", one_p50 / bare_p50),
     );
     report.rate("durable SET, 1 thread", one.rate(), "redb", redb_commits(setting)?);
+    report.rate("durable SET, 1 thread", one.rate(), "SQLite", sqlite_commits(setting)?);
     let mut ten = durable_sets(setting, COMMIT_THREADS)?;
     let what = format!(
         "durable SET, {COMMIT_THREADS} threads (p99 {:.0} us, device {:.1}x)",
@@ -178,17 +180,33 @@ fn redb_commits(setting: &Setting<'_>) -> anyhow::Result<f64> {
     Ok(f64::from(count) / COMMITTING.as_secs_f64())
 }
 
-/// SET, GET and scan, beside redb alone.
+fn sqlite_commits(setting: &Setting<'_>) -> anyhow::Result<f64> {
+    let mut peer = Sqlite::create(setting, true)?;
+    let mut workload = Workload::new(7, setting.keys);
+    let mut count = 0_u32;
+    let deadline = Instant::now() + COMMITTING;
+    while Instant::now() < deadline {
+        let key = workload.random_key();
+        peer.put(&[(key, workload.value())])?;
+        count += 1;
+    }
+    Ok(f64::from(count) / COMMITTING.as_secs_f64())
+}
+
+/// SET, GET and scan, beside redb alone and SQLite.
 pub(crate) fn key_value(setting: &Setting<'_>, report: &mut Report) -> anyhow::Result<()> {
     let bench = Bench::open(setting, Durability::Never)?;
     let peer_dir = setting.dir()?;
     let peer = Redb::create(peer_dir.path())?;
     let ours = bench.load(setting.keys)?;
     let redb = load_redb(&peer, setting.keys)?;
-    report.rate(&format!("SET, {BATCH} a batch, unsynced"), ours, "redb", redb);
-    reads(setting, &bench, &peer, report, "memtable")?;
+    let mut sqlite = Sqlite::create(setting, false)?;
+    let what = format!("SET, {BATCH} a batch, unsynced");
+    report.rate(&what, ours, "redb", redb);
+    report.rate(&what, ours, "SQLite", load_sqlite(&mut sqlite, setting.keys)?);
+    reads(setting, &bench, (&peer, sqlite.file()), report, "memtable")?;
     flush(&bench)?;
-    reads(setting, &bench, &peer, report, "tree")?;
+    reads(setting, &bench, (&peer, sqlite.file()), report, "tree")?;
     bench.store.close()?;
     Ok(())
 }
@@ -207,6 +225,20 @@ fn load_redb(peer: &Redb, keys: u64) -> anyhow::Result<f64> {
     Ok(keys as f64 / elapsed)
 }
 
+fn load_sqlite(peer: &mut Sqlite, keys: u64) -> anyhow::Result<f64> {
+    let mut workload = Workload::new(1, keys);
+    let all: Vec<_> = workload.all_keys().collect();
+    let values: Vec<_> = (0..BATCH).map(|_| workload.value().to_vec()).collect();
+    let elapsed = seconds(|| {
+        for keys in all.chunks(BATCH) {
+            let pairs = keys.iter().copied().zip(values.iter().map(Vec::as_slice));
+            peer.put(&pairs.collect::<Vec<_>>())?;
+        }
+        Ok(())
+    })?;
+    Ok(keys as f64 / elapsed)
+}
+
 fn flush(bench: &Bench) -> anyhow::Result<()> {
     let job = bench.namespace.with_engine(|engine| engine.flush_now())?;
     if let Some(job) = job {
@@ -219,7 +251,7 @@ fn flush(bench: &Bench) -> anyhow::Result<()> {
 fn reads(
     setting: &Setting<'_>,
     bench: &Bench,
-    peer: &Redb,
+    (peer, sqlite): (&Redb, &Path),
     report: &mut Report,
     place: &str,
 ) -> anyhow::Result<()> {
@@ -228,7 +260,12 @@ fn reads(
     })?;
     let redb =
         in_threads(READS, |seed, count| peer.gets(&mut Workload::new(seed, setting.keys), count))?;
-    report.rate(&format!("GET from the {place}, {THREADS} threads"), ours, "redb", redb);
+    let lite = in_threads(READS, |seed, count| {
+        SqliteReader::open(sqlite)?.gets(&mut Workload::new(seed, setting.keys), count)
+    })?;
+    let what = format!("GET from the {place}, {THREADS} threads");
+    report.rate(&what, ours, "redb", redb);
+    report.rate(&what, ours, "SQLite", lite);
     let ours = in_threads(SCANS, |seed, count| {
         scans(bench, &mut Workload::new(seed, setting.keys), count)
     })?;
@@ -236,6 +273,11 @@ fn reads(
         in_threads(SCANS, |seed, count| peer.scans(&mut Workload::new(seed, setting.keys), count))?;
     let what = format!("scan of {SCAN_ENTRIES} from the {place}, {THREADS} threads");
     report.rate(&what, ours, "redb", redb);
+    let lite = in_threads(SCANS, |seed, count| {
+        let mut workload = Workload::new(seed, setting.keys);
+        SqliteReader::open(sqlite)?.scans(&mut workload, (count, SCAN_ENTRIES))
+    })?;
+    report.rate(&what, ours, "SQLite", lite);
     Ok(())
 }
 
