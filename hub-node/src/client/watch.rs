@@ -116,7 +116,7 @@ impl Events {
                 Some(("id", id)) => lines.id = id.to_owned(),
                 Some(("event", name)) => lines.name = name.to_owned(),
                 Some(("data", data)) => lines.data = data.to_owned(),
-                _ if line.is_empty() && !lines.data.is_empty() => return lines.event(),
+                _ if line.is_empty() && lines.is_event() => return lines.event(),
                 _ if line.is_empty() => lines = Lines::default(),
                 _ => {}
             }
@@ -125,6 +125,11 @@ impl Events {
 }
 
 impl Lines {
+    /// What an edge says about its line has a name of its own, and is none.
+    fn is_event(&self) -> bool {
+        !self.data.is_empty() && matches!(self.name.as_str(), "" | "end")
+    }
+
     fn event(self) -> Result<Event, ClientError> {
         if self.name == "end" {
             let end: End = serde_json::from_str(&self.data).map_err(ClientError::Answer)?;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use serde::Serialize;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use unison_base::{Lsn, NamespaceName};
 
 /// How following one namespace goes.
@@ -104,19 +104,34 @@ pub struct LinkHealth {
     upstream: Mutex<Option<Upstream>>,
     followers: Mutex<Vec<Weak<Follower>>>,
     acknowledged: Arc<Notify>,
+    /// The line came, went, or serves other namespaces.
+    turns: watch::Sender<()>,
 }
 
 impl LinkHealth {
     /// Changes what is known of the upstream; the first change makes it known.
     pub fn update_upstream(&self, address: &str, change: impl FnOnce(&mut Upstream)) {
-        let mut upstream = lock(&self.upstream);
-        change(upstream.get_or_insert_with(|| Upstream {
+        let mut known = lock(&self.upstream);
+        let upstream = known.get_or_insert_with(|| Upstream {
             address: address.to_owned(),
             connected: false,
             connections: 0,
             last_error: None,
             namespaces: BTreeMap::new(),
-        }));
+        });
+        let before = upstream.following();
+        change(upstream);
+        let turned = upstream.following() != before;
+        drop(known);
+        if turned {
+            self.turns.send_replace(());
+        }
+    }
+
+    /// Changes whenever the node begins or ceases to follow a namespace.
+    #[must_use]
+    pub fn turns(&self) -> watch::Receiver<()> {
+        self.turns.subscribe()
     }
 
     /// The upstream as it was last told; `None` on a node that follows nobody.
@@ -182,11 +197,24 @@ impl LinkHealth {
     pub fn obstacles(&self) -> Vec<String> {
         let upstream = lock(&self.upstream);
         let Some(upstream) = upstream.as_ref() else { return Vec::new() };
-        upstream
-            .namespaces
-            .iter()
-            .filter_map(|(name, followed)| obstacle(upstream, name, followed))
-            .collect()
+        upstream.namespaces.keys().filter_map(|name| upstream.obstacle(name)).collect()
+    }
+}
+
+impl Upstream {
+    /// Why a namespace is not followed; `None` when it is.
+    #[must_use]
+    pub fn obstacle(&self, name: &str) -> Option<String> {
+        match self.namespaces.get(name) {
+            Some(followed) => obstacle(self, name, followed),
+            None => Some(format!("namespace {name} is not followed")),
+        }
+    }
+
+    /// Of each namespace whether it is followed.
+    fn following(&self) -> Vec<bool> {
+        let states = self.namespaces.values().map(|followed| &followed.state);
+        states.map(|state| *state == FollowState::Following).collect()
     }
 }
 

@@ -11,6 +11,7 @@ mod error;
 mod event_stream;
 mod item;
 mod kv;
+mod line;
 mod list;
 mod log;
 mod moment;

@@ -28,16 +28,19 @@ impl Events {
         Self(BufReader::new(stream))
     }
 
-    /// The data of the next event; `None` when the stream has ended.
+    /// The data of the next event; `None` when the stream has ended. What an edge says about its line
+    /// is no event of the log.
     fn next(&mut self) -> Option<Value> {
+        let mut about_line = false;
         loop {
             let mut line = String::new();
             if !self.0.read_line(&mut line).is_ok_and(|read| read > 0) {
                 return None;
             }
-            if let Some(data) = line.strip_prefix("data: ") {
+            if let Some(data) = line.strip_prefix("data: ").filter(|_| !about_line) {
                 return serde_json::from_str(data).ok();
             }
+            about_line = line.trim_end() == "event: link";
         }
     }
 }

@@ -11,11 +11,12 @@ use crate::records::{
     KeyValue, Kind, Record, deletions, key_values, messages, rows, trims, watermark,
 };
 use crate::seal::{Opener, Wrapped};
+use alloc::collections::BTreeMap;
 use alloc::string::String;
-use alloc::vec::Vec;
 use core::ops::ControlFlow;
 use unison_base::Lsn;
 use unison_base::checksum::{Crc32, crc32c};
+use unison_base::limits::{INDEX_ENTRY_BYTES, TRANSACTION_INDEX_BYTES_MAX};
 
 /// Whoever is told of events; breaks off behind one that it has taken.
 pub(super) type Visit<'v> = &'v mut dyn FnMut(&Change<'_>) -> ControlFlow<()>;
@@ -51,29 +52,24 @@ pub(super) struct Telling<'v> {
     pub(super) visit: Visit<'v>,
 }
 
-/// Large objects of one transaction that are remembered as told of. Where more are written by turns,
-/// one may be told of again.
-const OBJECTS_MAX: usize = 64;
+/// Large objects of one transaction that are remembered as told of: no transaction has room for chunks of
+/// more.
+const OBJECTS_MAX: usize = TRANSACTION_INDEX_BYTES_MAX / INDEX_ENTRY_BYTES;
 
-/// Which large objects were told of, by checksums of their keys.
-#[derive(Clone, Default)]
-pub(super) struct Objects {
-    told: Vec<u64>,
-    last: u64,
-}
+/// As which event each large object was told of, by checksums of their keys. A record that is read again
+/// from its beginning finds its own objects new again.
+#[derive(Default)]
+pub(super) struct Objects(BTreeMap<u64, u32>);
 
 impl Objects {
-    fn is_new(&mut self, key: &[u8]) -> bool {
+    fn is_new(&mut self, key: &[u8], index: u32) -> bool {
         let mut ieee = Crc32::default();
         ieee.update(key);
         let hash = u64::from(crc32c(key)) << 32 | u64::from(ieee.finish());
-        if core::mem::replace(&mut self.last, hash) == hash || self.told.contains(&hash) {
-            return false;
+        if self.0.len() >= OBJECTS_MAX && !self.0.contains_key(&hash) {
+            return true;
         }
-        if self.told.len() < OBJECTS_MAX {
-            self.told.push(hash);
-        }
-        true
+        *self.0.entry(hash).or_insert(index) == index
     }
 }
 
@@ -228,7 +224,7 @@ impl Telling<'_> {
         let (model, expiry) = (ChangeModel::Object, Expiry::NEVER);
         for KeyValue { key, .. } in key_values(record) {
             let Some(key) = object::from_log(key) else { continue };
-            if kind == ChangeKind::Delete || self.objects.is_new(key) {
+            if kind == ChangeKind::Delete || self.objects.is_new(key, self.index) {
                 self.tell(Said { model, kind, key, expiry, body: Body::Nothing })?;
             }
         }

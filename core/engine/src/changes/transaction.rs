@@ -1,7 +1,7 @@
 //! Events of a transaction: told at its commit, in the order of its records, without keeping any.
 //!
 //! The commit leads back to the beginning, from record to record; from there they are read forward.
-//! What is broken off goes on at the record at hand.
+//! What is broken off goes on at the record at hand, in either direction.
 
 use super::ChangeKind;
 use super::record::{Objects, Stop, Telling};
@@ -9,7 +9,7 @@ use crate::apply::is_passed_over;
 use crate::memtable::StorageKey;
 use crate::records::{Kind, Part, Record, decode};
 use core::ops::ControlFlow;
-use unison_base::Lsn;
+use unison_base::{Lsn, Position};
 use unison_ports::SegmentStore;
 use unison_schemas::{EntryType, OperationType};
 use unison_walfs::{Bound, LogReader, ReadError};
@@ -18,10 +18,21 @@ use unison_walfs::{Bound, LogReader, ReadError};
 pub(super) struct Inside {
     /// Its commit.
     commit: Lsn,
-    /// The record to go on with, which event its first one is, and what was told of before it.
-    at: Lsn,
+    step: Step,
+    /// Which event the next record's first one is, and what was told of before it.
     index: u32,
     objects: Objects,
+}
+
+/// On the way back to the beginning, or forward from there.
+#[derive(Clone, Copy)]
+enum Step {
+    /// The record to look at, which has to be below the other one.
+    Back(Option<Position>, Lsn),
+    /// The record to go on with.
+    Forward(Lsn),
+    /// It is not whole, or not understood: nothing of it happened.
+    Nothing,
 }
 
 /// Tells of the events of the transaction that `commit` ends, through `left` bytes of log.
@@ -37,51 +48,59 @@ pub(super) fn each<S: SegmentStore>(
         return telling.objects(commit, ChangeKind::Put);
     }
     let lsn = telling.lsn;
-    let begun = match inside.take().filter(|inside| inside.commit == lsn) {
-        Some(inside) => inside,
-        None => match beginning(log, commit, id) {
-            Ok(Some(at)) => Inside { commit: lsn, at, index: 0, objects: Objects::default() },
-            Ok(None) => return ControlFlow::Continue(()),
-            Err(error) => return ControlFlow::Break(Stop::Log(error)),
-        },
-    };
-    match forward(log, id, inside.insert(begun), (telling, left)) {
-        Ok(ControlFlow::Continue(())) => {
-            *inside = None;
-            ControlFlow::Continue(())
-        }
-        Ok(stop) => stop,
-        Err(error) => ControlFlow::Break(Stop::Log(error)),
+    let known = inside.take().filter(|inside| inside.commit == lsn);
+    let mut here = known.unwrap_or_else(|| Inside {
+        commit: lsn,
+        step: Step::Back(commit.previous(), commit.lsn()),
+        index: 0,
+        objects: Objects::default(),
+    });
+    let told = go_on(log, id, &mut here, (telling, left))
+        .unwrap_or_else(|error| ControlFlow::Break(Stop::Log(error)));
+    if told.is_break() {
+        *inside = Some(here);
     }
+    told
 }
 
-/// Where a transaction begins; `None` when it is not whole, or not understood, so that nothing of it
-/// happened.
-fn beginning<S: SegmentStore>(
+fn go_on<S: SegmentStore>(
     log: &LogReader<S>,
-    commit: &Record<'_>,
     id: &StorageKey,
-) -> Result<Option<Lsn>, ReadError> {
-    let (mut previous, mut below) = (commit.previous(), commit.lsn());
-    while let Some(at) = previous {
-        let found = log.record_at(at)?;
-        let Ok(record) = decode(&found.payload) else { return Ok(None) };
-        if record.lsn() >= below {
-            return Ok(None);
+    inside: &mut Inside,
+    (telling, left): (&mut Telling<'_>, &mut usize),
+) -> Result<ControlFlow<Stop>, ReadError> {
+    while let Step::Back(previous, below) = inside.step {
+        inside.step = back(log, id, previous, below, left)?;
+        if *left == 0 {
+            return Ok(ControlFlow::Break(Stop::BrokenOff));
         }
-        below = record.lsn();
-        match record.part() {
-            Some(Part::Begin(of)) if of.as_bytes() == id.as_bytes() => return Ok(Some(below)),
-            Some(Part::Prepare(of)) if of.as_bytes() == id.as_bytes() => {
-                if record.kind == Kind::Foreign || is_passed_over(&record, found.payload.len()) {
-                    return Ok(None);
-                }
-            }
-            _ => return Ok(None),
-        }
-        previous = record.previous();
     }
-    Ok(None)
+    forward(log, id, inside, (telling, left))
+}
+
+/// One step towards the beginning.
+fn back<S: SegmentStore>(
+    log: &LogReader<S>,
+    id: &StorageKey,
+    previous: Option<Position>,
+    below: Lsn,
+    left: &mut usize,
+) -> Result<Step, ReadError> {
+    let Some(at) = previous else { return Ok(Step::Nothing) };
+    let found = log.record_at(at)?;
+    *left = left.saturating_sub(found.payload.len());
+    let Ok(record) = decode(&found.payload) else { return Ok(Step::Nothing) };
+    let is_part = record.lsn() < below;
+    let (lsn, previous) = (record.lsn(), record.previous());
+    Ok(match record.part() {
+        Some(Part::Begin(of)) if is_part && of.as_bytes() == id.as_bytes() => Step::Forward(lsn),
+        Some(Part::Prepare(of)) if is_part && of.as_bytes() == id.as_bytes() => {
+            let is_known =
+                record.kind != Kind::Foreign && !is_passed_over(&record, found.payload.len());
+            if is_known { Step::Back(previous, lsn) } else { Step::Nothing }
+        }
+        _ => Step::Nothing,
+    })
 }
 
 fn forward<S: SegmentStore>(
@@ -90,8 +109,9 @@ fn forward<S: SegmentStore>(
     inside: &mut Inside,
     (telling, left): (&mut Telling<'_>, &mut usize),
 ) -> Result<ControlFlow<Stop>, ReadError> {
-    let mut cursor = log.cursor(inside.at, Bound::Appended)?;
-    while inside.at < inside.commit
+    let Step::Forward(mut at) = inside.step else { return Ok(ControlFlow::Continue(())) };
+    let mut cursor = log.cursor(at, Bound::Appended)?;
+    while at < inside.commit
         && let Some(found) = cursor.next()?
     {
         if let Ok(record) = decode(&found.payload)
@@ -99,16 +119,18 @@ fn forward<S: SegmentStore>(
             && of.as_bytes() == id.as_bytes()
         {
             telling.index = inside.index;
-            telling.objects = inside.objects.clone();
-            if let stop @ ControlFlow::Break(_) = telling.record(&record) {
-                return Ok(stop);
+            telling.objects = core::mem::take(&mut inside.objects);
+            let told = telling.record(&record);
+            inside.objects = core::mem::take(&mut telling.objects);
+            if told.is_break() {
+                return Ok(told);
             }
             inside.index = telling.index;
-            inside.objects = core::mem::take(&mut telling.objects);
         }
-        inside.at = found.lsn.next();
+        at = found.lsn.next();
+        inside.step = Step::Forward(at);
         *left = left.saturating_sub(found.payload.len());
-        if *left == 0 && inside.at < inside.commit {
+        if *left == 0 && at < inside.commit {
             return Ok(ControlFlow::Break(Stop::BrokenOff));
         }
     }

@@ -23,6 +23,7 @@ use unison_linux::store::{Message, Namespace, Reader, Snapshot};
 
 use super::error::ApiError;
 use super::event_stream::{self, HEARTBEAT, Part, Teller};
+use super::line::Line;
 use super::moment::{moment_ms, now_ms};
 use super::path::InNamespace;
 use super::query::Query;
@@ -60,6 +61,7 @@ struct Subscription {
     namespace: Arc<Namespace>,
     filter: TopicFilter,
     from: From,
+    line: Line,
 }
 
 /// Which messages are to come.
@@ -88,7 +90,8 @@ pub(super) async fn subscribe(
     let (reader, asked) = (namespace.reader(), filter.clone());
     let begin = move || begin(&reader, &asked, &start);
     let (from, greeting) = tokio::task::spawn_blocking(begin).await??;
-    let subscription = Subscription { watcher, namespace, filter, from };
+    let line = Line::new(&node, namespace.name());
+    let subscription = Subscription { watcher, namespace, filter, from, line };
     Ok(event_stream::answer(&greeting, subscription))
 }
 
@@ -196,6 +199,9 @@ fn read(
 impl Teller for Subscription {
     async fn part(mut self: Box<Self>) -> Part<Self> {
         loop {
+            if let Some(news) = self.line.news() {
+                return (news, Some(self));
+            }
             // First, so that what comes while messages are read is a beat that is not waited for.
             match self.watcher.look(&mut |_| ControlFlow::Continue(())) {
                 Ok(Reached::End) => {}
@@ -221,8 +227,13 @@ impl Teller for Subscription {
                     }
                 }
             }
-            if tokio::time::timeout(HEARTBEAT, self.watcher.beat()).await.is_err() {
-                return (Bytes::from_static(b":\n\n"), Some(self));
+            let Self { watcher, line, .. } = &mut *self;
+            tokio::select! {
+                () = watcher.beat() => {}
+                () = line.turn() => {}
+                () = tokio::time::sleep(HEARTBEAT) => {
+                    return (Bytes::from_static(b":\n\n"), Some(self));
+                }
             }
         }
     }

@@ -17,6 +17,7 @@ use unison_linux::store::Namespace;
 
 use super::error::ApiError;
 use super::event_stream;
+use super::line::Line;
 use super::path::InNamespace;
 use super::query::Query;
 use crate::node::{Node, Role};
@@ -41,7 +42,8 @@ pub(super) async fn watch(
     let values = query.flag("values")?;
     let mut watcher = node.watchers.watch_text(&namespace, Form { filter, values }, behind)?;
     watcher.check()?;
-    let changes = Changes { watcher, values };
+    let line = Line::new(&node, namespace.name());
+    let changes = Changes { watcher, values, line };
     Ok(event_stream::answer(changes.greeting().as_bytes(), changes))
 }
 

@@ -53,7 +53,12 @@ impl NamespaceReplica {
 
     fn cut_after(&self, keep: Lsn, wall_ms: u64) -> Result<bool, ReplicaError> {
         match self.with_engine(|engine| engine.cut_after(keep, wall_ms))? {
-            Ok(()) => Ok(true),
+            Ok(()) => {
+                // Who watches what was cut off is told now, not with the next records.
+                let namespace = self.namespace()?;
+                namespace.announce(namespace.log().durable());
+                Ok(true)
+            }
             Err(CutError::BelowCheckpoint { .. } | CutError::Transactions) => Ok(false),
             Err(CutError::Log(error)) => Err(ReplicaError::Cut(error)),
             Err(_) => Err(ReplicaError::InUse),

@@ -25,7 +25,8 @@ pub(crate) struct Form {
 #[derive(Debug)]
 pub(super) struct Parts {
     pub(super) form: Form,
-    known: Mutex<VecDeque<Part>>,
+    /// Each with how many may still ask for it.
+    known: Mutex<VecDeque<(usize, Part)>>,
 }
 
 /// What is told between two places.
@@ -42,24 +43,33 @@ impl Parts {
         Self { form, known: Mutex::default() }
     }
 
-    fn known(&self) -> MutexGuard<'_, VecDeque<Part>> {
+    fn known(&self) -> MutexGuard<'_, VecDeque<(usize, Part)>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The part that begins at a place.
+    /// The part that begins at a place, for one more watcher. The last one that may ask takes it along.
     pub(super) fn find(&self, from: &Place) -> Option<Part> {
-        self.known().iter().rev().find(|part| part.from == *from).cloned()
+        let mut known = self.known();
+        let at = known.iter().rposition(|(_, part)| part.from == *from)?;
+        match known.get_mut(at) {
+            Some((left, part)) if *left > 1 => {
+                *left -= 1;
+                Some(part.clone())
+            }
+            _ => known.remove(at).map(|(_, part)| part),
+        }
     }
 
-    /// Remembers a part, unless it leads nowhere.
-    pub(super) fn keep(&self, part: Part) {
-        if part.from == part.to {
+    /// Remembers a part that leads somewhere for so many others, unless one of them was faster.
+    pub(super) fn keep(&self, part: Part, others: usize) {
+        let mut known = self.known();
+        let is_known = known.iter().any(|(_, known)| known.from == part.from);
+        if others == 0 || is_known || part.from == part.to {
             return;
         }
-        let mut known = self.known();
         if known.len() >= PARTS_MAX {
             known.pop_front();
         }
-        known.push_back(part);
+        known.push_back((others, part));
     }
 }

@@ -136,7 +136,7 @@ impl TextWatcher {
         let (part, reached) = read(&mut watcher.changes, bytes, write)?;
         watcher.end_look(part.events);
         let text = part.text.clone();
-        self.parts.keep(part);
+        self.parts.keep(part, Arc::strong_count(&self.parts) - 1);
         Ok((text, reached))
     }
 }

@@ -255,6 +255,7 @@ fn a_client_that_comes_from_a_node_that_is_ahead_is_told_of_nothing_again() {
         }
         let mut events = Events::of(edge.http, "topics/subscribe", Some(&seen));
         assert_eq!(greeted(&mut events), seen);
+        assert_eq!(events.next().unwrap().0, "link");
         assert_eq!(write(b"2"), first + 1);
         write(b"3");
         assert_eq!(events.data()["payload"], "Mw==");

@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 use unison_base::NamespaceName;
 use unison_engine::{EngineOptions, Operation, Write};
 use unison_linux::store::{Durability, Namespace};
+use unison_serve::config::Address;
+use unison_serve::health::{FollowState, Followed};
+use unison_serve::node::Role;
 
 /// A client of one stream. Without chunks, as HTTP/1.0 has it: the body is what follows the head.
 pub(crate) struct Events {
@@ -18,7 +21,7 @@ pub(crate) struct Events {
 }
 
 /// One event: its name and its data.
-type Event = (String, Value);
+pub(crate) type Event = (String, Value);
 
 impl Events {
     fn open(address: SocketAddr, query: &str, last_id: Option<&str>) -> Self {
@@ -45,7 +48,7 @@ impl Events {
     }
 
     /// The next event that has data; `None` when the stream has ended.
-    fn next(&mut self) -> Option<Event> {
+    pub(crate) fn next(&mut self) -> Option<Event> {
         let (mut name, mut data) = ("message".to_owned(), None);
         loop {
             let line = self.line()?;
@@ -257,4 +260,42 @@ fn a_client_that_does_not_read_costs_no_memory_and_no_writer_waits_for_it() {
         assert_eq!(slow.data()["lsn"], json!(number));
     }
     assert!(metric(&running, "unison_watch_events_total ") >= 800);
+}
+
+/// An edge says in its streams that it does not hear from its hub, and when it does again.
+#[test]
+fn a_stream_of_an_edge_says_when_the_edge_follows_and_when_not() {
+    let role = Role::Edge { hub: Address::loopback(1) };
+    let running = Running::start(Setting { role, ..Setting::default() });
+    let set = |state: FollowState, durable: u64| {
+        running.health.update_upstream("hub:1", |upstream| {
+            let followed = Followed { state, upstream_durable: durable, ..Followed::default() };
+            upstream.namespaces.insert("default".into(), followed);
+        });
+    };
+    let mut early = Events::open(running.http, "", None);
+    let (name, data) = early.next().unwrap();
+    assert_eq!((&*name, &data["following"]), ("link", &json!(false)));
+    set(FollowState::Following, 7);
+    let streams = ["watch", "topics/subscribe"].map(|path| Events::of(running.http, path, None));
+    let followed = || ("link".to_owned(), json!({ "following": true, "upstreamDurable": 7 }));
+    assert_eq!(early.next(), Some(followed()));
+    set(FollowState::Connecting, 9);
+    for mut events in streams {
+        let reason = "namespace default is not connected to hub:1 yet";
+        let lost = json!({ "following": false, "upstreamDurable": 9, "reason": reason });
+        assert_eq!(events.next(), Some(("link".to_owned(), lost)), "one that follows says nothing");
+        assert!(!events.last_id.contains("link"));
+    }
+    assert_eq!(early.next().unwrap().1["following"], json!(false));
+    let namespace = running.store.namespace("default").unwrap();
+    put(&namespace, b"late", b"");
+    set(FollowState::Following, 7);
+    let mut told = [early.next().unwrap(), early.next().unwrap()];
+    told.sort_by(|one, other| one.0.cmp(&other.0));
+    assert_eq!((&told[0], &told[1].1["key"]), (&followed(), &json!("late")));
+    let hub = Running::hub();
+    let mut events = Events::open(hub.http, "", None);
+    put(&hub.store.namespace("default").unwrap(), b"a", b"");
+    assert_eq!(events.data()["key"], json!("a"), "a hub has no line to lose");
 }

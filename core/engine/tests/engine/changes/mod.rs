@@ -275,3 +275,57 @@ fn the_watermark_of_expiry_is_an_event_that_no_filter_of_keys_leaves_out() {
     assert_eq!((seen.len(), seen[1].0, seen[1].1), (2, lsn, ChangeKind::ExpiredTo));
     assert!(seen[1].2.is_empty() && seen[1].3 >= Some(soon));
 }
+
+/// Begins a transaction and puts the parts into it; commits.
+fn commit_parts(engine: &mut Sim, parts: &[model::Change]) -> Vec<Told> {
+    let id = transactions::model::id(1);
+    let marker = |engine: &mut Sim, operation| {
+        engine.stage(&Write::new(operation).within(id), fixture::NOW_MS).unwrap().lsn
+    };
+    marker(engine, Operation::Begin);
+    for part in parts {
+        part.stage(engine, Some(id)).unwrap();
+        commit(engine);
+    }
+    let lsn = marker(engine, Operation::Commit(&[]));
+    commit(engine);
+    expected_of(parts, lsn)
+}
+
+#[test]
+fn every_object_of_a_transaction_is_told_once_however_many_there_are() {
+    let (_disk, mut engine) = fixture::new(options());
+    let object = |number: u8| model::Change::Chunk(vec![b'o', number], b"chunk".to_vec());
+    let parts: Vec<_> = (0..2).flat_map(|_| (0..100).map(object)).collect();
+    let due = commit_parts(&mut engine, &parts);
+    assert_eq!(due.len(), 100);
+    assert_eq!(all_behind(&engine, ChangeId::default()), due);
+    for event in [0, 63, 64, 70, 98] {
+        assert_eq!(all_behind(&engine, due[event].id), due[event + 1..]);
+    }
+}
+
+/// The way back to the beginning of a transaction is as long as the transaction.
+#[test]
+fn a_transaction_is_read_as_many_bytes_at_a_time_as_are_allowed() {
+    let (_disk, mut engine) = fixture::new(options());
+    let put = |number: u8| model::Change::Put(vec![(vec![b'k', number], vec![1; 100])]);
+    let parts: Vec<_> = (0..20).map(put).collect();
+    let due = commit_parts(&mut engine, &parts);
+    let mut changes = engine.reader().changes(ChangeFilter::default(), ChangeId::default());
+    let (mut seen, mut first_at, mut calls) = (Vec::new(), None, 0);
+    loop {
+        let reached = changes.read(1, &mut |change| {
+            seen.push(told(change));
+            ControlFlow::Continue(())
+        });
+        calls += 1;
+        first_at = first_at.or((!seen.is_empty()).then_some(calls));
+        changes.rest();
+        if reached == Ok(Reached::End) {
+            break;
+        }
+    }
+    assert_eq!(seen, due);
+    assert!(first_at > Some(parts.len()), "told at the call {first_at:?}");
+}

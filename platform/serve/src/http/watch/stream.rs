@@ -4,6 +4,7 @@ use unison_engine::{Change, Reached};
 
 use super::event;
 use crate::http::event_stream::{HEARTBEAT, Part, Teller};
+use crate::http::line::Line;
 use crate::watch::TextWatcher;
 
 /// A part of the stream is written once it has this many bytes.
@@ -12,6 +13,7 @@ const PART_BYTES: usize = 8 << 10;
 pub(super) struct Changes {
     pub(super) watcher: TextWatcher,
     pub(super) values: bool,
+    pub(super) line: Line,
 }
 
 impl Changes {
@@ -27,6 +29,9 @@ impl Teller for Changes {
         let write =
             move |change: &Change<'_>, text: &mut Vec<u8>| event::write(change, values, text);
         loop {
+            if let Some(news) = self.line.news() {
+                return (news, Some(self));
+            }
             match self.watcher.part(PART_BYTES, &write) {
                 Err(ended) => {
                     self.watcher.count_end(&ended);
@@ -36,9 +41,14 @@ impl Teller for Changes {
                 Ok((_, reached)) => match reached {
                     Reached::More => tokio::task::yield_now().await,
                     Reached::End => {
-                        if tokio::time::timeout(HEARTBEAT, self.watcher.beat()).await.is_err() {
-                            let place = event::place(self.watcher.position(), "");
-                            return (place.into(), Some(self));
+                        let Self { watcher, line, .. } = &mut *self;
+                        tokio::select! {
+                            () = watcher.beat() => {}
+                            () = line.turn() => {}
+                            () = tokio::time::sleep(HEARTBEAT) => {
+                                let place = event::place(self.watcher.position(), "");
+                                return (place.into(), Some(self));
+                            }
                         }
                     }
                 },
