@@ -23,6 +23,11 @@ pub(crate) fn own(lsn: Lsn) -> Lsn {
     Lsn(lsn.0 | OWN)
 }
 
+/// Whether a version is a transaction's own.
+pub(crate) fn is_own(lsn: Lsn) -> bool {
+    lsn.0 & OWN != 0
+}
+
 /// The record that made a version.
 pub(crate) fn record_of(lsn: Lsn) -> Lsn {
     Lsn(lsn.0 & !OWN)

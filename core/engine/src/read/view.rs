@@ -1,5 +1,6 @@
 //! One state of the memtables and the tree, replaced as a whole.
 
+use super::own::is_own;
 use super::value::{Found, Place};
 use crate::errors::ReadError;
 use crate::expiry::{At, Expiry};
@@ -107,6 +108,8 @@ impl View {
                     return Ok(NewExpiry::of(found, changed));
                 }
                 Some((lsn, Entry::Expire { expiry, watermark })) => {
+                    // What a transaction says happens at its commit, so by the watermark of then.
+                    let watermark = if is_own(lsn) { self.watermark(lsn) } else { watermark };
                     let older = NewExpiry { lsn, expiry, watermark };
                     match NewExpiry::onto(older, changed) {
                         Some(both) => changed = Some(both),

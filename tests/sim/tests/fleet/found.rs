@@ -68,6 +68,12 @@ const FOUND: [(u64, &str); 14] = [
         "a medium had forgotten a write that the cache still showed: the checker took the disk for \
          sound",
     ),
+    (
+        2086,
+        "a key whose new time a transaction had set expired for all, and was still there to that \
+         transaction, by a clock that had gone back (engine: \
+         `what_expired_for_all_since_it_was_said_to_live_longer_is_gone_in_it_too`)",
+    ),
 ];
 
 #[test]

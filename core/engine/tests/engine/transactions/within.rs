@@ -139,3 +139,19 @@ fn a_key_that_is_written_again_and_again_is_read_as_it_is_last() {
         }
     }
 }
+
+#[test]
+fn what_expired_for_all_since_it_was_said_to_live_longer_is_gone_in_it_too() {
+    let (_disk, mut engine) = fixture::new(options());
+    engine.stage(&Write::put(b"k", b"v").expiring_at(NOW_MS + 10), NOW_MS).unwrap();
+    fixture::commit(&mut engine);
+    begin(&mut engine, id(1)).unwrap();
+    let longer = Write::new(Operation::Expire { key: b"k" }).expiring_at(LATER_MS).within(id(1));
+    engine.stage(&longer, NOW_MS).unwrap();
+    assert_eq!(get(&engine.reader_within(id(1), NOW_MS).unwrap(), b"k"), Some(b"v".to_vec()));
+    assert!(engine.expire(NOW_MS + 20).unwrap().is_some());
+    // By a clock that has gone back it would live, by what is in the log it does not.
+    assert_eq!(get(&engine.reader_within(id(1), NOW_MS).unwrap(), b"k"), None);
+    let refused = engine.stage(&longer, NOW_MS).unwrap_err();
+    assert_eq!(refused, WriteError::Conflict { current: None });
+}
