@@ -39,6 +39,9 @@ pub enum ApiError {
     /// It exists already.
     #[error("{0}")]
     Exists(String),
+    /// Settings of topics that ask for encryption, where there is no key.
+    #[error("{}", WriteError::NoKey)]
+    SettingsNeedKey,
     /// The body is larger than any request needs to be.
     #[error("the body is above the limit of {limit} bytes (body)")]
     BodyTooLarge {
@@ -126,7 +129,9 @@ impl ApiError {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::Exists(_) | Self::UploadOffset { .. } => StatusCode::CONFLICT,
+            Self::Exists(_) | Self::UploadOffset { .. } | Self::SettingsNeedKey => {
+                StatusCode::CONFLICT
+            }
             Self::Range { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::BodyTooLarge { .. } | Self::RowTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Conflict(_) => StatusCode::PRECONDITION_FAILED,

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use unison_base::limits::TOPIC_RULES_BYTES_MAX;
 use unison_engine::{
     Compression, Encryption, FOREVER, KEEP_ALL, Operation, TopicFilter, TopicRule, TopicSettings,
-    Write,
+    Write, WriteError,
 };
 
 use super::body::{parse, read};
@@ -21,6 +21,7 @@ use super::kv::refuse_on_follower;
 use super::path::InNamespace;
 use super::topics::{Done, Syntax};
 use super::ttl::Ttl;
+use super::whole::Whole;
 use crate::commit::commit_one;
 use crate::config::Span;
 use crate::node::Node;
@@ -57,7 +58,7 @@ struct GivenRule<'a> {
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Kept<'a> {
-    Count(u32),
+    Count(Whole),
     Text(#[serde(borrow)] Cow<'a, str>),
 }
 
@@ -125,8 +126,17 @@ pub(super) async fn put(
     refuse_on_follower(&node)?;
     let body = read(&node, &headers, body, BODY_MAX).await?;
     let settings = parse::<Given<'_>>(&body)?.settings()?;
-    let lsn = commit_one(&namespace, Write::new(Operation::SetTopics(&settings))).await?.lsn;
-    Ok(Json(Done::at(lsn)))
+    let outcome = commit_one(&namespace, Write::new(Operation::SetTopics(&settings))).await;
+    Ok(Json(Done::at(outcome.map_err(refusal)?.lsn)))
+}
+
+/// Without a key the request stands against the state of the node: to send it again helps only when
+/// one is there.
+fn refusal(error: WriteError) -> ApiError {
+    match error {
+        WriteError::NoKey => ApiError::SettingsNeedKey,
+        error => error.into(),
+    }
 }
 
 impl Given<'_> {
@@ -179,8 +189,10 @@ pub(super) fn ttl_ms(ttl: &Ttl) -> Result<u64, ApiError> {
 impl Kept<'_> {
     fn count(self) -> Result<u32, ApiError> {
         match self {
-            Self::Count(KEEP_ALL) => Ok(0),
-            Self::Count(count) => Ok(count),
+            // What is no count, or is the number that stands for all, is refused as 0 is.
+            Self::Count(Whole(count)) => {
+                Ok(u32::try_from(count).ok().filter(|count| *count != KEEP_ALL).unwrap_or_default())
+            }
             Self::Text(text) if text == ALL => Ok(KEEP_ALL),
             Self::Text(_) => {
                 let why = "`keepLast` is a number of messages, or `all`";

@@ -62,8 +62,22 @@ fn settings_are_set_shown_and_hold() {
 fn a_hub_without_a_key_refuses_to_encrypt() {
     let running = Running::hub();
     let (status, answer) = put(&running, &json!({ "encryption": "chacha20poly1305" }));
-    assert_eq!(status, 503);
+    assert_eq!(status, 409);
     assert!(answer["error"].as_str().unwrap().contains("keys file"), "{answer}");
+    let shown = get(&running, &format!("{TOPICS}/settings")).json();
+    assert_eq!(shown["encryption"], "none");
+}
+
+#[test]
+fn a_number_of_messages_is_the_same_in_every_way_of_writing() {
+    let running = Running::hub();
+    for (written, meant) in [("5.0", 5), ("5", 5), ("6.5536e4", 65_536)] {
+        let body = format!(r#"{{"rules":[{{"filter":"a","keepLast":{written}}}]}}"#);
+        let answer = request(&running, &format!("PUT {TOPICS}/settings"), &[], &body);
+        assert_eq!(answer.status, 200, "{written} {}", answer.json());
+        let shown = get(&running, &format!("{TOPICS}/settings")).json();
+        assert_eq!(shown["rules"][0]["keepLast"], meant);
+    }
 }
 
 #[test]
@@ -81,6 +95,8 @@ fn settings_that_cannot_be_meant_are_refused() {
         (rule(json!({ "filter": "a", "keepLast": 0 })), 400),
         (rule(json!({ "filter": "a", "keepLast": 65_537 })), 400),
         (rule(json!({ "filter": "a", "keepLast": u32::MAX })), 400),
+        (rule(json!({ "filter": "a", "keepLast": u64::MAX })), 400),
+        (rule(json!({ "filter": "a", "keepLast": 1.5 })), 400),
         (rule(json!({ "filter": "a", "keepLast": "some" })), 400),
         (json!({ "rules": [{ "filter": "a", "ttl": 1 }, { "filter": "a", "ttl": 2 }] }), 400),
         (json!({ "rules": vec![json!({ "filter": "a" }); 257] }), 413),
