@@ -8,6 +8,7 @@ mod pages;
 mod request;
 mod rows;
 mod scope;
+mod settings;
 mod topics;
 mod transactions;
 mod watch;
@@ -17,6 +18,7 @@ pub(crate) use error::ClientError;
 pub(crate) use pages::Pages;
 pub(crate) use request::{Condition, Method, Request};
 pub(crate) use scope::Scope;
+pub(crate) use settings::{All, KeepLast, TopicRule, TopicSettings};
 pub(crate) use transactions::Transaction;
 pub(crate) use watch::{Event, Watched};
 

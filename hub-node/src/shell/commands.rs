@@ -1,6 +1,10 @@
 //! What can be typed. The help that it prints is written here, and every example in it is parsed by
 //! a test.
 
+mod settings;
+
+pub(super) use settings::{RuleArguments, SettingsCommand};
+
 use super::words::Words;
 use crate::client::{Condition, Scope, Watched};
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
@@ -94,6 +98,9 @@ pub(super) enum Command {
   topics
   topics site/#")]
     Topics(ListArguments),
+    /// Settings of topics: how long messages live, how many, how they are stored
+    #[command(subcommand)]
+    Settings(SettingsCommand),
     /// Begin a transaction: writes wait until `commit`
     #[command(after_help = "Examples:
   begin; put a 1; row put door-7 state=open; publish site/7/door open; commit

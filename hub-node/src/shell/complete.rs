@@ -1,9 +1,9 @@
-//! Completion: commands, their flags, and names of namespaces.
+//! Completion: commands, their flags, words of a fixed set, and names of namespaces.
 
 use super::commands::Line;
 use super::run::names;
 use crate::client::Client;
-use clap::{Command, CommandFactory as _};
+use clap::{Arg, Command, CommandFactory as _};
 use rustyline::completion::Completer;
 use rustyline::highlight::Highlighter;
 use rustyline::hint::Hinter;
@@ -49,9 +49,16 @@ fn candidates(
     if NAMESPACE_COMMANDS.contains(&command.get_name()) && before.len() == 1 {
         found.extend(namespaces());
     } else if !before.is_empty() {
+        found.extend(words(command).filter(|word| !before.contains(&word.as_str())));
         found.extend(flags.filter(|flag| !before.contains(&flag.as_str())));
     }
     found
+}
+
+/// What a command takes that is one of a few words.
+fn words(command: &Command) -> impl Iterator<Item = String> {
+    let words = command.get_positionals().flat_map(Arg::get_possible_values);
+    words.map(|word| word.get_name().to_owned())
 }
 
 /// The command at the end of a line: its finished words, and where the last one begins.

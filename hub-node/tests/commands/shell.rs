@@ -207,6 +207,51 @@ fn messages_are_published_and_listed() {
 }
 
 #[test]
+fn settings_of_topics_are_shown_and_changed_one_by_one() {
+    let hub = Hub::start(&[]);
+    let none = "ttl\tnever\ncompression\tnone\nencryption\tnone\n";
+    assert_eq!(answers(&hub, "settings show"), none);
+    let changes = "settings ttl 7d; settings compression lz4; \
+                   settings rule site/7/# --ttl 1h --keep-last 2; \
+                   settings rule site/+/log --keep-last all; settings rule site/7/# --ttl never";
+    assert_eq!(answers(&hub, changes), "1\n2\n3\n4\n5\n");
+    assert_eq!(
+        answers(&hub, "settings show"),
+        "ttl\t7d\ncompression\tlz4\nencryption\tnone\n\
+         site/7/#\tnever\t2\nsite/+/log\t-\tall\n"
+    );
+    let publish = "publish site/7/a 1; publish site/7/a 2; publish site/7/a 3";
+    answers(&hub, publish);
+    assert_eq!(answers(&hub, "messages site/7/a").lines().count(), 2);
+    let (code, output, _) = run(&hub, &["--json"], "settings show");
+    let shown: Value = serde_json::from_str(&output).unwrap();
+    assert_eq!((code, &shown["rules"][0]["keepLast"]), (Some(0), &json!(2)));
+    answers(&hub, "settings rule site/7/# --remove; settings rule site/+/log --remove");
+    answers(&hub, "settings ttl never; settings compression none");
+    assert_eq!(answers(&hub, "settings show"), none);
+}
+
+#[test]
+fn settings_that_cannot_be_say_what_to_do() {
+    let hub = Hub::start(&[]);
+    for (commands, told) in [
+        ("settings encryption chacha20poly1305", "keys file"),
+        ("settings encryption aes", "chacha20poly1305"),
+        ("settings rule a", "--keep-last"),
+        ("settings rule a --remove", "there is no rule for \"a\""),
+        ("settings rule a --remove --ttl 1h", "--ttl"),
+        ("settings rule a --keep-last many", "a number of messages, or `all`"),
+        ("settings rule a --keep-last 0", "65536"),
+        ("settings ttl soon", "ttl"),
+    ] {
+        let (code, output, errors) = run(&hub, &[], commands);
+        assert_eq!((code, output.as_str()), (Some(1), ""), "{commands}");
+        assert!(errors.contains(told), "{commands}: {errors}");
+    }
+    assert!(answers(&hub, "help settings rule").contains("--keep-last 100"));
+}
+
+#[test]
 fn a_value_lives_as_long_as_it_is_given() {
     let hub = Hub::start(&[]);
     assert_eq!(answers(&hub, "put k v --ttl 100ms; get k"), "1\nv\n");

@@ -25,6 +25,12 @@ fn commands_flags_and_namespaces_are_offered_where_they_belong() {
         ("use ", vec!["default", "other"]),
         ("drop o", vec!["other"]),
         ("help row sc", vec!["scan"]),
+        ("settings co", vec!["compression"]),
+        ("settings compression ", vec!["none", "lz4"]),
+        ("settings encryption c", vec!["chacha20poly1305"]),
+        ("settings rule a/# --k", vec!["--keep-last"]),
+        ("settings compression lz4 ", vec!["none"]),
+        ("help settings r", vec!["rule"]),
         ("nothing --", vec![]),
         ("get --required --r", vec![]),
     ] {

@@ -4,6 +4,7 @@ mod keys;
 mod node;
 mod objects;
 mod rows;
+mod settings;
 mod topics;
 mod transaction;
 mod watch;
@@ -35,6 +36,7 @@ pub(super) fn run(session: &mut Session, command: Command) -> Result<(), ShellEr
         Command::Publish(arguments) => topics::publish(session, &arguments),
         Command::Messages(arguments) => topics::messages(session, &arguments),
         Command::Topics(arguments) => topics::topics(session, &arguments),
+        Command::Settings(command) => settings::run(session, &command),
         Command::Begin => transaction::begin(session),
         Command::Commit => transaction::commit(session),
         Command::Abort => transaction::abort(session),
