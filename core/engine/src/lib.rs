@@ -59,9 +59,10 @@ pub use models::topic::settings::{
 pub use models::topic::trie::{TopicMemo, TopicTrie};
 pub use options::EngineOptions;
 pub use read::{
-    Cell, Chunk, Chunks, Column, ColumnRange, Columns, Item, ListedObject, Message, MessageRequest,
-    Messages, NewestSeal, Object, ObjectScan, ObjectScanRequest, Reader, RetainedMessages, Row,
-    RowScan, RowScanRequest, Scan, ScanRequest, ScannedRow, Snapshot, TopicName, Topics, ValueRef,
+    Cell, Chunk, Chunks, Column, ColumnRange, Columns, Expiring, Item, ListedObject, Message,
+    MessageRequest, Messages, NewestSeal, Object, ObjectScan, ObjectScanRequest, Reader,
+    RetainedMessages, Row, RowScan, RowScanRequest, Scan, ScanRequest, ScannedRow, Snapshot,
+    TopicName, Topics, ValueRef,
 };
 pub use seal::{KeyId, Keyring, MasterKey};
 pub use settle::{SettleJob, SettleResult};

@@ -1,9 +1,11 @@
 //! `INFO`: sections of lines, all of them or the ones that are named.
 
 use crate::parse::Command;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
+use unison_engine::Expiring;
 
 /// The text of an `INFO` while it is put together.
 #[derive(Clone, Debug)]
@@ -55,9 +57,19 @@ pub fn lines<const N: usize>(fields: [(&str, String); N]) -> String {
     })
 }
 
+/// The line of a database that has keys. Without what is known of those that expire, because they are
+/// too many to count, it says nothing about them.
+#[must_use]
+pub fn database(number: u32, keys: u64, expiring: Option<Expiring>) -> String {
+    let expiring = expiring.map_or_else(String::new, |Expiring { keys, average_ms }| {
+        format!(",expires={keys},avg_ttl={average_ms}")
+    });
+    format!("db{number}:keys={keys}{expiring}\r\n")
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Info, lines};
+    use super::{Expiring, Info, database, lines};
     use crate::parse::Parser;
     use alloc::string::{String, ToString};
 
@@ -77,5 +89,12 @@ mod tests {
         assert_eq!(asked(b"INFO clients everything\n"), all);
         assert_eq!(asked(b"INFO CLIENTS nothing\n"), "# Clients\r\nc:3\r\n");
         assert_eq!(asked(b"INFO nothing\n"), "");
+    }
+
+    #[test]
+    fn what_expires_is_said_where_it_is_known() {
+        let expiring = Expiring { keys: 2, average_ms: 1_500 };
+        assert_eq!(database(0, 3, Some(expiring)), "db0:keys=3,expires=2,avg_ttl=1500\r\n");
+        assert_eq!(database(7, 3, None), "db7:keys=3\r\n");
     }
 }

@@ -131,13 +131,22 @@ impl Queue {
 /// A key's version, and that of the row of the same name.
 type Versions = (Option<Lsn>, Option<Lsn>);
 
+/// What a key was when it began to be watched.
+#[derive(Clone, Copy, Debug)]
+struct Before {
+    versions: Versions,
+    /// The newest record then.
+    lsn: Lsn,
+}
+
 /// Keys that must not change until `EXEC`, a key and a row of the same name alike.
 ///
 /// A key has changed when its newest version is another one, or there is none any more. One that came
-/// and went meanwhile is as absent as it was, and has not changed.
+/// and went meanwhile has changed too, as long as memory knows of it: behind a flush it is as absent as
+/// it was.
 #[derive(Clone, Debug, Default)]
 pub struct Watched {
-    keys: BTreeMap<Vec<u8>, Versions>,
+    keys: BTreeMap<Vec<u8>, Before>,
     bytes: usize,
 }
 
@@ -158,7 +167,8 @@ impl Watched {
         if self.keys.len() >= WATCHED_KEYS_MAX || bytes > WATCHED_BYTES_MAX {
             return Ok(Err(QueueError::Watched));
         }
-        self.keys.insert(key.to_vec(), versions(reader, key)?);
+        let lsn = reader.applied();
+        self.keys.insert(key.to_vec(), Before { versions: versions(reader, key)?, lsn });
         self.bytes = bytes;
         Ok(Ok(()))
     }
@@ -175,7 +185,7 @@ impl Watched {
     /// One cannot be read.
     pub fn have_changed<S: SegmentStore>(&self, reader: &Reader<S>) -> Result<bool, ReadError> {
         for (key, before) in &self.keys {
-            if versions(reader, key)? != *before {
+            if versions(reader, key)? != before.versions || reader.came_since(key, before.lsn)? {
                 return Ok(true);
             }
         }

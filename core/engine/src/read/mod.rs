@@ -1,7 +1,9 @@
 //! What readers see: a view (memtables and a committed tree) at one LSN.
 
+mod came;
 mod count;
 mod entries;
+mod expiring;
 mod merge;
 mod messages;
 mod object;
@@ -17,6 +19,7 @@ mod topics;
 mod value;
 mod view;
 
+pub use expiring::Expiring;
 pub use messages::{Message, MessageRequest, Messages, RetainedMessages};
 pub use object::{Chunk, Chunks, ListedObject, Object, ObjectScan, ObjectScanRequest};
 pub use reader::Reader;

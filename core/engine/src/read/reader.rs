@@ -78,7 +78,7 @@ impl<S: SegmentStore> Reader<S> {
     }
 
     #[inline]
-    fn moment(&self, view: &View) -> At {
+    pub(super) fn moment(&self, view: &View) -> At {
         At { lsn: view.bound(self.shared.applied()), now_ms: self.now_ms }
     }
 

@@ -1,5 +1,6 @@
 //! The engine from outside, over a disk in memory.
 
+mod came;
 mod changes;
 mod conditions;
 mod crash;

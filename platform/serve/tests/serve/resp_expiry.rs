@@ -168,3 +168,26 @@ fn refusals_are_worded_as_redis_words_them() {
         client.ask(words, format!("-ERR {why}\r\n"));
     }
 }
+
+#[test]
+fn info_counts_what_expires() {
+    let running = Running::hub();
+    let client = &mut running.resp_client();
+    let line = |client: &mut Client| {
+        client.send(array(&["INFO", "keyspace"]));
+        client.bulk().lines().find(|line| line.starts_with("db0:")).map(str::to_owned)
+    };
+    assert_eq!(line(client), None);
+    client.ask(&["MSET", "a", "1", "b", "1", "c", "1"], "+OK\r\n");
+    assert_eq!(line(client).unwrap(), "db0:keys=3,expires=0,avg_ttl=0");
+    assert_eq!(number(client, &["EXPIRE", "a", "100"]), 1);
+    assert_eq!(number(client, &["EXPIRE", "b", "300"]), 1);
+    assert_eq!(number(client, &["HSET", "row", "f", "1"]), 1);
+    assert_eq!(number(client, &["EXPIRE", "row", "300"]), 1);
+    let told = line(client).unwrap();
+    let average = told.strip_prefix("db0:keys=3,expires=2,avg_ttl=").unwrap();
+    assert!((140_000..=200_000).contains(&average.parse::<u64>().unwrap()), "{told}");
+    assert_eq!(number(client, &["PERSIST", "a"]), 1);
+    assert_eq!(number(client, &["DEL", "b"]), 1);
+    assert_eq!(line(client).unwrap(), "db0:keys=2,expires=0,avg_ttl=0");
+}

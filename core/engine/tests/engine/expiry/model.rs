@@ -87,6 +87,17 @@ pub(super) fn check(snapshot: &Snapshot<SimStore>, state: &State, now: u64) {
     }
 }
 
+/// What the reader says of the keys that will expire.
+fn check_expiring(reader: &Reader<SimStore>, state: &State, now: u64) {
+    let ends = state.keys_at(now).into_iter().map(|(_, key)| key.expires_at);
+    let left: Vec<_> =
+        ends.filter(|end| *end > 0).map(|end| end - now.max(state.watermark)).collect();
+    let keys = left.len() as u64;
+    let average_ms = left.iter().sum::<u64>().checked_div(keys).unwrap_or(0);
+    let expected = unison_engine::Expiring { keys, average_ms };
+    assert_eq!(reader.expiring(usize::MAX).unwrap(), Some(expected), "at {now}");
+}
+
 fn of_item(item: unison_engine::Item<SimStore>) -> (Vec<u8>, Key) {
     let (lsn, expires_at) = (item.lsn, item.value.expires_at());
     (item.key, Key { value: item.value.bytes().unwrap().to_vec(), lsn, expires_at })
@@ -115,6 +126,7 @@ pub(super) fn check_one(
     let several = reader.multi_get(&[name]).unwrap();
     assert_eq!(several[0].is_some(), key.is_some());
     assert_eq!(reader.count().unwrap(), state.keys_at(now).len() as u64);
+    check_expiring(reader, state, now);
     assert_eq!(reader.now_ms(), now.max(state.watermark));
     let row = state.row(name, now);
     assert_eq!(reader.row_version(name).unwrap(), row.map(|row| row.lsn));

@@ -2,7 +2,7 @@
 
 use unison_linux::store::Namespace;
 use unison_resp::COMPATIBLE_VERSION;
-use unison_resp::info::{Info, lines};
+use unison_resp::info::{Info, database, lines};
 use unison_resp::parse::Command;
 
 use super::Session;
@@ -12,6 +12,9 @@ use crate::resp::server::Shared;
 
 /// Most namespaces and followers with a line of their own.
 const LINES_MAX: usize = 16;
+
+/// Most keys and rows of a namespace's tree that are looked at to count what expires.
+const EXPIRING_MAX: usize = 100_000;
 
 /// A section: its name, and what it says.
 type Section = (&'static str, fn(&Shared, &Namespace) -> String);
@@ -155,9 +158,10 @@ fn keyspace(shared: &Shared, _: &Namespace) -> String {
     let numbered = all.iter().filter_map(|each| Some((number(each.name().as_str())?, each)));
     let mut text = String::new();
     for (number, namespace) in numbered.take(LINES_MAX) {
-        let keys = namespace.reader().count().unwrap_or(0);
+        let reader = namespace.reader();
+        let keys = reader.count().unwrap_or(0);
         if keys > 0 {
-            text += &lines([(&format!("db{number}"), format!("keys={keys},expires=0,avg_ttl=0"))]);
+            text += &database(number, keys, reader.expiring(EXPIRING_MAX).ok().flatten());
         }
     }
     text

@@ -56,11 +56,18 @@ fn any_change_of_a_watched_key_or_row_is_seen() {
         other.ask(&["DEL", "k"], ":1\r\n");
         other.ask(&["SET", "k", "1"], "+OK\r\n");
     }));
-    // As absent as it was.
-    assert!(survives(&running, |other| {
-        other.ask(&["SET", "none", "1"], "+OK\r\n");
-        other.ask(&["DEL", "none"], ":1\r\n");
-    }));
+    // As absent as it was, but not all the time.
+    for (words, reply) in
+        [(&["SET", "none", "1"][..], "+OK\r\n"), (&["HSET", "none", "f", "1"], ":1\r\n")]
+    {
+        assert!(!survives(&running, |other| {
+            other.ask(words, reply);
+            other.ask(&["DEL", "none"], ":1\r\n");
+        }));
+    }
+    // Nothing was there to delete.
+    assert!(survives(&running, |other| other.ask(&["DEL", "none"], ":0\r\n")));
+    assert!(survives(&running, |other| other.ask(&["DEL", "none", "nor this"], ":0\r\n")));
 }
 
 #[test]

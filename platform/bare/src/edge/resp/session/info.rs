@@ -8,8 +8,11 @@ use alloc::string::{String, ToString as _};
 use unison_base::NamespaceName;
 use unison_engine::EngineStats;
 use unison_resp::COMPATIBLE_VERSION;
-use unison_resp::info::{Info, lines};
+use unison_resp::info::{Info, database, lines};
 use unison_resp::parse::Command;
+
+/// Most keys and rows of the tree that are looked at to count what expires.
+const EXPIRING_MAX: usize = 1_000;
 
 pub(super) fn text<D: BlockDevice>(
     session: &Session,
@@ -115,8 +118,9 @@ fn keyspace<D: BlockDevice>(service: &Service<'_, '_, D>) -> String {
     let namespace = first.and_then(|name| service.view.namespaces.get(name));
     let reader = namespace.and_then(|namespace| namespace.reader());
     let now_ms = service.view.wall_ms().unwrap_or(0);
-    match reader.and_then(|reader| reader.at(now_ms).count().ok()) {
-        None | Some(0) => String::new(),
-        Some(keys) => lines([("db0", alloc::format!("keys={keys},expires=0,avg_ttl=0"))]),
+    let Some(reader) = reader.map(|reader| reader.at(now_ms)) else { return String::new() };
+    match reader.count() {
+        Err(_) | Ok(0) => String::new(),
+        Ok(keys) => database(0, keys, reader.expiring(EXPIRING_MAX).ok().flatten()),
     }
 }
