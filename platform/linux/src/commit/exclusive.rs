@@ -20,6 +20,8 @@ pub struct Exclusive<'q> {
     is_open: bool,
     /// First and last record staged.
     staged: Option<(Lsn, Lsn)>,
+    /// Somebody read what may not be visible yet.
+    has_looked: bool,
 }
 
 impl Exclusive<'_> {
@@ -29,6 +31,7 @@ impl Exclusive<'_> {
     /// What is staged could not be appended, and is gone: nothing more can be done here.
     pub fn reader(&mut self) -> Result<Reader, WriteError> {
         let (id, now_ms) = (self.transaction, self.now_ms);
+        self.has_looked = true;
         match self.is_open {
             true => self.ask(|engine| engine.reader_within(id, now_ms)),
             false => self.ask(|engine| engine.staged_reader(now_ms)),
@@ -77,7 +80,7 @@ impl Exclusive<'_> {
         &mut self,
         act: impl FnOnce(&mut Engine<FileStore>) -> Result<R, WriteError>,
     ) -> Result<R, WriteError> {
-        let result = act(self.state.engine()?);
+        let result = act(self.state.engine()?).map_err(|error| self.queue.named(error));
         if let Err(error) = &result {
             self.queue.refused(&mut self.state, *error);
         }
@@ -101,10 +104,17 @@ impl Exclusive<'_> {
         }
     }
 
-    /// Has `done` called when what is staged is acknowledged; not at all when nothing is. Returns the
-    /// newest record.
+    /// What was read, when it is not visible to others yet: a power cut could still take it back.
+    fn unsettled(&mut self) -> Option<(Lsn, Lsn)> {
+        let engine = self.state.engine().ok().filter(|_| self.has_looked)?;
+        let (visible, appended) = (engine.applied(), engine.appended());
+        (visible < appended).then_some((appended, appended))
+    }
+
+    /// Has `done` called when what is staged, or else what was read, is acknowledged; not at all when it
+    /// is already. Returns the newest record.
     fn acknowledge(mut self, done: Box<dyn FnOnce(Acknowledged) + Send>) -> Option<Lsn> {
-        let (from, up_to) = self.staged?;
+        let (from, up_to) = self.staged.or_else(|| self.unsettled())?;
         match self.queue.durability() {
             Durability::Always => {
                 let place = Place::Callback(done);
@@ -121,8 +131,8 @@ impl Exclusive<'_> {
 
 impl CommitQueue {
     /// Runs `act` while nobody else writes. When it succeeds, what it staged is committed, and `done` is
-    /// called once with the acknowledgement, or never when nothing was staged; when it fails, nothing of
-    /// it happens.
+    /// called once with the acknowledgement, also of what it read and others cannot see yet, or never when
+    /// there is nothing to wait for; when it fails, nothing of it happens.
     pub(crate) fn exclusively<R, E: From<WriteError>>(
         self: &Arc<Self>,
         transaction: TxnId,
@@ -134,8 +144,15 @@ impl CommitQueue {
             return Err(WriteError::Closed.into());
         }
         let now_ms = self.now_ms();
-        let mut held =
-            Exclusive { queue: self, state, now_ms, transaction, is_open: false, staged: None };
+        let mut held = Exclusive {
+            queue: self,
+            state,
+            now_ms,
+            transaction,
+            is_open: false,
+            staged: None,
+            has_looked: false,
+        };
         let acted = act(&mut held).and_then(|result| Ok(held.commit().map(|()| result)?));
         match acted {
             Ok(result) => Ok((result, held.acknowledge(done))),

@@ -1,10 +1,9 @@
 //! The watermark of expiry, raised by a leader now and then.
 
-use super::queue::{CommitQueue, Place, State, Waiter, undoes_staged};
+use super::queue::{CommitQueue, Place, State, Waiter};
 use crate::store::Durability;
 use std::sync::{Arc, MutexGuard};
 use unison_base::Lsn;
-use unison_engine::WriteError;
 use unison_walfs::LogRole;
 
 impl CommitQueue {
@@ -28,7 +27,11 @@ impl CommitQueue {
         match engine.expire(now_ms) {
             Ok(Some(lsn)) => self.commit_alone(state, lsn),
             Ok(None) => {}
-            Err(error) => self.expiry_failed(&mut state, error),
+            // The next tick tries again.
+            Err(error) => {
+                let error = self.named(error);
+                self.refused(&mut state, error);
+            }
         }
     }
 
@@ -41,17 +44,6 @@ impl CommitQueue {
             }
             // Who is concerned by a failure has been told.
             Durability::Interval { .. } | Durability::Never => drop(self.append_now(state)),
-        }
-    }
-
-    /// The next tick tries again.
-    fn expiry_failed(self: &Arc<Self>, state: &mut State, error: WriteError) {
-        if undoes_staged(&error) {
-            self.fail_unappended(state, error);
-            self.tell_if_poisoned(state, error);
-        }
-        if matches!(error, WriteError::Busy(_)) {
-            self.housekeep(state);
         }
     }
 }

@@ -147,7 +147,7 @@ fn end_the_process<T>() -> T {
 }
 
 /// True for errors after which everything staged above the last appended record is gone.
-pub(super) fn undoes_staged(error: &WriteError) -> bool {
+fn undoes_staged(error: &WriteError) -> bool {
     matches!(
         error,
         WriteError::Append(_)

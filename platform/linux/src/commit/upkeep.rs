@@ -30,7 +30,10 @@ impl CommitQueue {
         match ended.and_then(|ended| Ok(ended + engine.trim_topics(now_ms)?)) {
             Ok(0) => {}
             Ok(_) => self.lead_elsewhere(&mut state),
-            Err(error) => self.refused(&mut state, error),
+            Err(error) => {
+                let error = self.named(error);
+                self.refused(&mut state, error);
+            }
         }
     }
 

@@ -1,6 +1,8 @@
 //! All namespaces under one data directory, each a log and a tree of its own.
 
 mod error;
+#[cfg(test)]
+mod exclusive_tests;
 mod keys;
 mod namespace;
 mod open;

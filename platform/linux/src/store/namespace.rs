@@ -94,9 +94,9 @@ impl Namespace {
     }
 
     /// Runs `act` while nobody else writes here; `transaction` names what it does and was never used
-    /// before. When `act` succeeds, all that it staged is committed, and `done` is called once when that
-    /// is acknowledged (perhaps before this returns), or never when nothing was staged. Returns the
-    /// newest record staged.
+    /// before. When `act` succeeds, all that it staged is committed, and `done` is called once when that,
+    /// or else what it read before others see it, is acknowledged (perhaps before this returns). Returns
+    /// the newest record that is waited for; `None` when there is none, and `done` is never called.
     ///
     /// Writers wait meanwhile: it must be quick.
     ///
