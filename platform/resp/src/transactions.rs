@@ -6,6 +6,7 @@ use crate::parse::{Command, KeptCommand};
 use crate::table::Spec;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::ops::Range;
 use unison_base::Lsn;
 use unison_engine::{ReadError, Reader};
 use unison_ports::SegmentStore;
@@ -14,6 +15,8 @@ use unison_ports::SegmentStore;
 pub const QUEUED_COMMANDS_MAX: usize = 10_000;
 /// Most bytes of their arguments.
 pub const QUEUED_BYTES_MAX: usize = 8 << 20;
+/// Most arguments of all of them: one takes memory however short it is.
+pub const QUEUED_ARGUMENTS_MAX: usize = 250_000;
 /// Most keys that one connection watches.
 pub const WATCHED_KEYS_MAX: usize = 10_000;
 /// Most bytes of them.
@@ -38,6 +41,9 @@ pub enum QueueError {
     /// The transaction has as many commands as it may have.
     #[error("a transaction has at most {QUEUED_COMMANDS_MAX} commands; send it in parts")]
     Commands,
+    /// The transaction would have more arguments than it may have.
+    #[error("a transaction has at most {QUEUED_ARGUMENTS_MAX} arguments; send it in parts")]
+    Arguments,
     /// The transaction would have more bytes than it may have.
     #[error("a transaction has at most {limit} bytes of arguments; send it in parts")]
     Bytes {
@@ -62,6 +68,7 @@ pub struct Queued {
 #[derive(Clone, Debug)]
 pub struct Queue {
     commands: Vec<Queued>,
+    arguments: usize,
     bytes: usize,
     bytes_max: usize,
     is_refused: bool,
@@ -72,10 +79,10 @@ impl Queue {
     #[must_use]
     pub fn new(bytes_max: usize) -> Self {
         let bytes_max = bytes_max.min(QUEUED_BYTES_MAX);
-        Self { commands: Vec::new(), bytes: 0, bytes_max, is_refused: false }
+        Self { commands: Vec::new(), arguments: 0, bytes: 0, bytes_max, is_refused: false }
     }
 
-    /// Adds a command.
+    /// Adds a command; one that comes behind a refusal is not kept.
     ///
     /// # Errors
     /// It cannot be added.
@@ -85,11 +92,13 @@ impl Queue {
         command: &Command<'_, '_>,
     ) -> Result<(), QueueError> {
         let bytes = command.bytes().saturating_add(self.bytes);
+        let arguments = command.len().saturating_add(self.arguments);
         let refusal = match spec {
             spec if !spec.is_allowed_in_transactions() => {
                 Some(QueueError::NotAllowed { command: spec.name })
             }
             _ if self.commands.len() >= QUEUED_COMMANDS_MAX => Some(QueueError::Commands),
+            _ if arguments > QUEUED_ARGUMENTS_MAX => Some(QueueError::Arguments),
             _ if bytes > self.bytes_max => Some(QueueError::Bytes { limit: self.bytes_max }),
             _ => None,
         };
@@ -97,8 +106,10 @@ impl Queue {
             self.refuse();
             return Err(refusal);
         }
-        self.bytes = bytes;
-        self.commands.push(Queued { spec, command: command.keep() });
+        if !self.is_refused {
+            (self.arguments, self.bytes) = (arguments, bytes);
+            self.commands.push(Queued { spec, command: command.keep() });
+        }
         Ok(())
     }
 
@@ -106,6 +117,7 @@ impl Queue {
     /// kept is let go.
     pub fn refuse(&mut self) {
         self.is_refused = true;
+        (self.arguments, self.bytes) = (0, 0);
         self.commands = Vec::new();
     }
 
@@ -115,10 +127,12 @@ impl Queue {
         self.is_refused
     }
 
-    /// Bytes of the arguments.
+    /// What the commands take in memory, bytes: their arguments, and what keeps those apart.
     #[must_use]
-    pub fn bytes(&self) -> usize {
-        self.bytes
+    pub fn held_bytes(&self) -> usize {
+        let apart = self.arguments.saturating_mul(size_of::<Range<usize>>());
+        let commands = self.commands.len().saturating_mul(size_of::<Queued>());
+        self.bytes.saturating_add(apart).saturating_add(commands)
     }
 
     /// The commands, in order.
@@ -199,10 +213,11 @@ fn versions<S: SegmentStore>(reader: &Reader<S>, key: &[u8]) -> Result<Versions,
 
 #[cfg(test)]
 mod tests {
-    use super::{QUEUED_COMMANDS_MAX, Queue, QueueError};
+    use super::{QUEUED_ARGUMENTS_MAX, QUEUED_COMMANDS_MAX, Queue, QueueError};
     use crate::parse::Parser;
     use crate::table::find;
     use alloc::vec::Vec;
+    use alloc::{format, string::String};
 
     const SET: &[u8] = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$2\r\nvv\r\n";
 
@@ -216,7 +231,8 @@ mod tests {
     fn commands_outlive_the_bytes_they_came_in() {
         let mut queue = Queue::new(usize::MAX);
         add(&mut queue, b"set").unwrap();
-        assert_eq!(queue.bytes(), 6);
+        assert_eq!(queue.bytes, 6);
+        assert!(queue.held_bytes() >= 6 + 3 * 16);
         let commands = queue.into_commands();
         let command = commands[0].command.command();
         let words: Vec<_> = command.arguments_from(0).collect();
@@ -234,8 +250,28 @@ mod tests {
         let mut queue = Queue::new(11);
         add(&mut queue, b"set").unwrap();
         assert_eq!(add(&mut queue, b"set"), Err(QueueError::Bytes { limit: 11 }));
+        assert_eq!(queue.held_bytes(), 0, "what is refused is let go");
         let mut queue = Queue::new(11);
         let refused = Err(QueueError::NotAllowed { command: "select" });
         assert_eq!(add(&mut queue, b"SELECT"), refused);
+        add(&mut queue, b"set").unwrap();
+        assert_eq!(queue.held_bytes(), 0, "nothing more of it is kept");
+    }
+
+    #[test]
+    fn arguments_without_bytes_are_bounded_and_counted() {
+        let words = 10_000;
+        let input = format!("*{words}\r\n") + &"$0\r\n\r\n".repeat(words);
+        let input: String = input.replacen("$0\r\n\r\n", "$6\r\nEXISTS\r\n", 1);
+        let mut parser = Parser::default();
+        parser.parse(input.as_bytes()).unwrap().unwrap();
+        let command = parser.command(input.as_bytes());
+        let (spec, mut queue) = (find(b"exists").unwrap(), Queue::new(usize::MAX));
+        for number in 1..=QUEUED_ARGUMENTS_MAX / words {
+            queue.add(spec, &command).unwrap();
+            assert!(queue.held_bytes() >= number * words * 16);
+        }
+        assert_eq!(queue.add(spec, &command), Err(QueueError::Arguments));
+        assert_eq!(queue.held_bytes(), 0);
     }
 }

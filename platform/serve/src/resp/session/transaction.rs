@@ -12,7 +12,7 @@ use crate::budget::{INPUT_BYTES_MAX, Share};
 mod exec;
 mod execution;
 
-/// Bytes of queued commands that are not counted among those of all connections.
+/// So many bytes of queued commands are not counted among those of all connections.
 const UNCOUNTED_BYTES: usize = 16 << 10;
 
 /// Commands between `MULTI` and `EXEC`.
@@ -22,11 +22,19 @@ pub(super) struct Multi {
     share: Share,
 }
 
+impl Multi {
+    /// Nothing of it will happen, and nothing of it is kept.
+    fn refuse(&mut self) {
+        self.queue.refuse();
+        self.share.resize(0);
+    }
+}
+
 impl Session {
     /// Takes note, between `MULTI` and `EXEC`, that a command was refused.
     pub(super) fn refuse_transaction(&mut self) {
         if let Some(multi) = &mut self.multi {
-            multi.queue.refuse();
+            multi.refuse();
         }
     }
 
@@ -34,12 +42,13 @@ impl Session {
     pub(super) fn queue(&mut self, spec: &'static Spec, command: &Command<'_, '_>) {
         let Some(multi) = &mut self.multi else { return };
         if let Err(refusal) = multi.queue.add(spec, command) {
+            multi.refuse();
             return self.output.err(refusal);
         }
-        let bytes = multi.queue.bytes();
+        let bytes = multi.queue.held_bytes();
         let counted = if bytes > UNCOUNTED_BYTES { bytes } else { 0 };
         if !multi.share.resize(counted) {
-            multi.queue.refuse();
+            multi.refuse();
             return self.output.err(format_args!(
                 "the commands in flight are above the limit of {INPUT_BYTES_MAX} bytes (input); try again"
             ));
