@@ -49,9 +49,10 @@ impl<S: SegmentStore> Engine<S> {
         let (watermark, delay_ms) = (self.active.watermark(), self.options.removal_delay_ms);
         let earliest = self.shared.view.with(|view| view.earliest_expiry());
         let gone_for_long = now_ms.max(watermark) >= earliest.saturating_add(delay_ms);
-        let may_freeze = self.frozen_memtables < self.options.memtables_max
-            && self.log.staged_bytes() == 0
-            && !self.active.is_empty();
+        // One that waits makes a flush due already, and where that has no room the next ones would
+        // take what room for writes there is.
+        let may_freeze =
+            self.frozen_memtables == 0 && self.log.staged_bytes() == 0 && !self.active.is_empty();
         let due = earliest <= watermark && gone_for_long && may_freeze;
         if due {
             self.freeze();

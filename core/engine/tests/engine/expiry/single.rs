@@ -3,7 +3,9 @@
 use crate::fixture::{self, Sim, commit, flush, follower_options, get, options};
 use crate::follow::fetch;
 use unison_base::Lsn;
-use unison_engine::{ColumnNames, ColumnValues, EngineOptions, Operation, Write, WriteError};
+use unison_engine::{
+    ColumnNames, ColumnValues, EngineOptions, Operation, Pressure, Write, WriteError,
+};
 
 const T: u64 = 1_000;
 
@@ -223,4 +225,21 @@ fn space_of_what_expired_comes_back_although_nobody_writes_and_then_nothing_is_d
             assert!(!engine.free_expired(now) && engine.flush_job().is_none());
         }
     }
+}
+
+#[test]
+fn what_expired_takes_no_memtable_while_one_waits_for_a_flush() {
+    let options = EngineOptions { removal_delay_ms: 1_000, memtables_max: 2, ..options() };
+    let (_disk, mut engine) = fixture::new(options);
+    engine.stage(&Write::put(b"early", b"value").expiring_at(T + 100), T).unwrap();
+    commit(&mut engine);
+    engine.expire(T + 101).unwrap().unwrap();
+    commit(&mut engine);
+    assert!(engine.free_expired(T + 1_100));
+    put(&mut engine, b"later", 0);
+    commit(&mut engine);
+    assert!(!engine.free_expired(T + 1_100), "nobody has flushed yet");
+    assert_eq!(engine.pressure(), Pressure::FlushDue);
+    flush(&mut engine);
+    assert_eq!(engine.stats().tree_keys, 1);
 }
