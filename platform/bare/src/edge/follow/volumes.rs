@@ -18,6 +18,9 @@ use unison_walfs::LogRole;
 const CHECKPOINT_LOG_BYTES: u64 = 32 << 20;
 /// Memtables that may wait for a flush: flushes run between records.
 const MEMTABLES_MAX: usize = 1;
+/// Keys of what is gone that are removed at a time: they are in memory meanwhile, beside the pages that
+/// change, and the node does nothing else.
+const REMOVED_KEYS_MAX: usize = 8 << 10;
 
 impl<D: BlockDevice> Follow<D> {
     /// Why nothing that is written to the disk can be trusted, until it is opened again.
@@ -145,6 +148,7 @@ pub(super) fn engine_options(config: &EdgeConfig, heap: &Heap) -> EngineOptions 
         memtable_bytes: heap.memtable_bytes(config.memtable_bytes, config.namespaces.len()),
         memtables_max: MEMTABLES_MAX,
         checkpoint_log_bytes: CHECKPOINT_LOG_BYTES,
+        removed_keys_max: REMOVED_KEYS_MAX,
         // A disk that is not mapped is read for each value that a flush copies, all over the log.
         inline_value_bytes: 0,
         role: LogRole::Follower,
