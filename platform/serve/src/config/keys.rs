@@ -6,6 +6,7 @@
 //! ```
 
 use std::collections::BTreeMap;
+use std::env::VarError;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -90,10 +91,15 @@ pub fn load_keys(file: Option<&Path>) -> Result<NamespaceKeys, KeysError> {
             let text = Zeroizing::new(std::fs::read_to_string(path).map_err(unreadable)?);
             parse(&text, &path.display().to_string())
         }
-        None => match std::env::var(VARIABLE) {
-            Ok(text) => parse(&Zeroizing::new(text), VARIABLE),
-            Err(_) => Ok(NamespaceKeys::default()),
-        },
+        None => of_variable(std::env::var(VARIABLE)),
+    }
+}
+
+fn of_variable(said: Result<String, VarError>) -> Result<NamespaceKeys, KeysError> {
+    match said {
+        Ok(text) => parse(&Zeroizing::new(text), VARIABLE),
+        Err(VarError::NotPresent) => Ok(NamespaceKeys::default()),
+        Err(VarError::NotUnicode(_)) => Err(KeysError::Malformed { place: VARIABLE.to_owned() }),
     }
 }
 
@@ -136,7 +142,10 @@ fn key_of(text: &str) -> Option<Zeroizing<[u8; KEY_BYTES]>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{KeysError, load_keys, parse};
+    use super::{KeysError, load_keys, of_variable, parse};
+    use std::env::VarError;
+    use std::ffi::OsString;
+    use std::os::unix::ffi::OsStringExt;
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
@@ -161,6 +170,13 @@ mod tests {
             let error = parse(&text, "the file").unwrap_err().to_string();
             assert!(error.contains("the file") && !error.contains("5e5e"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_variable_that_is_no_text_is_not_passed_over() {
+        assert!(of_variable(Err(VarError::NotPresent)).is_ok());
+        let garbled = VarError::NotUnicode(OsString::from_vec(vec![0xFF; 4]));
+        assert!(matches!(of_variable(Err(garbled)), Err(KeysError::Malformed { .. })));
     }
 
     #[test]
