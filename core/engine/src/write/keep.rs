@@ -25,6 +25,9 @@ const COUNTED_MAX: usize = 64 << 10;
 const NEW_MIN: u32 = 16;
 /// Most streams that one record trims. So many that are due are not left waiting.
 const TRIM_STREAMS_MAX: usize = 256;
+/// Most messages that are walked over at a time, beside those of one stream: writers wait meanwhile. More
+/// than the largest batch of messages makes due, so that trims keep up.
+const WALKED_MAX: u32 = 64 << 10;
 
 /// The streams that a rule keeps the newest messages of.
 #[derive(Default)]
@@ -43,6 +46,7 @@ impl Keeping {
     pub(super) fn published(&mut self, stream: u64, keep: u32) {
         if self.counted.len() >= COUNTED_MAX && !self.counted.contains_key(&stream) {
             self.counted.clear();
+            self.due.clear();
             self.forgotten = true;
         }
         let allowed = (keep / 2).max(NEW_MIN);
@@ -65,14 +69,17 @@ impl Keeping {
         !self.due.is_empty()
     }
 
-    /// What is due, with how many messages each keeps, as much as one record trims.
-    fn take_due(&mut self) -> Vec<(u64, u32)> {
+    /// What is due, with how many messages each keeps, as much as one record trims, until `left` messages
+    /// are to be walked over.
+    fn take_due(&mut self, left: &mut u32) -> Vec<(u64, u32)> {
         let mut taken = Vec::new();
         while taken.len() < TRIM_STREAMS_MAX
+            && *left > 0
             && let Some(stream) = self.due.pop_first()
         {
             if let Some((keep, new)) = self.counted.get_mut(&stream) {
                 *new = 0;
+                *left = left.saturating_sub(keep.saturating_add(1));
                 taken.push((stream, *keep));
             }
         }
@@ -88,7 +95,8 @@ impl Keeping {
 
 impl<S: SegmentStore> Engine<S> {
     /// Trims topics that have more messages than their rule keeps, when they got many since the last
-    /// time. Returns how many; the records are staged. On a follower the leader does it.
+    /// time, until that took long. Returns how many; the records are staged. On a follower the leader does
+    /// it.
     ///
     /// # Errors
     /// As [`stage`](Self::stage); what is left is trimmed by the next call.
@@ -97,22 +105,23 @@ impl<S: SegmentStore> Engine<S> {
             return Ok(0);
         }
         self.accepting()?;
-        self.trim_all_due(now_ms)
+        self.trim_some(now_ms)
     }
 
-    pub(super) fn trim_all_due(&mut self, now_ms: u64) -> Result<usize, WriteError> {
-        let mut trimmed = 0;
-        while self.topics.keeping.has_due() {
-            trimmed += self.trim_due(now_ms)?;
+    /// Trims what is due, until so much was walked over that the rest can wait for the next call.
+    pub(super) fn trim_some(&mut self, now_ms: u64) -> Result<usize, WriteError> {
+        let (mut trimmed, mut left) = (0, WALKED_MAX);
+        while left > 0 && self.topics.keeping.has_due() {
+            trimmed += self.trim_due(&mut left, now_ms)?;
         }
         Ok(trimmed)
     }
 
-    fn trim_due(&mut self, now_ms: u64) -> Result<usize, WriteError> {
+    fn trim_due(&mut self, left: &mut u32, now_ms: u64) -> Result<usize, WriteError> {
         let (view, log) = (self.shared.view.load(), self.shared.log.clone());
         let pin = Arc::new(Pin { view, log });
         let mut trims = Vec::new();
-        for (stream, keep) in self.topics.keeping.take_due() {
+        for (stream, keep) in self.topics.keeping.take_due(left) {
             trims.extend(bound(&pin, stream, keep)?.map(|bound| (stream, bound)));
         }
         if trims.is_empty() {
@@ -143,4 +152,29 @@ fn bound<S: SegmentStore>(
     let bound = key::from_record(stream, first.time_ms, first.lsn);
     let older = has_any(pin, at, (low, bound))?;
     Ok(older.then_some((first.time_ms, first.lsn)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{COUNTED_MAX, Keeping, WALKED_MAX};
+
+    #[test]
+    fn what_is_due_is_walked_over_in_parts_however_much_its_topics_keep() {
+        let mut keeping = Keeping::default();
+        (0..10).for_each(|stream| keeping.published(stream, WALKED_MAX / 2));
+        for (taken, due) in [(2, true), (2, true), (2, true), (2, true), (2, false)] {
+            assert!(keeping.is_urgent());
+            let mut left = WALKED_MAX;
+            assert_eq!(keeping.take_due(&mut left).len(), taken);
+            assert_eq!((left, keeping.has_due()), (0, due));
+        }
+        assert!(!keeping.is_urgent());
+    }
+
+    #[test]
+    fn what_is_forgotten_is_not_due() {
+        let mut keeping = Keeping::default();
+        (0..=COUNTED_MAX as u64).for_each(|stream| keeping.published(stream, 1));
+        assert_eq!((keeping.counted.len(), keeping.due.len()), (1, 1));
+    }
 }

@@ -197,7 +197,7 @@ impl<S: SegmentStore> Engine<S> {
     ) -> Result<Lsn, WriteError> {
         let rules = self.shared.rules.with(Known::clone)?;
         if self.topics.keeping.is_urgent() {
-            self.trim_all_due(now_ms)?;
+            self.trim_some(now_ms)?;
         }
         self.ready_to_seal(&rules, now_ms)?;
         let streams = self.streams(operation, messages)?;
