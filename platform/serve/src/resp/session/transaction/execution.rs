@@ -34,8 +34,8 @@ const _: () = assert!(REPLY_BYTES_MAX == 67_108_864, "the text names it");
 const MADE: &str = "values that a transaction makes of those before have at most 8388608 bytes";
 const _: () = assert!(QUEUED_BYTES_MAX == 8_388_608, "the text names it");
 /// How long commands may take in which writers wait; one more command may come on top.
-const TIME_MAX: Duration = Duration::from_secs(5);
-const _: () = assert!(TIME_MAX.as_secs() == 5, "the text names it");
+const TIME_MAX: Duration = Duration::from_secs(1);
+const _: () = assert!(TIME_MAX.as_secs() == 1, "the text names it");
 /// What takes no longer than a run of pipelined writes is not worth a thread of its own.
 const BRIEF_COMMANDS: usize = 256;
 
@@ -55,7 +55,7 @@ pub(super) enum Ended {
     #[error("{0}; nothing of it has happened")]
     TooMuch(&'static str),
     /// It takes longer than it may.
-    #[error("a transaction takes at most 5 seconds; nothing of it has happened")]
+    #[error("a transaction takes at most 1 second; nothing of it has happened")]
     TooLong,
 }
 
