@@ -5,7 +5,7 @@
 
 use unison_sim::fleet::{self, Options};
 
-const FOUND: [(u64, &str); 14] = [
+const FOUND: [(u64, &str); 15] = [
     (
         98,
         "a disk failed one write while a follower set its suffix aside: readers went on to see \

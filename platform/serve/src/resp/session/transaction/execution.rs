@@ -142,7 +142,7 @@ impl Execution {
         done: oneshot::Sender<Acknowledged>,
     ) -> (Self, Result<Option<Lsn>, Ended>) {
         self.output.truncate(self.start);
-        (self.made_bytes, self.deadline) = (0, Instant::now() + TIME_MAX);
+        self.made_bytes = 0;
         let namespace = Arc::clone(&self.namespace);
         let result = if writes(&self.queued) == 0 {
             let reader = namespace.reader().held();
@@ -160,7 +160,9 @@ impl Execution {
         (self, result)
     }
 
+    /// The time begins when the writer is held, however long that took.
     fn carry_out(&mut self, mut source: Source<'_, '_>) -> Result<(), Ended> {
+        self.deadline = Instant::now() + TIME_MAX;
         if !self.watched.is_empty() && self.watched.have_changed(&source.reader()?)? {
             return Err(Ended::Changed);
         }
