@@ -132,3 +132,9 @@ pub(crate) fn scan(snapshot: &Snapshot<SimStore>, request: ScanRequest<'_>) -> P
 pub(crate) fn all(reader: &Reader<SimStore>) -> Pairs {
     scan(&reader.snapshot(), ScanRequest::default())
 }
+
+/// How many cases a test of many runs: what a variable of the environment says, else `usual`.
+pub(crate) fn number_of_cases(variable: &str, usual: u64) -> u64 {
+    let asked = std::env::var(variable).ok();
+    asked.and_then(|number| number.parse().ok()).unwrap_or(usual)
+}

@@ -434,12 +434,17 @@ fn cases(seeds: impl Iterator<Item = u64>) {
     assert!(enough && sum.fetches > 1_000, "{sum:?}");
 }
 
+/// More of them when asked: `UNISON_ROW_CASES=10000 cargo test -p unison-engine --test engine rows`.
+fn number() -> u64 {
+    crate::fixture::number_of_cases("UNISON_ROW_CASES", CASES)
+}
+
 #[test]
 fn rows_are_a_map_of_maps_in_even_cases() {
-    cases((0..CASES).step_by(2));
+    cases((0..number()).step_by(2));
 }
 
 #[test]
 fn rows_are_a_map_of_maps_in_odd_cases() {
-    cases((1..CASES).step_by(2));
+    cases((1..number()).step_by(2));
 }

@@ -464,8 +464,7 @@ fn run(seeds: impl Iterator<Item = u64>) {
 
 /// More of them when asked: `UNISON_TOPIC_CASES=10000 cargo test -p unison-engine --test engine topics`.
 fn number() -> u64 {
-    let asked = std::env::var("UNISON_TOPIC_CASES").ok();
-    asked.and_then(|number| number.parse().ok()).unwrap_or(CASES)
+    crate::fixture::number_of_cases("UNISON_TOPIC_CASES", CASES)
 }
 
 #[test]

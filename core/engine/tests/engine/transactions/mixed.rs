@@ -413,8 +413,7 @@ fn cases(seeds: impl Iterator<Item = u64>) {
 /// More of them when asked: `UNISON_TRANSACTION_CASES=10000 cargo test -p unison-engine --test engine
 /// transactions`.
 fn number() -> u64 {
-    let asked = std::env::var("UNISON_TRANSACTION_CASES").ok();
-    asked.and_then(|number| number.parse().ok()).unwrap_or(CASES)
+    crate::fixture::number_of_cases("UNISON_TRANSACTION_CASES", CASES)
 }
 
 #[test]
