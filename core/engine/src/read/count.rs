@@ -5,7 +5,7 @@
 use super::merge::MemtableMerge;
 use super::view::View;
 use crate::errors::{ReadError, TreeError, TreeTable};
-use crate::expiry::{At, indexed};
+use crate::expiry::{At, Expiry, indexed};
 use crate::memtable::Direction;
 use crate::models::kv;
 use core::ops::Bound;
@@ -79,14 +79,25 @@ fn correct_by_expiry(view: &View, at: At, counted: &mut Counted) -> Result<(), R
     if view.tree.earliest_expiry > at.now_ms {
         return Ok(());
     }
-    for item in view.tree.expiring(0, at.now_ms)?.into_iter().flatten() {
-        let (index_key, _) = item.map_err(TreeError::from)?;
-        let (_, key) =
-            indexed(index_key.value()).ok_or(TreeError::Corrupt { table: TreeTable::Data })?;
-        let remembered = view.memtables().any(|memtable| memtable.find(key, at.lsn).is_some());
-        if kv::user_key(key).is_some() && !remembered {
-            counted.keys = counted.keys.saturating_sub(1);
-        }
+    for expired in known_to_tree_only(view, at, (0, at.now_ms))? {
+        counted.keys = counted.keys.saturating_sub(u64::from(expired?.is_some()));
     }
     Ok(())
+}
+
+/// What the tree's index says expires in a time, both ends included: of each entry when, if it is a key
+/// of which memory knows nothing.
+pub(super) fn known_to_tree_only(
+    view: &View,
+    at: At,
+    (from_ms, to_ms): (u64, u64),
+) -> Result<impl Iterator<Item = Result<Option<Expiry>, ReadError>>, ReadError> {
+    let index = view.tree.expiring(from_ms, to_ms)?.into_iter().flatten();
+    Ok(index.map(move |item| {
+        let (index_key, _) = item.map_err(TreeError::from)?;
+        let (expiry, key) =
+            indexed(index_key.value()).ok_or(TreeError::Corrupt { table: TreeTable::Data })?;
+        let remembered = view.memtables().any(|memtable| memtable.find(key, at.lsn).is_some());
+        Ok((kv::user_key(key).is_some() && !remembered).then_some(expiry))
+    }))
 }

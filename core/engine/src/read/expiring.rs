@@ -1,11 +1,12 @@
 //! How many keys will expire, and when: what the tree's index by time says, and what memory knows
 //! better. Every key in memory costs one look into the tree's keys; of the index a bounded part is read.
 
+use super::count::known_to_tree_only;
 use super::merge::MemtableMerge;
 use super::reader::Reader;
 use super::view::View;
-use crate::errors::{ReadError, TreeError, TreeTable};
-use crate::expiry::{At, Expiry, indexed};
+use crate::errors::ReadError;
+use crate::expiry::{At, Expiry};
 use crate::memtable::Direction;
 use crate::models::kv;
 use core::ops::Bound;
@@ -57,16 +58,11 @@ impl<S: SegmentStore> Reader<S> {
 /// What the tree holds and memory knows nothing of. Returns false when that is too much to look at.
 fn add_tree(view: &View, at: At, limit: usize, sum: &mut Sum) -> Result<bool, ReadError> {
     let Some(from) = at.now_ms.checked_add(1) else { return Ok(true) };
-    let index = view.tree.expiring(from, u64::MAX)?.into_iter().flatten();
-    for (looked, item) in index.enumerate() {
+    for (looked, expiry) in known_to_tree_only(view, at, (from, u64::MAX))?.enumerate() {
         if looked >= limit {
             return Ok(false);
         }
-        let (index_key, _) = item.map_err(TreeError::from)?;
-        let (expiry, key) =
-            indexed(index_key.value()).ok_or(TreeError::Corrupt { table: TreeTable::Data })?;
-        let remembered = view.memtables().any(|memtable| memtable.find(key, at.lsn).is_some());
-        if kv::user_key(key).is_some() && !remembered {
+        if let Some(expiry) = expiry? {
             sum.add(expiry);
         }
     }

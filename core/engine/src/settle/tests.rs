@@ -200,23 +200,28 @@ fn values_of_columns_are_settled_too() {
         }
         engine.append(NOW_MS).unwrap();
     }
+    settle_all(&mut engine);
+    assert_eq!(engine.stats().tree_rows, 16);
+    for round in 0..10_u8 {
+        let value = engine.reader().column(&[100 + round], "column").unwrap().unwrap();
+        assert_eq!(&*value.bytes().unwrap(), vec![round; 8_000].as_slice());
+    }
+}
+
+/// Makes everything durable, lets its segments leave the log, and settles all of them.
+fn settle_all(engine: &mut Engine<SimStore>) {
     let durable = engine.log.sync().unwrap();
     engine.publish(durable);
     while let Some(job) = engine.flush_now() {
         let _ = engine.flushed(job.run()).unwrap();
     }
     engine.retire(None, NOW_MS).unwrap();
-    assert!(files(&engine, SegmentKind::Values) >= 8);
+    assert!(files(engine, SegmentKind::Values) >= 8);
     while let Some(job) = engine.settle_job() {
         engine.settled(job.run()).unwrap();
-        check(&engine);
+        check(engine);
     }
-    assert_eq!(files(&engine, SegmentKind::Values), 0);
-    assert_eq!(engine.stats().tree_rows, 16);
-    for round in 0..10_u8 {
-        let value = engine.reader().column(&[100 + round], "column").unwrap().unwrap();
-        assert_eq!(&*value.bytes().unwrap(), vec![round; 8_000].as_slice());
-    }
+    assert_eq!(files(engine, SegmentKind::Values), 0);
 }
 
 /// A write of a transaction, or its beginning or its end.
@@ -246,18 +251,7 @@ fn messages_of_transactions_are_settled_too() {
     engine.stage(&Write::new(Operation::Trim(trim)), NOW_MS).unwrap();
     engine.stage(&Write::put(b"between", b"over"), NOW_MS).unwrap();
     engine.append(NOW_MS).unwrap();
-    let durable = engine.log.sync().unwrap();
-    engine.publish(durable);
-    while let Some(job) = engine.flush_now() {
-        let _ = engine.flushed(job.run()).unwrap();
-    }
-    engine.retire(None, NOW_MS).unwrap();
-    assert!(files(&engine, SegmentKind::Values) >= 8);
-    while let Some(job) = engine.settle_job() {
-        engine.settled(job.run()).unwrap();
-        check(&engine);
-    }
-    assert_eq!(files(&engine, SegmentKind::Values), 0);
+    settle_all(&mut engine);
     let filter = TopicFilter::new("kept/+").unwrap();
     let snapshot = engine.reader().snapshot();
     let messages = snapshot.messages(MessageRequest::all(&filter)).unwrap();
