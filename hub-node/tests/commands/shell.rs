@@ -254,7 +254,8 @@ fn settings_that_cannot_be_say_what_to_do() {
 #[test]
 fn a_value_lives_as_long_as_it_is_given() {
     let hub = Hub::start(&[]);
-    assert_eq!(answers(&hub, "put k v --ttl 100ms; get k"), "1\nv\n");
+    assert_eq!(answers(&hub, "put k v --ttl 1h; get k"), "1\nv\n");
+    assert_eq!(answers(&hub, "put k v --ttl 20ms"), "2\n");
     std::thread::sleep(std::time::Duration::from_millis(200));
     assert_eq!(answers(&hub, "get k"), "");
     let (code, _, errors) = run(&hub, &[], "put k v --ttl soon");

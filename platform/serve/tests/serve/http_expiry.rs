@@ -19,6 +19,11 @@ fn left(answer: &Value) -> u64 {
     expires.saturating_sub(u64::try_from(now.as_millis()).unwrap()).div_ceil(1_000)
 }
 
+/// Whether it lives for this many seconds, less what a slow machine took to ask.
+fn nearly(answer: &Value, seconds: u64) -> bool {
+    (seconds - 30..=seconds).contains(&left(answer))
+}
+
 #[test]
 fn what_is_put_with_a_ttl_says_when_it_expires_and_goes() {
     let running = Running::hub();
@@ -32,10 +37,10 @@ fn what_is_put_with_a_ttl_says_when_it_expires_and_goes() {
     put("/row/r", json!({ "columns": { "x": "MQ==" }, "ttl": "90s" }));
     put("/row/r", json!({ "columns": { "y": "MQ==" } }));
     let read = |path: &str| get(&running, &format!("{ROOT}{path}")).json();
-    assert!((89..=90).contains(&left(&read("/kv/a"))));
-    assert!((3_599..=3_600).contains(&left(&read("/kv/b"))));
+    assert!(nearly(&read("/kv/a"), 90));
+    assert!(nearly(&read("/kv/b"), 3_600));
     assert!(read("/kv/c").get("expires").is_none());
-    assert!((89..=90).contains(&left(&read("/row/r"))));
+    assert!(nearly(&read("/row/r"), 90));
     let page = read("/kv");
     assert!(left(&page["items"][0]) <= 90 && page["items"][2].get("expires").is_none(), "{page}");
     assert!(left(&read("/row")["items"][0]) <= 90);
@@ -67,7 +72,7 @@ fn a_batch_has_one_ttl() {
     assert_eq!(send(&running, &format!("POST {ROOT}/row/batch"), &batch).status, 200);
     for path in ["/kv/a", "/kv/b", "/row/r"] {
         let answer = get(&running, &format!("{ROOT}{path}")).json();
-        assert!((59..=60).contains(&left(&answer)), "{path} {answer}");
+        assert!(nearly(&answer, 60), "{path} {answer}");
     }
 }
 

@@ -16,6 +16,12 @@ fn number(client: &mut Client, words: &[&str]) -> i64 {
     line.trim_start_matches(':').trim().parse().unwrap_or_else(|_| panic!("{words:?}: {line}"))
 }
 
+/// It lives for this many seconds, less what a slow machine took to ask.
+fn nearly(client: &mut Client, name: &str, seconds: i64) {
+    let left = number(client, &["TTL", name]);
+    assert!((seconds - 30..=seconds).contains(&left), "{name}: {left} of {seconds}");
+}
+
 /// Waits until the answer is this one; what expires does so within moments.
 fn soon(client: &mut Client, words: &[&str], wanted: i64) {
     let deadline = Instant::now() + Duration::from_secs(20);
@@ -30,10 +36,10 @@ fn set_takes_times_and_ttl_tells_them() {
     let running = Running::hub();
     let client = &mut running.resp_client();
     client.ask(&["SET", "a", "1", "EX", "100"], "+OK\r\n");
-    assert!((99..=100).contains(&number(client, &["TTL", "a"])));
-    assert!((99_000..=100_000).contains(&number(client, &["PTTL", "a"])));
+    nearly(client, "a", 100);
+    assert!((70_000..=100_000).contains(&number(client, &["PTTL", "a"])));
     let end = number(client, &["EXPIRETIME", "a"]) - i64::try_from(now_s()).unwrap();
-    assert!((99..=101).contains(&end), "{end}");
+    assert!((70..=101).contains(&end), "{end}");
     assert!(number(client, &["PEXPIRETIME", "a"]) > 1_700_000_000_000);
     client.ask(&["SET", "a", "2"], "+OK\r\n");
     client.ask(&["TTL", "a"], ":-1\r\n");
@@ -41,15 +47,15 @@ fn set_takes_times_and_ttl_tells_them() {
     client.ask(&["EXPIRETIME", "none"], ":-2\r\n");
     client.ask(&["SETEX", "b", "50", "x"], "+OK\r\n");
     client.ask(&["SET", "b", "y", "KEEPTTL"], "+OK\r\n");
-    assert!((49..=50).contains(&number(client, &["TTL", "b"])));
+    nearly(client, "b", 50);
     client.ask(&["SET", "b", "z", "KEEPTTL", "GET"], "$1\r\ny\r\n");
     client.ask(&["SET", "none", "z", "XX", "KEEPTTL"], NULL);
-    client.ask(&["SET", "b", "z", "NX", "GET", "EX", "5"], "$1\r\nz\r\n");
-    client.ask(&["SET", "n", "z", "NX", "GET", "EX", "5"], NULL);
-    assert!((4..=5).contains(&number(client, &["TTL", "n"])));
+    client.ask(&["SET", "b", "z", "NX", "GET", "EX", "55"], "$1\r\nz\r\n");
+    client.ask(&["SET", "n", "z", "NX", "GET", "EX", "55"], NULL);
+    nearly(client, "n", 55);
     client.ask(&["PSETEX", "c", "60000", "7"], "+OK\r\n");
     client.ask(&["INCR", "c"], ":8\r\n");
-    assert!((59..=60).contains(&number(client, &["TTL", "c"])), "INCR keeps it");
+    nearly(client, "c", 60); // INCR keeps it
     client.ask(&["SET", "d", "1", "EXAT", "1"], "+OK\r\n");
     client.ask(&["GET", "d"], NULL);
     client.ask(&["GETSET", "c", "1"], "$1\r\n8\r\n");
@@ -71,9 +77,9 @@ fn expire_and_persist_change_keys_and_hashes() {
         client.ask(&["EXPIRE", name, "10", "NX"], ":0\r\n");
         client.ask(&["PEXPIRE", name, "200000", "LT"], ":0\r\n");
         client.ask(&["PEXPIRE", name, "200000", "GT"], ":1\r\n");
-        assert!((199..=200).contains(&number(client, &["TTL", name])));
+        nearly(client, name, 200);
         client.ask(&["EXPIREAT", name, &(now_s() + 50).to_string(), "XX", "LT"], ":1\r\n");
-        assert!((48..=50).contains(&number(client, &["TTL", name])));
+        nearly(client, name, 50);
         client.ask(&["PERSIST", name], ":1\r\n");
         client.ask(&["TTL", name], ":-1\r\n");
         client.ask(&["EXPIRE", name, "-1"], ":1\r\n");
@@ -82,11 +88,11 @@ fn expire_and_persist_change_keys_and_hashes() {
     client.ask(&["HSET", "h", "f", "v"], ":1\r\n");
     client.ask(&["EXPIRE", "h", "100"], ":1\r\n");
     client.ask(&["HSET", "h", "g", "w"], ":1\r\n");
-    assert!((99..=100).contains(&number(client, &["TTL", "h"])), "HSET keeps it");
+    nearly(client, "h", 100); // HSET keeps it
     client.ask(&["GETEX", "h"], NULL);
     client.ask(&["SET", "a", "1"], "+OK\r\n");
     client.ask(&["GETEX", "a", "EX", "70"], "$1\r\n1\r\n");
-    assert!((69..=70).contains(&number(client, &["TTL", "a"])));
+    nearly(client, "a", 70);
     client.ask(&["GETEX", "a"], "$1\r\n1\r\n");
     client.ask(&["GETEX", "a", "PERSIST"], "$1\r\n1\r\n");
     client.ask(&["TTL", "a"], ":-1\r\n");
@@ -98,10 +104,11 @@ fn what_has_expired_is_gone_for_every_command() {
     let running = Running::hub();
     let client = &mut running.resp_client();
     client.ask(&["SET", "stays", "1"], "+OK\r\n");
-    client.ask(&["SET", "a", "1", "PX", "300"], "+OK\r\n");
+    client.ask(&["SET", "a", "1", "EX", "300"], "+OK\r\n");
     client.ask(&["HSET", "h", "f", "v", "g", "w"], ":2\r\n");
-    client.ask(&["PEXPIRE", "h", "300"], ":1\r\n");
     client.ask(&["DBSIZE"], ":2\r\n");
+    client.ask(&["PEXPIRE", "a", "20"], ":1\r\n");
+    client.ask(&["PEXPIRE", "h", "20"], ":1\r\n");
     soon(client, &["EXISTS", "a", "h"], 0);
     client.ask(&["GET", "a"], NULL);
     client.ask(&["MGET", "a", "stays"], "*2\r\n$-1\r\n$1\r\n1\r\n");

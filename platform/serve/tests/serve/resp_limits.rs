@@ -90,7 +90,7 @@ fn a_connection_above_the_limit_is_told_the_limit() {
         if client.line() == "+PONG" {
             break;
         }
-        assert!(began.elapsed() < Duration::from_secs(5));
+        assert!(began.elapsed() < Duration::from_secs(30));
     }
 }
 

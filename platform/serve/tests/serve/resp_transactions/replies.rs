@@ -243,5 +243,5 @@ fn writers_race_for_a_counter_and_none_is_lost() {
     let client = &mut running.resp_client();
     let began = Instant::now();
     client.ask(&["GET", "n"], format!("$3\r\n{}\r\n", CLIENTS * ROUNDS));
-    assert!(began.elapsed() < Duration::from_secs(5));
+    assert!(began.elapsed() < Duration::from_secs(30));
 }

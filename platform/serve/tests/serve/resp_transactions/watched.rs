@@ -74,9 +74,9 @@ fn any_change_of_a_watched_key_or_row_is_seen() {
 fn a_key_that_expires_has_changed() {
     let running = Running::hub();
     let client = &mut running.resp_client();
-    client.ask(&["SET", "k", "1", "PX", "100"], "+OK\r\n");
+    client.ask(&["SET", "k", "1", "PX", "3000"], "+OK\r\n");
     client.ask(&["WATCH", "k"], "+OK\r\n");
-    std::thread::sleep(Duration::from_millis(150));
+    std::thread::sleep(Duration::from_millis(3_100));
     begin(client, &[&["GET", "k"]]);
     client.ask(&["EXEC"], "*-1\r\n");
     client.ask(&["WATCH", "k"], "+OK\r\n");
