@@ -12,7 +12,7 @@ const SHOWN_BYTES_MAX: usize = 128;
 
 /// Why a node that follows a hub takes no write. Over RESP it stands behind `READONLY`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("this node follows a hub; write to {hub}")]
+#[error("this node only reads; write to the hub whose link is {hub}")]
 pub struct ReadOnly<H: Display> {
     /// Where to write.
     pub hub: H,
@@ -70,7 +70,7 @@ mod tests {
     #[test]
     fn the_hub_is_named() {
         let text = ReadOnly { hub: "10.0.2.2:4003" }.to_string();
-        assert_eq!(text, "this node follows a hub; write to 10.0.2.2:4003");
+        assert_eq!(text, "this node only reads; write to the hub whose link is 10.0.2.2:4003");
     }
 
     #[test]

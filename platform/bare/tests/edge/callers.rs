@@ -248,7 +248,7 @@ fn what_clients_say_first_is_understood() {
         ("HELLO 9", "NOPROTO unsupported protocol version"),
         ("CONFIG SET a b", "ERR settings are given when the node boots: boot arguments"),
         ("KEYS *", "ERR this node does not look at all keys at once; use SCAN"),
-        ("FLUSHALL", "READONLY this node follows a hub; write to 10.0.0.1:4003"),
+        ("FLUSHALL", "READONLY this node only reads; write to the hub whose link is 10.0.0.1:4003"),
         ("RESET", "RESET"),
         ("CLIENT GETNAME", ""),
     ] {
@@ -293,7 +293,10 @@ fn rows_are_answered_as_hashes() {
     let page = world.ask(&format!("HSCAN row {} NOVALUES", next.text()));
     assert_eq!(page.items(), [Reply::Bulk(b"0".to_vec()), Reply::Array(names[2..].to_vec())]);
     let refused = world.ask("HSET row a 2");
-    assert_eq!(refused.text(), "READONLY this node follows a hub; write to 10.0.0.1:4003");
+    assert_eq!(
+        refused.text(),
+        "READONLY this node only reads; write to the hub whose link is 10.0.0.1:4003"
+    );
     world.board.heap.set(HeapFigures { used: 62 << 20, peak: 62 << 20, budget: 64 << 20 });
     for request in ["HGET row large", "HMGET row a large", "HSCAN row 0"] {
         let said = world.ask(request);

@@ -45,7 +45,10 @@ fn a_node_boots_follows_and_answers_reads() {
     let values = world.ask("MGET late nothing");
     assert_eq!(values.items(), [Reply::Bulk(b"1".to_vec()), Reply::Null]);
     let refused = world.ask("SET a b");
-    assert_eq!(refused.text(), "READONLY this node follows a hub; write to 10.0.0.1:4003");
+    assert_eq!(
+        refused.text(),
+        "READONLY this node only reads; write to the hub whose link is 10.0.0.1:4003"
+    );
     assert_eq!(world.ask("SET a").text(), "ERR wrong number of arguments for 'set' command");
     assert!(world.ask("NONSENSE").text().starts_with("ERR unknown command 'NONSENSE'"));
     assert!(world.ask("INFO replication").text().contains("master_link_status:up"));
@@ -95,7 +98,10 @@ fn the_status_says_how_the_node_is() {
     assert_eq!(world.http("GET /nothing").0, "HTTP/1.1 404 Not Found");
     let (line, body) = world.http("PUT /api/v1/default/kv/a");
     assert_eq!(line, "HTTP/1.1 421 Misdirected Request");
-    assert_eq!(body, r#"{"error":"this node follows a hub; write to 10.0.0.1:4003"}"#);
+    assert_eq!(
+        body,
+        r#"{"error":"this node only reads; write to the hub whose link is 10.0.0.1:4003"}"#
+    );
     assert_eq!(world.http("DELETE /status").0, "HTTP/1.1 405 Method Not Allowed");
 }
 

@@ -51,7 +51,7 @@ pub struct EdgeSettings {
     /// Most watchers of all protocols at a time [default: 4096]
     #[arg(long, env = "UNISON_WATCHERS_MAX", value_name = "COUNT")]
     pub watchers_max: Option<u32>,
-    /// Directory under which `wal/backup` may write; without it that route is refused
+    /// Directory under which `wal/backup` and `btree/backup` may write; without it they are refused
     #[arg(long, env = "UNISON_BACKUP_DIR", value_name = "DIR")]
     pub backup_dir: Option<PathBuf>,
     /// TOML file with the master keys of namespaces (`name = "64 hexadecimal digits"`), for the owner alone; without it the keys in UNISON_KEYS

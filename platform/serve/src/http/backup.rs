@@ -21,7 +21,7 @@ use unison_ports::{IoError, SegmentFile, SegmentStore};
 use unison_walfs::scan::{ScanError, SegmentScan};
 use unison_walfs::{ReadError, SealedSegment};
 
-use super::body::{parse, read};
+use super::body::{or_default, parse, read};
 use super::error::ApiError;
 use super::path::InNamespace;
 use super::whole::Whole;
@@ -93,7 +93,7 @@ pub enum BackupError {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Request {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     after_segment_id: Whole,
     backup_dir: PathBuf,
 }

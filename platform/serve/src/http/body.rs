@@ -1,11 +1,12 @@
 //! Reading a body: bounded in bytes and in time.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::http::{HeaderMap, header};
 use http_body_util::BodyExt;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::error::ApiError;
 use crate::node::Node;
@@ -63,6 +64,25 @@ async fn too_large(mut body: Body, limit: usize) -> ApiError {
 /// When a body of which `received` bytes came has to go on at the latest.
 pub(super) fn deadline(began: Instant, received: usize) -> Instant {
     began + PATIENCE + Duration::from_secs(received as u64 / RATE_MIN)
+}
+
+/// For a field that may be left out: it may be `null` as well.
+pub(super) fn or_default<'de, D, T>(from: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Ok(Option::deserialize(from)?.unwrap_or_default())
+}
+
+/// The same for a text, of which nothing is copied that need not be.
+pub(super) fn or_empty<'de: 'a, 'a, D>(from: D) -> Result<Cow<'a, str>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    #[derive(Deserialize)]
+    struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+    Ok(Option::<Text<'a>>::deserialize(from)?.map(|text| text.0).unwrap_or_default())
 }
 
 /// The JSON in a body.

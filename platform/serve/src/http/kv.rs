@@ -15,8 +15,8 @@ use unison_base::limits::{BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, VALUE_MAX};
 use unison_engine::{Condition, Operation, Write};
 use unison_linux::store::Namespace;
 
-use super::body::{parse, read};
-use super::condition::{condition, versioned};
+use super::body::{or_default, parse, read};
+use super::condition::{condition, unneeded, versioned};
 use super::error::ApiError;
 use super::item::{BASE64, KeyEncoding, decoded};
 use super::path::{AtKey, InNamespace};
@@ -89,9 +89,12 @@ pub(super) async fn write(
 }
 
 /// A missing key is an answer too: 200, `found` false, version 0.
-pub(super) async fn get(at: AtKey) -> Result<Response, ApiError> {
+pub(super) async fn get(at: AtKey, headers: HeaderMap) -> Result<Response, ApiError> {
     let found = at.namespace.reader().get(&at.key)?;
     let lsn = found.as_ref().map_or(Lsn::ZERO, unison_linux::store::ValueRef::lsn);
+    if let Some(answer) = unneeded(&headers, lsn) {
+        return Ok(answer);
+    }
     let value = match &found {
         Some(value) => BASE64.encode(&*value.bytes()?),
         None => String::new(),
@@ -105,12 +108,12 @@ pub(super) async fn get(at: AtKey) -> Result<Response, ApiError> {
 #[serde(rename_all = "camelCase")]
 struct Batch {
     operation: BatchOperation,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     items: Vec<BatchItem>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     keys: Vec<String>,
     /// How `keys` are written.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     key_encoding: KeyEncoding,
     /// How long all items live, or when they expire.
     ttl: Option<Ttl>,
@@ -129,7 +132,7 @@ enum BatchOperation {
 struct BatchItem {
     key: String,
     value: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     key_encoding: KeyEncoding,
 }
 
@@ -151,10 +154,12 @@ pub(super) async fn batch(
     let batch: Batch = parse(&read(&node, &headers, body, BATCH_BODY_MAX).await?)?;
     let (count, outcome) = match batch.operation {
         BatchOperation::Put => {
+            refuse_unless_empty(batch.keys.is_empty(), "put", "items")?;
             let expires_at = end(batch.ttl.as_ref(), batch.expires, &namespace)?;
             put_batch(&namespace, batch.items, expires_at).await?
         }
         BatchOperation::Delete => {
+            refuse_unless_empty(batch.items.is_empty(), "delete", "keys")?;
             let keys: Result<Vec<_>, _> =
                 batch.keys.into_iter().map(|key| batch.key_encoding.decode(key)).collect();
             let keys = keys?;
@@ -163,6 +168,12 @@ pub(super) async fn batch(
         }
     };
     Ok(Json(BatchSuccess { success: true, count, lsn: outcome?.lsn.0 }))
+}
+
+/// What the other operation takes would be left out without a word.
+fn refuse_unless_empty(is_empty: bool, operation: &str, takes: &str) -> Result<(), ApiError> {
+    let why = || ApiError::Malformed(format!("`{operation}` takes `{takes}` and nothing else"));
+    is_empty.then_some(()).ok_or_else(why)
 }
 
 async fn put_batch(

@@ -70,7 +70,7 @@ struct Quota {
 
 /// A number of bytes, or with a unit.
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "`bytes` is a whole number, or a text such as `64GiB`")]
 enum Size {
     Bytes(Whole),
     Text(String),

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use unison_base::Lsn;
 use unison_engine::{Operation, Write};
 
-use super::condition::{condition, etag, versioned};
+use super::condition::{condition, etag, unneeded, versioned};
 use super::error::ApiError;
 use super::kv::{refuse_on_follower, write};
 use super::object_body::ObjectBody;
@@ -66,18 +66,26 @@ pub(super) async fn delete(
     write(&at.namespace, Write::new(Operation::DeleteObjects(&objects)), condition).await
 }
 
-/// The octets, or a range of them; `HEAD` is answered by the framework from this.
-pub(super) async fn get(at: AtKey, headers: HeaderMap) -> Result<Response, ApiError> {
+/// The octets, or a range of them. The framework drops them for `HEAD`, which knows no ranges.
+pub(super) async fn get(
+    at: AtKey,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
     let (reader, key) = (at.namespace.reader().clone(), at.key);
     let found = tokio::task::spawn_blocking(move || reader.snapshot().object(&key)).await??;
     let missing = || ApiError::NotFound("there is no such large object".to_owned());
     let object = found.ok_or_else(missing)?;
     let (lsn, bytes) = (object.lsn(), object.len());
-    let Range { first, length } = match range(&headers, lsn) {
+    if let Some(answer) = unneeded(&headers, lsn) {
+        return Ok(answer);
+    }
+    let asked = range(&headers, lsn).filter(|_| method == Method::GET);
+    let partial = asked.is_some();
+    let Range { first, length } = match asked {
         None => Range { first: 0, length: bytes },
         Some(asked) => asked.within(bytes).ok_or(ApiError::Range { bytes })?,
     };
-    let partial = range(&headers, lsn).is_some();
     let status = if partial { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
     let checksum = object.checksum();
     let mut response = Body::new(ObjectBody::new(object, first, length)).into_response();

@@ -19,8 +19,11 @@ impl Query {
             let name = String::from_utf8(decoded(name)?)
                 .map_err(|_| ApiError::Malformed("a query's name is no text".to_owned()))?;
             if !known.contains(&name.as_str()) {
-                let known = known.join(", ");
-                let why = format!("the query knows no `{name}`, only {known}");
+                let why = if known.is_empty() {
+                    format!("this request has no query: `{name}` means nothing in it")
+                } else {
+                    format!("the query knows no `{name}`, only {}", known.join(", "))
+                };
                 return Err(ApiError::Malformed(why));
             }
             query.0.push((name, value));
@@ -74,6 +77,8 @@ mod tests {
         assert!(query.flag("r").unwrap() && query.number("a").is_err() && query.flag("a").is_err());
         let error = Query::parse(Some("limits=1"), &["limit", "start"]).unwrap_err().to_string();
         assert_eq!(error, "the query knows no `limits`, only limit, start");
+        let error = Query::parse(Some("ttl=1"), &[]).unwrap_err().to_string();
+        assert_eq!(error, "this request has no query: `ttl` means nothing in it");
         assert!(Query::parse(Some("a=%4"), &["a"]).is_err());
         assert!(Query::parse(None, &[]).unwrap().bytes("a").is_none());
     }

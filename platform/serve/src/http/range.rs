@@ -35,8 +35,15 @@ pub(super) fn range(headers: &HeaderMap, lsn: Lsn) -> Option<Asked> {
 }
 
 fn asked(text: &str) -> Option<Asked> {
-    let (first, last) = text.trim().strip_prefix("bytes=")?.split_once('-')?;
-    let number = |text: &str| text.trim().parse::<u64>().ok();
+    let (unit, ranges) = text.split_once('=')?;
+    // Empty members of a list mean nothing.
+    let mut ranges = ranges.split(',').map(str::trim).filter(|range| !range.is_empty());
+    let (first, last) = match (ranges.next(), ranges.next()) {
+        (Some(range), None) if unit.trim().eq_ignore_ascii_case("bytes") => {
+            range.split_once('-')?
+        }
+        _ => return None,
+    };
     match (first.trim(), last.trim()) {
         ("", last) => Some(Asked::Last(number(last)?)),
         (first, "") => Some(Asked::From(number(first)?, None)),
@@ -45,6 +52,12 @@ fn asked(text: &str) -> Option<Asked> {
             (first <= last).then_some(Asked::From(first, Some(last)))
         }
     }
+}
+
+/// Digits; what is too large for a number is behind the end of any object.
+fn number(digits: &str) -> Option<u64> {
+    let is_number = !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
+    is_number.then(|| digits.parse().unwrap_or(u64::MAX))
 }
 
 impl Asked {
@@ -79,15 +92,30 @@ mod tests {
             ("bytes=-0", None),
             ("bytes=10-", None),
             ("bytes=18446744073709551615-18446744073709551615", None),
+            ("bytes=99999999999999999999-", None),
+            ("bytes=7-99999999999999999999", Some((7, 3))),
+            ("bytes=-99999999999999999999", Some((0, 10))),
+            ("Bytes=1-2", Some((1, 2))),
+            ("bytes=, 1-2,", Some((1, 2))),
         ] {
             let found = asked(text).unwrap().within(10);
             let expected = expected.map(|(first, length)| Range { first, length });
             assert_eq!(found, expected, "{text}");
         }
         assert_eq!(asked("bytes=0-").unwrap().within(0), None);
-        for text in ["", "bytes", "bytes=", "bytes=-", "bytes=5-3", "bytes=0-1,3-4", "lines=1-2"] {
+        for text in [
+            "",
+            "bytes",
+            "bytes=",
+            "bytes=,",
+            "bytes=-",
+            "bytes=5-3",
+            "bytes=+1-2",
+            "bytes=0-1,3-4",
+        ] {
             assert_eq!(asked(text), None, "{text}");
         }
+        assert_eq!(asked("lines=1-2"), None);
     }
 
     #[test]

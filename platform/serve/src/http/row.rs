@@ -72,7 +72,7 @@ struct Delete {
 
 /// Names alone, or with values that mean nothing.
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "`columns` is a list of names, or an object with these names")]
 pub(super) enum Names {
     List(Vec<String>),
     Map(BTreeMap<String, IgnoredAny>),

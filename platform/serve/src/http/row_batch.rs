@@ -10,7 +10,7 @@ use serde::Deserialize;
 use unison_engine::{ColumnNames, ColumnValues, Operation, Write};
 use unison_linux::store::Namespace;
 
-use super::body::{parse, read};
+use super::body::{or_default, parse, read};
 use super::error::ApiError;
 use super::item::KeyEncoding;
 use super::kv::{BATCH_BODY_MAX, BatchSuccess, refuse_on_follower};
@@ -33,7 +33,7 @@ enum Batch {
 #[serde(rename_all = "camelCase")]
 struct Item<C> {
     row_key: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     key_encoding: KeyEncoding,
     columns: C,
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Bound;
 
-use axum::http::Uri;
+use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use base64::Engine as _;
 use serde::{Serialize, Serializer};
@@ -11,7 +11,7 @@ use unison_engine::{Column, ColumnRange, Row};
 use unison_linux::FileStore;
 use unison_linux::store::{Reader, ValueRef};
 
-use super::condition::versioned;
+use super::condition::{unneeded, versioned};
 use super::error::ApiError;
 use super::item::BASE64;
 use super::list::{PAGE_BYTES, limit};
@@ -83,11 +83,12 @@ impl Range {
 }
 
 /// A missing row is an answer too: 200, `found` false, version 0.
-pub(super) async fn get(at: AtRow, uri: Uri) -> Result<Response, ApiError> {
+pub(super) async fn get(at: AtRow, uri: Uri, headers: HeaderMap) -> Result<Response, ApiError> {
     let wanted = Wanted::of(uri.query())?;
     let reader = at.namespace.reader();
     let found = tokio::task::spawn_blocking(move || find(&reader, &at.row, &wanted)).await??;
-    Ok(versioned(Lsn(found.lsn), found))
+    let lsn = Lsn(found.lsn);
+    Ok(unneeded(&headers, lsn).unwrap_or_else(|| versioned(lsn, found)))
 }
 
 fn find(reader: &Reader, key: &[u8], wanted: &Wanted) -> Result<Found, ApiError> {

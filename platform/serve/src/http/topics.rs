@@ -15,7 +15,7 @@ use unison_engine::{
 };
 use unison_linux::store::{Namespace, Reader};
 
-use super::body::{parse, read};
+use super::body::{or_default, or_empty, parse, read};
 use super::error::ApiError;
 use super::item::decoded;
 use super::kv::{BATCH_BODY_MAX, refuse_on_follower};
@@ -67,7 +67,7 @@ impl Syntax {
 /// What is published: one message, or several in `messages`.
 #[derive(Deserialize)]
 struct Publish<'a> {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     syntax: Syntax,
     #[serde(borrow, default)]
     messages: Option<Vec<Draft<'a>>>,
@@ -77,17 +77,26 @@ struct Publish<'a> {
 
 #[derive(Deserialize)]
 struct Draft<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "or_empty")]
     topic: Cow<'a, str>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "or_empty")]
     pattern: Cow<'a, str>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "or_empty")]
     payload: Cow<'a, str>,
     ttl: Option<Ttl>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     retain: bool,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "or_default")]
     headers: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
+}
+
+impl Draft<'_> {
+    /// Whether nothing was given.
+    fn is_empty(&self) -> bool {
+        let Self { topic, pattern, payload, ttl, retain, headers } = self;
+        let texts = [topic, pattern, payload];
+        texts.iter().all(|text| text.is_empty()) && ttl.is_none() && !retain && headers.is_empty()
+    }
 }
 
 /// A message with its bytes.
@@ -145,6 +154,20 @@ pub(super) enum Target {
 }
 
 impl Target {
+    /// A message for the other kind of name is meant for the other path.
+    fn check(self, draft: &Draft<'_>) -> Result<(), ApiError> {
+        let why = match self {
+            Self::Topics if !draft.pattern.is_empty() => {
+                "a `pattern` is for topics/publish-pattern"
+            }
+            Self::Patterns if !draft.topic.is_empty() => "a `topic` is for topics/publish",
+            Self::Topics if draft.topic.is_empty() => "a message has a `topic`",
+            Self::Patterns if draft.pattern.is_empty() => "a message has a `pattern`",
+            Self::Topics | Self::Patterns => return Ok(()),
+        };
+        Err(ApiError::Malformed(why.to_owned()))
+    }
+
     /// The name that a message gives of it.
     fn name<'a>(self, syntax: Syntax, draft: &mut Draft<'a>) -> Result<Cow<'a, str>, ApiError> {
         match self {
@@ -197,8 +220,13 @@ pub(super) async fn publish_within(
 fn messages_of(target: Target, body: &[u8]) -> Result<(bool, Vec<Decoded<'_>>), ApiError> {
     let Publish { syntax, messages, single } = parse(body)?;
     let batch = messages.is_some();
+    if batch && !single.is_empty() {
+        let why = "beside `messages` there is `syntax` alone: the rest belongs to each of them";
+        return Err(ApiError::Malformed(why.to_owned()));
+    }
     let drafts = messages.unwrap_or_else(|| vec![single]);
     let decoded = drafts.into_iter().map(|mut draft| {
+        target.check(&draft)?;
         draft.topic = target.name(syntax, &mut draft)?;
         Decoded::of(draft)
     });
@@ -284,7 +312,7 @@ pub(super) async fn delete(
 
 #[derive(Deserialize)]
 struct Trim<'a> {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     syntax: Syntax,
     #[serde(borrow)]
     filter: Option<Cow<'a, str>>,

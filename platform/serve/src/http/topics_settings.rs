@@ -15,7 +15,7 @@ use unison_engine::{
     Write, WriteError,
 };
 
-use super::body::{parse, read};
+use super::body::{or_default, parse, read};
 use super::error::ApiError;
 use super::kv::refuse_on_follower;
 use super::path::InNamespace;
@@ -32,14 +32,14 @@ const BODY_MAX: usize = 8 * TOPIC_RULES_BYTES_MAX;
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Given<'a> {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     syntax: Syntax,
     default_ttl: Option<Ttl>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     compression: CompressionName,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     encryption: EncryptionName,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "or_default")]
     rules: Vec<GivenRule<'a>>,
 }
 
@@ -56,7 +56,7 @@ struct GivenRule<'a> {
 
 /// How many messages are kept: a number, or `all`.
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "`keepLast` is a whole number or `all`")]
 enum Kept<'a> {
     Count(Whole),
     Text(#[serde(borrow)] Cow<'a, str>),

@@ -31,7 +31,7 @@ use super::topics::id_of;
 use super::topics_read::{MessageBody, filter, text};
 use super::watch::not_ahead;
 use crate::config::Span;
-use crate::node::Node;
+use crate::node::{Node, Role};
 use crate::watch::Watcher;
 
 /// A part of the stream is written once it has this many bytes.
@@ -81,8 +81,10 @@ pub(super) async fn subscribe(
 ) -> Result<Response, ApiError> {
     let query = Query::parse(uri.query(), &["filter", "start", "syntax"])?;
     let (filter, start) = (filter(&query)?, start(&query, &headers)?);
-    if let Start::Behind(seen) = start {
-        not_ahead(&node, &namespace, ChangeId::whole(seen.lsn))?;
+    match start {
+        Start::Behind(seen) => drop(not_ahead(&node, &namespace, ChangeId::whole(seen.lsn))?),
+        Start::From(lsn) => not_to_come(&node, &namespace, lsn)?,
+        Start::Now | Start::Retained | Start::Time(_) => {}
     }
     let nothing = ChangeFilter { models: Models::NONE, ..ChangeFilter::default() };
     let applied = ChangeId::whole(namespace.reader().applied());
@@ -93,6 +95,17 @@ pub(super) async fn subscribe(
     let line = Line::new(&node, namespace.name());
     let subscription = Subscription { watcher, namespace, filter, from, line };
     Ok(event_stream::answer(&greeting, subscription))
+}
+
+/// A hub knows which record is the next one. A time in milliseconds, which other requests take, would
+/// else be waited for as an LSN.
+fn not_to_come(node: &Node, namespace: &Namespace, lsn: Lsn) -> Result<(), ApiError> {
+    let next = namespace.reader().applied().0 + 1;
+    if lsn.0 <= next || node.role != Role::Hub {
+        return Ok(());
+    }
+    let why = "`start`: a number is an LSN, and the next one is";
+    Err(ApiError::Malformed(format!("{why} {next}; a time is written as in 2026-03-14T15:09:26Z")))
 }
 
 fn start(query: &Query, headers: &HeaderMap) -> Result<Start, ApiError> {

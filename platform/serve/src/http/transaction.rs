@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use unison_base::TxnId;
 use unison_engine::{Condition, Operation, Write};
 
-use super::body::{parse, read};
+use super::body::{or_default, parse, read};
 use super::error::ApiError;
 use super::kv::refuse_on_follower;
 use super::path::{AtTransaction, InNamespace};
@@ -44,7 +44,7 @@ pub(super) enum Model {
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Begin {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     operation: Change,
     entry_type: Option<Model>,
 }

@@ -9,7 +9,7 @@ use axum::http::HeaderMap;
 use serde::Deserialize;
 use unison_engine::{ColumnNames, ColumnValues, Operation, Write};
 
-use super::body::{parse, read};
+use super::body::{or_default, parse, read};
 use super::condition::condition;
 use super::error::ApiError;
 use super::item::{KeyEncoding, decoded};
@@ -26,7 +26,7 @@ use crate::node::Node;
 #[serde(rename_all = "camelCase")]
 struct KeyWrite {
     key: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     key_encoding: KeyEncoding,
     value: Option<String>,
     operation: Option<Change>,
@@ -38,7 +38,7 @@ struct KeyWrite {
 #[serde(rename_all = "camelCase")]
 struct RowWrite {
     row_key: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     key_encoding: KeyEncoding,
     columns: Option<RowColumns>,
     operation: Option<Change>,
@@ -48,7 +48,10 @@ struct RowWrite {
 
 /// Values for a put, names for a delete.
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "`columns` is names with values in base64, or names alone where they are deleted"
+)]
 enum RowColumns {
     Values(Columns),
     Names(Names),

@@ -13,7 +13,7 @@ const TTL_MS_MAX: u64 = 999_999_999 * 86_400_000;
 
 /// A time to live: whole seconds, or a whole number with a unit.
 #[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "`ttl` is whole seconds, or a text such as `90s` or `1h`")]
 pub(super) enum Ttl {
     Seconds(Whole),
     Text(String),

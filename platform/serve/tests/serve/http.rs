@@ -268,7 +268,10 @@ fn a_node_that_follows_answers_reads_and_is_ready_only_while_it_follows() {
     ] {
         let refused = request(&running, head, &[], body);
         assert_eq!(refused.status, 421, "{head}");
-        assert_eq!(refused.error(), "this node follows a hub; write to hub.example:4003");
+        assert_eq!(
+            refused.error(),
+            "this node only reads; write to the hub whose link is hub.example:4003"
+        );
     }
     for path in ["kv/k", "row/r", "row"] {
         assert_eq!(get(&running, &format!("/api/v1/default/{path}")).status, 200);

@@ -2,6 +2,8 @@
 
 mod http;
 mod http_expiry;
+mod http_known;
+mod http_meaning;
 mod http_objects;
 mod http_origins;
 mod http_rows;

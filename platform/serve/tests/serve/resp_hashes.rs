@@ -170,7 +170,8 @@ fn a_node_that_follows_reads_hashes_and_refuses_to_change_them() {
     let role = Role::Edge { hub: Address { host: "hub.example".into(), port: 4003 } };
     let running = Running::start(Setting { role, ..Setting::default() });
     let client = &mut running.resp_client();
-    let refusal = "-READONLY this node follows a hub; write to hub.example:4003\r\n";
+    let refusal =
+        "-READONLY this node only reads; write to the hub whose link is hub.example:4003\r\n";
     client.ask(&["HSET", "h", "f", "v"], refusal);
     client.ask(&["HMSET", "h", "f", "v"], refusal);
     client.ask(&["HDEL", "h", "f"], refusal);

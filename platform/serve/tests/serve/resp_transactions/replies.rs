@@ -195,7 +195,8 @@ fn a_node_that_follows_watches_and_reads_and_refuses_writes_when_they_are_queued
     client.ask(&["WATCH", "k"], "+OK\r\n");
     exec(client, &[&["GET", "k"], &["DBSIZE"]], &["$-1\r\n", ":0\r\n"]);
     begin(client, &[&["GET", "k"]]);
-    let refusal = "-READONLY this node follows a hub; write to hub.example:4003\r\n";
+    let refusal =
+        "-READONLY this node only reads; write to the hub whose link is hub.example:4003\r\n";
     client.ask(&["SET", "k", "v"], refusal);
     client.ask(&["EXEC"], ABORTED);
 }
