@@ -50,7 +50,9 @@ async fn submit(namespace: &Namespace, writes: &[Write<'_>]) -> Vec<Outcome> {
         // Nobody waits any more when the connection is gone.
         let _ = done.send(result);
     });
+    let turn = namespace.turn().await;
     let outcomes = namespace.submit(writes, tell);
+    drop(turn);
     if outcomes.iter().all(Result::is_err) {
         return outcomes;
     }

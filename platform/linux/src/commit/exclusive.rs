@@ -1,19 +1,18 @@
 //! The writer of a namespace, held while several commands read and write: nothing of others comes in
 //! between, and what they write happens at once or never.
 
-use super::queue::{CommitQueue, Place, State, Waiter};
+use super::queue::{CommitQueue, Place, Waiter};
 use crate::FileStore;
 use crate::store::{Acknowledged, Durability, Reader, Written};
-use std::sync::{Arc, MutexGuard};
+use std::sync::Arc;
 use unison_base::{Lsn, TxnId};
 use unison_engine::{Engine, Operation, Write, WriteError};
 
-/// The writer, held. All that is done with it happens at one time by the wall clock.
+/// The writer, held until this is dropped. All that is done with it happens at one time by the wall clock.
 ///
-/// Whoever holds it must not touch the namespace in any other way than through it.
+/// Whoever holds it must not write to the namespace in any other way than through it.
 pub struct Exclusive<'q> {
     queue: &'q Arc<CommitQueue>,
-    state: MutexGuard<'q, State>,
     now_ms: u64,
     transaction: TxnId,
     /// The transaction is open.
@@ -22,6 +21,8 @@ pub struct Exclusive<'q> {
     staged: Option<(Lsn, Lsn)>,
     /// Somebody read what may not be visible yet.
     has_looked: bool,
+    /// The writer is let go.
+    is_over: bool,
 }
 
 impl Exclusive<'_> {
@@ -80,10 +81,12 @@ impl Exclusive<'_> {
         &mut self,
         act: impl FnOnce(&mut Engine<FileStore>) -> Result<R, WriteError>,
     ) -> Result<R, WriteError> {
-        let result = act(self.state.engine()?).map_err(|error| self.queue.named(error));
+        let mut state = self.queue.lock();
+        let result = act(state.engine()?).map_err(|error| self.queue.named(error));
         if let Err(error) = &result {
-            self.queue.refused(&mut self.state, *error);
+            self.queue.refused(&mut state, *error);
         }
+        self.queue.lead_if_wanted(&mut state);
         result
     }
 
@@ -95,37 +98,49 @@ impl Exclusive<'_> {
         written.map(drop)
     }
 
-    /// Nothing of it happens. One that cannot even be aborted is ended by the upkeep.
-    fn abort(mut self) {
-        if self.is_open {
-            let _ = self.add(&Write::new(Operation::Abort).within(self.transaction));
-            // Who is concerned by a failure has been told.
-            let _ = self.queue.append_for_later(self.state);
-        }
-    }
-
     /// What was read, when it is not visible to others yet: a power cut could still take it back.
-    fn unsettled(&mut self) -> Option<(Lsn, Lsn)> {
-        let engine = self.state.engine().ok().filter(|_| self.has_looked)?;
+    fn unsettled(&self, engine: &Engine<FileStore>) -> Option<(Lsn, Lsn)> {
         let (visible, appended) = (engine.applied(), engine.appended());
-        (visible < appended).then_some((appended, appended))
+        (self.has_looked && visible < appended).then_some((appended, appended))
     }
 
     /// Has `done` called when what is staged, or else what was read, is acknowledged; not at all when it
     /// is already. Returns the newest record.
     fn acknowledge(mut self, done: Box<dyn FnOnce(Acknowledged) + Send>) -> Option<Lsn> {
-        let (from, up_to) = self.staged.or_else(|| self.unsettled())?;
-        match self.queue.durability() {
-            Durability::Always => {
+        let mut state = self.queue.lock();
+        self.is_over = true;
+        let unsettled = state.engine.as_ref().and_then(|engine| self.unsettled(engine));
+        let newest = self.staged.or(unsettled);
+        match (newest, self.queue.durability()) {
+            (None, _) => self.queue.let_go(&mut state),
+            (Some((from, up_to)), Durability::Always) => {
                 let place = Place::Callback(done);
-                self.state.waiters.push_back(Waiter { from, up_to, lost: None, place });
-                self.queue.lead_elsewhere(&mut self.state);
+                state.waiters.push_back(Waiter { from, up_to, lost: None, place });
+                self.queue.let_go(&mut state);
             }
-            Durability::Interval { .. } | Durability::Never => {
-                done(self.queue.append_now(self.state).map(|()| up_to));
+            (Some((_, up_to)), Durability::Interval { .. } | Durability::Never) => {
+                self.queue.let_go(&mut state);
+                done(self.queue.append_now(state).map(|()| up_to));
             }
         }
-        Some(up_to)
+        newest.map(|(_, up_to)| up_to)
+    }
+}
+
+/// Nothing of it happens that was not committed. What cannot even be aborted is ended by the upkeep.
+impl Drop for Exclusive<'_> {
+    fn drop(&mut self) {
+        if self.is_over {
+            return;
+        }
+        let is_aborted = self.is_open
+            && self.add(&Write::new(Operation::Abort).within(self.transaction)).is_ok();
+        let mut state = self.queue.lock();
+        self.queue.let_go(&mut state);
+        if is_aborted {
+            // Who is concerned by a failure has been told.
+            let _ = self.queue.append_for_later(state);
+        }
     }
 }
 
@@ -139,27 +154,24 @@ impl CommitQueue {
         act: impl FnOnce(&mut Exclusive<'_>) -> Result<R, E>,
         done: Box<dyn FnOnce(Acknowledged) + Send>,
     ) -> Result<(R, Option<Lsn>), E> {
-        let state = self.lock();
-        if state.closing {
-            return Err(WriteError::Closed.into());
-        }
+        let state = self.hold();
+        let is_closing = state.closing;
         let now_ms = self.now_ms();
+        drop(state);
         let mut held = Exclusive {
             queue: self,
-            state,
             now_ms,
             transaction,
             is_open: false,
             staged: None,
             has_looked: false,
+            is_over: false,
         };
-        let acted = act(&mut held).and_then(|result| Ok(held.commit().map(|()| result)?));
-        match acted {
-            Ok(result) => Ok((result, held.acknowledge(done))),
-            Err(error) => {
-                held.abort();
-                Err(error)
-            }
+        if is_closing {
+            return Err(WriteError::Closed.into());
         }
+        let result = act(&mut held)?;
+        held.commit()?;
+        Ok((result, held.acknowledge(done)))
     }
 }

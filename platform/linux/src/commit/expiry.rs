@@ -11,8 +11,8 @@ impl CommitQueue {
     /// nobody waits for. A namespace that follows leaves that to its leader. Has what expired long ago
     /// removed.
     pub(crate) fn expire(self: &Arc<Self>) {
+        let mut state = self.lock_in_turn();
         let now_ms = self.now_ms();
-        let mut state = self.lock();
         if state.closing || state.sync_failed {
             return;
         }

@@ -2,6 +2,7 @@
 
 use super::Workers;
 use super::seat::Seat;
+use super::turn::Turns;
 use crate::FileStore;
 use crate::store::{Acknowledged, Durability, Failure, Room, Unacknowledged, Written};
 use std::collections::VecDeque;
@@ -39,6 +40,8 @@ pub(crate) struct CommitQueue {
     pub(super) state: Mutex<State>,
     /// Told when work in the background has ended: a flush has made room.
     pub(super) relieved: Condvar,
+    /// Told when the writer is let go, where anybody waits for that.
+    pub(super) let_go: Condvar,
     durability: Durability,
     pub(super) room: Room,
     /// Of a new segment.
@@ -66,6 +69,7 @@ pub(super) struct State {
     pub(super) waiters: VecDeque<Waiter>,
     /// No more work is taken on.
     pub(super) closing: bool,
+    pub(super) turns: Turns,
     pub(super) leading: bool,
     pub(super) last_round: LastRound,
     /// Nothing is acknowledged any more.
@@ -127,7 +131,7 @@ impl State {
 
     /// Whether a job is out that holds on to the log or the tree.
     fn is_at_work(&self) -> bool {
-        self.leading || self.preparing || self.flushing || self.settling
+        self.turns.is_held() || self.leading || self.preparing || self.flushing || self.settling
     }
 
     pub(super) fn take_waiters(&mut self, concerns: impl Fn(Lsn) -> bool) -> Vec<Waiter> {
@@ -139,7 +143,7 @@ impl State {
 }
 
 /// For states that only a fault of this program can lead to.
-fn end_the_process<T>() -> T {
+pub(super) fn end_the_process<T>() -> T {
     tracing::error!(
         "a thread panicked in the middle of a write; the log has what was acknowledged"
     );
@@ -169,6 +173,7 @@ impl CommitQueue {
             engine: Some(engine),
             waiters: VecDeque::new(),
             closing: false,
+            turns: Turns::default(),
             leading: false,
             last_round: LastRound::default(),
             sync_failed: false,
@@ -181,6 +186,7 @@ impl CommitQueue {
         Arc::new(Self {
             state: Mutex::new(state),
             relieved: Condvar::new(),
+            let_go: Condvar::new(),
             durability,
             room,
             segment_bytes,
@@ -202,7 +208,7 @@ impl CommitQueue {
         self.durability
     }
 
-    /// The state. After a panic under the lock the engine may be half-way: the process ends, and the
+    /// The state, also while somebody holds the writer. After a panic under the lock the engine may be half-way: the process ends, and the
     /// next one recovers from the log.
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(|_| end_the_process())
@@ -215,10 +221,10 @@ impl CommitQueue {
 
     /// Writes and returns when the write is acknowledged at the namespace's durability.
     pub(crate) fn write(self: &Arc<Self>, write: &Write<'_>) -> Result<Written, WriteError> {
-        let mut state = self.lock();
+        let mut state = self.lock_in_turn();
         let written = loop {
             match self.stage(&mut state, write) {
-                Err(WriteError::Busy(_)) => state = self.wait_for_relief(state)?,
+                Err(WriteError::Busy(_)) => state = self.in_turn(self.wait_for_relief(state)?),
                 result => break result?,
             }
         };
@@ -263,7 +269,7 @@ impl CommitQueue {
         writes: &[Write<'_>],
         done: Box<dyn FnOnce(Acknowledged) + Send>,
     ) -> Vec<Result<Written, WriteError>> {
-        let mut state = self.lock();
+        let mut state = self.lock_in_turn();
         let results = self.stage_all(&mut state, writes);
         let Some(from) = results.iter().find_map(|r| r.as_ref().ok().map(|w| w.lsn)) else {
             return results;
@@ -399,7 +405,8 @@ impl CommitQueue {
         }
     }
 
-    /// Runs `act` on the engine, then whatever has become due.
+    /// Runs `act` on the engine, then whatever has become due. It may come between two steps of whoever
+    /// holds the writer.
     pub(crate) fn with_engine<R>(
         self: &Arc<Self>,
         act: impl FnOnce(&mut Engine<FileStore>) -> R,

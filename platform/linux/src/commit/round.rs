@@ -43,8 +43,7 @@ impl CommitQueue {
         mut state: MutexGuard<'a, State>,
         own: Lsn,
     ) -> Result<(MutexGuard<'a, State>, Result<(), WriteError>), WriteError> {
-        let now_ms = self.now_ms();
-        let appended = state.engine()?.append(now_ms).map_err(|error| self.named(error));
+        let appended = self.append_for_round(&mut state)?;
         if let Err(error) = appended {
             self.fail_unappended(&mut state, error);
         }
@@ -79,17 +78,28 @@ impl CommitQueue {
         for waiter in told {
             waiter.tell(synced);
         }
-        let result = if own_is_lost { appended.map(|_| ()) } else { synced.map(|_| ()) };
+        let result = if own_is_lost { appended } else { synced.map(drop) };
         Ok((self.lock(), result))
     }
 
-    /// Ends the lead, or gives it to a worker where others wait.
+    /// Appends what is staged. While the writer is held that is for its holder to do, who has to hear if it
+    /// fails.
+    fn append_for_round(&self, state: &mut State) -> Result<Result<(), WriteError>, WriteError> {
+        if state.turns.is_held() {
+            return Ok(Ok(()));
+        }
+        let now_ms = self.now_ms();
+        let appended = state.engine()?.append(now_ms);
+        Ok(appended.map(drop).map_err(|error| self.named(error)))
+    }
+
+    /// Ends the lead, or gives it to a worker where others wait. Where a round would do nothing for them,
+    /// the next one begins when the writer is let go.
     fn pass_the_lead(self: &Arc<Self>, state: &mut State) {
         state.leading = false;
-        if state.waiters.is_empty() {
+        self.lead_if_wanted(state);
+        if !state.leading {
             self.relieved.notify_all();
-        } else {
-            self.lead_elsewhere(state);
         }
     }
 
@@ -110,9 +120,12 @@ impl CommitQueue {
         let mut state = self.lock();
         loop {
             state = self.gather(state);
-            state = self.round(state, Lsn::ZERO)?.0;
+            if state.has_work_for_a_round() {
+                state = self.round(state, Lsn::ZERO)?.0;
+            }
+            let goes_on = !state.waiters.is_empty() && state.has_work_for_a_round();
             // Other namespaces get their turn between two rounds of a busy one.
-            if state.waiters.is_empty() || self.shared.syncers.is_wanted() {
+            if !goes_on || self.shared.syncers.is_wanted() {
                 self.pass_the_lead(&mut state);
                 return Ok(());
             }

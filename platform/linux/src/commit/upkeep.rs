@@ -22,8 +22,8 @@ impl CommitQueue {
     /// Ends transactions that nobody will end, trims topics that have more than their rule keeps, and goes
     /// on with removing what is gone.
     pub(crate) fn tend(self: &Arc<Self>) {
+        let mut state = self.lock_in_turn();
         let now_ms = self.now_ms();
-        let mut state = self.lock();
         self.flush_memtable(&mut state);
         let Ok(engine) = state.engine() else { return };
         let ended = engine.tend_transactions(now_ms);

@@ -1,8 +1,9 @@
 //! What is done while nobody else writes.
 
-use super::{Durability, Exclusive, Namespace, Store, StoreOptions};
+use super::{Acknowledged, Durability, Exclusive, Namespace, Store, StoreOptions};
 use std::path::Path;
 use std::sync::{Arc, mpsc};
+use std::thread;
 use std::time::{Duration, Instant};
 use unison_base::{Lsn, NamespaceName, TxnId};
 use unison_engine::{EngineOptions, Write, WriteError};
@@ -80,5 +81,161 @@ fn one_that_meets_the_quota_says_so_and_nothing_of_it_happens() {
     };
     assert_eq!(error, WriteError::Quota { limit: 0 });
     assert_eq!(namespace.reader().count().unwrap(), 0);
+    store.close().unwrap();
+}
+
+/// Holds the writer of a namespace on a thread of its own until it is told to let it go.
+struct Holding {
+    let_go: mpsc::Sender<()>,
+    holder: thread::JoinHandle<Result<(), WriteError>>,
+}
+
+impl Holding {
+    fn take(namespace: &Arc<Namespace>, transaction: u8) -> Self {
+        let (let_go, told) = mpsc::channel();
+        let (holds, held) = mpsc::channel();
+        let namespace = Arc::clone(namespace);
+        let holder = thread::spawn(move || {
+            let act = |writer: &mut Exclusive<'_>| {
+                writer.stage(&Write::put(b"of the holder", b"first"))?;
+                writer.reader()?;
+                holds.send(()).unwrap();
+                told.recv_timeout(PATIENCE).unwrap();
+                writer.stage(&Write::put(b"of the holder", b"second")).map(drop)
+            };
+            let done = Box::new(|_| {});
+            namespace.exclusively(TxnId([transaction; 16]), act, done).map(drop)
+        });
+        held.recv_timeout(PATIENCE).unwrap();
+        Self { let_go, holder }
+    }
+
+    fn let_go(self) -> Result<(), WriteError> {
+        self.let_go.send(()).unwrap();
+        self.holder.join().unwrap()
+    }
+}
+
+/// Hands a write over; what comes says that it is acknowledged.
+fn submit(namespace: &Namespace, key: &[u8]) -> mpsc::Receiver<Lsn> {
+    let (told, heard) = mpsc::channel();
+    let done = Box::new(move |acknowledged: Acknowledged| {
+        let _ = told.send(acknowledged.unwrap());
+    });
+    for outcome in namespace.submit(&[Write::put(key, b"value")], done) {
+        outcome.unwrap();
+    }
+    heard
+}
+
+#[test]
+fn all_but_the_writers_of_a_namespace_go_on_while_its_writer_is_held() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, other) = open(directory.path(), Durability::Always);
+    // More than there are threads that sync or flush.
+    let names = (0..12).map(|number| NamespaceName::new(&format!("held-{number}")).unwrap());
+    let held: Vec<_> = names.map(|name| store.create(&name).unwrap()).collect();
+    let acknowledged: Vec<_> = held.iter().map(|namespace| submit(namespace, b"before")).collect();
+    let holdings: Vec<_> = held.iter().map(|namespace| Holding::take(namespace, 1)).collect();
+    for (namespace, acknowledged) in held.iter().zip(acknowledged) {
+        let lsn = acknowledged.recv_timeout(PATIENCE).unwrap();
+        assert!(namespace.log().durable() >= lsn && namespace.reader().applied() >= lsn);
+        assert!(namespace.reader().get(b"before").unwrap().is_some());
+        assert!(namespace.reader().get(b"of the holder").unwrap().is_none());
+        assert!(namespace.status().engine.is_some());
+        namespace.sync_soon();
+    }
+    other.write(&Write::put(b"key", b"value")).unwrap();
+    let third = |namespace: Arc<Namespace>| {
+        thread::spawn(move || namespace.write(&Write::put(b"of the holder", b"third")).unwrap())
+    };
+    let writers: Vec<_> = held.iter().cloned().map(third).collect();
+    holdings.into_iter().for_each(|holding| holding.let_go().unwrap());
+    writers.into_iter().for_each(|writer| drop(writer.join().unwrap()));
+    for namespace in &held {
+        let value = namespace.reader().get(b"of the holder").unwrap().unwrap();
+        assert_eq!(&*value.bytes().unwrap(), b"third");
+    }
+    store.close().unwrap();
+}
+
+#[test]
+fn a_command_that_panics_lets_the_writer_go_and_nothing_of_it_happens() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, namespace) = open(directory.path(), Durability::Always);
+    let of_it = Arc::clone(&namespace);
+    let panicking = thread::spawn(move || {
+        let act = |writer: &mut Exclusive<'_>| -> Result<(), WriteError> {
+            writer.stage(&Write::put(b"key", b"value"))?;
+            panic!("as planned")
+        };
+        of_it.exclusively(TxnId([1; 16]), act, Box::new(|_| {})).map(drop)
+    });
+    panicking.join().unwrap_err();
+    namespace.write(&Write::put(b"other", b"value")).unwrap();
+    assert!(namespace.reader().get(b"key").unwrap().is_none());
+    assert_eq!(namespace.with_engine(|engine| engine.open_transactions()).unwrap(), 0);
+    store.close().unwrap();
+}
+
+#[test]
+fn closing_waits_for_whoever_holds_the_writer() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, namespace) = open(directory.path(), Durability::Always);
+    let holding = Holding::take(&namespace, 1);
+    let closing = thread::spawn(move || store.close().unwrap());
+    holding.let_go().unwrap();
+    closing.join().unwrap();
+    let late = namespace.exclusively(TxnId([2; 16]), |_| Ok::<_, WriteError>(()), Box::new(|_| {}));
+    assert_eq!(late.unwrap_err(), WriteError::Closed);
+}
+
+/// Adds 1 to a number, twice as large as it is to everybody else meanwhile.
+fn count_on(namespace: &Namespace, transaction: u128) {
+    let (told, heard) = mpsc::channel();
+    let done = Box::new(move |acknowledged: Acknowledged| told.send(acknowledged).unwrap());
+    let act = |writer: &mut Exclusive<'_>| {
+        let value = writer.reader()?.get(b"number").unwrap();
+        let before = value.map_or(0, |value| {
+            u64::from_le_bytes(value.bytes().unwrap().as_ref().try_into().unwrap())
+        });
+        writer.stage(&Write::put(b"number", &(before * 2).to_le_bytes()))?;
+        thread::yield_now();
+        writer.stage(&Write::put(b"number", &(before + 1).to_le_bytes())).map(drop)
+    };
+    let id = TxnId(transaction.to_le_bytes());
+    let (_, newest) = namespace.exclusively(id, act, done).unwrap();
+    let acknowledged = heard.recv_timeout(PATIENCE).unwrap().unwrap();
+    assert!(acknowledged >= newest.unwrap());
+}
+
+#[test]
+fn holders_and_writers_in_a_race_are_all_acknowledged_and_nobody_comes_in_between() {
+    const ROUNDS: u128 = 40;
+    let directory = tempfile::tempdir().unwrap();
+    let (store, namespace) = open(directory.path(), Durability::Always);
+    thread::scope(|scope| {
+        for holder in 0..3 {
+            let namespace = &namespace;
+            scope.spawn(move || {
+                (0..ROUNDS).for_each(|round| count_on(namespace, holder * ROUNDS + round + 1));
+            });
+        }
+        for writer in 0..3_u8 {
+            let namespace = &namespace;
+            scope.spawn(move || {
+                for round in 0..ROUNDS {
+                    let acknowledged = submit(namespace, &[writer, round as u8]);
+                    acknowledged.recv_timeout(PATIENCE).unwrap();
+                    namespace.expire();
+                    namespace.tend();
+                }
+            });
+        }
+    });
+    let number = namespace.reader().get(b"number").unwrap().unwrap();
+    let number = u64::from_le_bytes(number.bytes().unwrap().as_ref().try_into().unwrap());
+    assert_eq!(u128::from(number), 3 * ROUNDS);
+    assert_eq!(namespace.reader().count().unwrap(), 1 + 3 * ROUNDS as u64);
     store.close().unwrap();
 }

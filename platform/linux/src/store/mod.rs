@@ -17,7 +17,7 @@ mod tree_backend;
 mod tree_copy;
 mod tree_file;
 
-pub use crate::commit::Exclusive;
+pub use crate::commit::{Exclusive, Turn, TurnAlone};
 pub use error::StoreError;
 pub use keys::NamespaceKeys;
 pub use namespace::Namespace;

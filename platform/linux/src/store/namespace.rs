@@ -2,7 +2,7 @@
 
 use super::{Acknowledged, Durability, Exclusive, Reader, StoreError, Written, quota};
 use crate::FileStore;
-use crate::commit::CommitQueue;
+use crate::commit::{CommitQueue, Gate, Turn, TurnAlone};
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -20,6 +20,7 @@ pub struct Namespace {
     pub(super) segments: Arc<FileStore>,
     pub(super) log_id: RwLock<LogId>,
     pub(super) queue: Arc<CommitQueue>,
+    pub(super) gate: Gate,
     pub(super) reader: Reader,
     pub(super) log: LogReader<FileStore>,
     pub(super) report: OpenReport,
@@ -83,7 +84,19 @@ impl Namespace {
         self.queue.write(write)
     }
 
-    /// Stages writes without waiting. `done` is called once when all that were staged are
+    /// Waits until nobody holds the writer, or waits to. A task asks for its turn before it
+    /// [`submit`](Self::submit)s, for else its thread would wait.
+    pub async fn turn(&self) -> Turn<'_> {
+        self.gate.turn().await
+    }
+
+    /// Waits until nobody has a turn, behind those who came before. A task asks for it before it takes the
+    /// writer [`exclusively`](Self::exclusively), and keeps it until that is over.
+    pub async fn turn_alone(&self) -> TurnAlone {
+        self.gate.turn_alone().await
+    }
+
+    /// Stages writes without waiting for them; while somebody holds the writer it blocks. `done` is called once when all that were staged are
     /// acknowledged (perhaps before this returns), or never when none was staged.
     pub fn submit(
         &self,
@@ -98,7 +111,8 @@ impl Namespace {
     /// or else what it read before others see it, is acknowledged (perhaps before this returns). Returns
     /// the newest record that is waited for; `None` when there is none, and `done` is never called.
     ///
-    /// Writers wait meanwhile: it must be quick.
+    /// Writers of this namespace wait meanwhile, and what no write makes due; reads, syncs, flushes and
+    /// all else go on.
     ///
     /// # Errors
     /// What `act` says, or why it could not be committed: nothing of it happens.
@@ -111,7 +125,8 @@ impl Namespace {
         self.queue.exclusively(transaction, act, done)
     }
 
-    /// Runs `act` on the engine: what a follower's driver applies runs through this.
+    /// Runs `act` on the engine: what a follower's driver applies runs through this. It does not wait for
+    /// whoever holds the writer, so it must not write to a namespace that others write to.
     ///
     /// # Errors
     /// [`WriteError::Closed`] after the namespace was closed or dropped.

@@ -1,7 +1,7 @@
 //! Opening a data directory and the namespaces in it.
 
 use super::{Namespace, NamespaceKeys, Room, Store, StoreError, StoreOptions, quota, tree_file};
-use crate::commit::{CommitQueue, Shared, Workers};
+use crate::commit::{CommitQueue, Gate, Shared, Workers};
 use crate::{DataDirLock, FileStore, SystemClock, SystemEntropy};
 use crossbeam_skiplist::SkipMap;
 use std::fs;
@@ -100,6 +100,7 @@ impl Store {
             log: engine.log(),
             report,
             queue: CommitQueue::new(engine, self.options.durability, room, self.shared.clone()),
+            gate: Gate::default(),
         }))
     }
 }

@@ -156,6 +156,14 @@ impl Client {
         read
     }
 
+    /// Whether there is something to read.
+    pub(crate) fn has_answer(&self) -> bool {
+        self.0.set_nonblocking(true).unwrap();
+        let peeked = self.0.peek(&mut [0]);
+        self.0.set_nonblocking(false).unwrap();
+        peeked.is_ok()
+    }
+
     /// Sends the words as an array and expects `reply`.
     #[track_caller]
     pub(crate) fn ask(&mut self, words: &[&str], reply: impl AsRef<[u8]>) {

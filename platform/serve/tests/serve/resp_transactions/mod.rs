@@ -1,6 +1,7 @@
 //! Transactions over RESP: what Redis promises, and what is different.
 
 mod limits;
+mod long;
 mod mixed;
 mod replies;
 mod watched;

@@ -49,10 +49,11 @@ impl Session {
         loop {
             let (done, acknowledged) = oneshot::channel();
             let protocol = execution.protocol();
+            let turn = execution.turn().await;
             let tried = if execution.is_brief() {
-                Ok(execution.run(done))
+                Ok(execution.run(turn, done))
             } else {
-                tokio::task::spawn_blocking(move || execution.run(done)).await
+                tokio::task::spawn_blocking(move || execution.run(turn, done)).await
             };
             let Ok((after, result)) = tried else { return self.answers_are_lost(protocol) };
             execution = after;

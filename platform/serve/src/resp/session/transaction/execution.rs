@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use unison_base::{Lsn, TxnId};
 use unison_engine::{ReadError, Write, WriteError};
 use unison_linux::SystemEntropy;
-use unison_linux::store::{Acknowledged, Exclusive, Namespace, Reader};
+use unison_linux::store::{Acknowledged, Exclusive, Namespace, Reader, TurnAlone};
 use unison_ports::Entropy as _;
 use unison_resp::output::{Output, Protocol};
 use unison_resp::parse::Command;
@@ -36,8 +36,10 @@ const _: () = assert!(QUEUED_BYTES_MAX == 8_388_608, "the text names it");
 /// How long commands may take in which writers wait; one more command may come on top.
 const TIME_MAX: Duration = Duration::from_secs(1);
 const _: () = assert!(TIME_MAX.as_secs() == 1, "the text names it");
-/// What takes no longer than a run of pipelined writes is not worth a thread of its own.
+/// What takes no longer than a run of pipelined writes is not worth a thread of its own: commands, and
+/// arguments of them all.
 const BRIEF_COMMANDS: usize = 256;
+const BRIEF_ARGUMENTS: usize = 1_024;
 
 /// Why nothing of a transaction has happened.
 #[derive(Debug, thiserror::Error)]
@@ -131,14 +133,26 @@ impl Execution {
 
     /// Whether it takes no longer than an async thread may be held.
     pub(super) fn is_brief(&self) -> bool {
-        let is_brief = |queued: &Queued| !matches!(act_of(queued.spec.verb), Act::LookAside(_));
-        self.queued.len() <= BRIEF_COMMANDS && self.queued.iter().all(is_brief)
+        let is_brief = |queued: &Queued| match queued.spec.verb {
+            Verb::Scan | Verb::HashScan => false,
+            verb => !matches!(act_of(verb), Act::LookAside(_)),
+        };
+        let arguments = || self.queued.iter().map(|queued| queued.command.command().len()).sum();
+        self.queued.len() <= BRIEF_COMMANDS
+            && self.queued.iter().all(is_brief)
+            && (0..=BRIEF_ARGUMENTS).contains(&arguments())
+    }
+
+    /// Waits for its turn, if it needs one: it holds up all who write.
+    pub(super) async fn turn(&self) -> Option<TurnAlone> {
+        if writes(&self.queued) == 0 { None } else { Some(self.namespace.turn_alone().await) }
     }
 
     /// Tries it. Returns the newest record, of which `done` tells when it is acknowledged; `None` when
     /// nothing was written.
     pub(super) fn run(
         mut self,
+        _turn: Option<TurnAlone>,
         done: oneshot::Sender<Acknowledged>,
     ) -> (Self, Result<Option<Lsn>, Ended>) {
         self.output.truncate(self.start);
