@@ -5,7 +5,7 @@
 
 use crate::output::Output;
 use crate::parse::Command;
-use crate::reads::{Looked, give_value};
+use crate::reads::{Looked, give_value, give_values};
 use alloc::vec::Vec;
 use unison_base::limits::COLUMN_NAME_MAX;
 use unison_engine::{Column, ColumnRange, ReadError, Reader, Row, ValueRef};
@@ -149,13 +149,7 @@ pub fn multi_get<S: SegmentStore>(
     });
     match values {
         Ok(values) => {
-            output.array(values.len());
-            for value in &values {
-                match value {
-                    Some(value) => give_value(value, output),
-                    None => output.null(),
-                }
-            }
+            give_values(&values, output);
             let hits = values.iter().flatten().count() as u64;
             Looked { hits, misses: values.len() as u64 - hits }
         }
@@ -187,8 +181,28 @@ pub fn value_bytes<S: SegmentStore>(
 /// # Errors
 /// The row cannot be read.
 pub fn length<S: SegmentStore>(reader: &Reader<S>, row: &[u8]) -> Result<u64, ReadError> {
-    let Some(row) = reader.snapshot().row(row)? else { return Ok(0) };
-    row.columns(ColumnRange::default())?.try_fold(0_u64, |sum, column| column.map(|_| sum + 1))
+    length_while(reader, row, || true).map(Option::unwrap_or_default)
+}
+
+/// The same for as long as `goes_on` says so, which is asked at every field; `None` when it ceases to.
+///
+/// # Errors
+/// As [`length`].
+pub fn length_while<S: SegmentStore>(
+    reader: &Reader<S>,
+    row: &[u8],
+    mut goes_on: impl FnMut() -> bool,
+) -> Result<Option<u64>, ReadError> {
+    let Some(row) = reader.snapshot().row(row)? else { return Ok(Some(0)) };
+    let mut fields = 0;
+    for column in row.columns(ColumnRange::default())? {
+        column?;
+        fields += 1;
+        if !goes_on() {
+            return Ok(None);
+        }
+    }
+    Ok(Some(fields))
 }
 
 /// `HGETALL`, `HKEYS` and `HVALS`: all fields at one moment, in the order of their names.

@@ -97,7 +97,12 @@ pub struct Command<'p, 'b> {
     arguments: &'p [Range<usize>],
 }
 
-impl<'b> Command<'_, 'b> {
+impl<'p, 'b> Command<'p, 'b> {
+    /// One whose arguments are these parts of `source`.
+    pub(crate) fn of(source: &'b [u8], arguments: &'p [Range<usize>]) -> Self {
+        Self { source, arguments }
+    }
+
     /// Number of arguments, the name included.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -7,6 +7,9 @@ use unison_base::Lsn;
 use unison_engine::{ReadError, Reader, ValueRef};
 use unison_ports::SegmentStore;
 
+/// Most bytes of values in one answer.
+pub const VALUES_BYTES_MAX: usize = 64 << 20;
+
 /// What a number that is none is answered.
 pub const NOT_A_NUMBER: &str = "value is not an integer or out of range";
 
@@ -157,15 +160,24 @@ pub fn multi_get<S: SegmentStore>(
     command: &Command<'_, '_>,
     output: &mut Output,
 ) -> Looked {
-    look_up_all(reader, command, output, |values, output| {
-        output.array(values.len());
-        for value in values {
-            match value {
-                Some(value) => give_value(value, output),
-                None => output.null(),
-            }
+    look_up_all(reader, command, output, give_values)
+}
+
+/// Values in their order, null where there is none; refused where they are too much for one answer.
+pub(crate) fn give_values<S: SegmentStore>(values: &[Option<ValueRef<S>>], output: &mut Output) {
+    let bytes = values.iter().flatten().map(ValueRef::len).fold(0, usize::saturating_add);
+    if bytes > VALUES_BYTES_MAX {
+        return output.err(format_args!(
+            "the values have {bytes} bytes, an answer at most {VALUES_BYTES_MAX}; ask for fewer at a time"
+        ));
+    }
+    output.array(values.len());
+    for value in values {
+        match value {
+            Some(value) => give_value(value, output),
+            None => output.null(),
         }
-    })
+    }
 }
 
 /// `EXISTS`: counts what there is; a key and a row of the same name are two. Reads no value.

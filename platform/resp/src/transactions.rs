@@ -2,7 +2,7 @@
 //!
 //! A transaction's replies, and what it writes, are bounded by what it keeps, so all of this has limits.
 
-use crate::parse::{Command, KeptCommand};
+use crate::parse::Command;
 use crate::table::Spec;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -11,12 +11,11 @@ use unison_base::Lsn;
 use unison_engine::{ReadError, Reader};
 use unison_ports::SegmentStore;
 
-/// Most commands of a transaction.
-pub const QUEUED_COMMANDS_MAX: usize = 10_000;
+/// Most arguments of all commands of a transaction, their names included: one takes memory however short
+/// it is. There are no more commands than that.
+pub const QUEUED_ARGUMENTS_MAX: usize = 1_000_000;
 /// Most bytes of their arguments.
 pub const QUEUED_BYTES_MAX: usize = 8 << 20;
-/// Most arguments of all of them: one takes memory however short it is.
-pub const QUEUED_ARGUMENTS_MAX: usize = 250_000;
 /// Most keys that one connection watches.
 pub const WATCHED_KEYS_MAX: usize = 10_000;
 /// Most bytes of them.
@@ -38,9 +37,6 @@ pub enum QueueError {
         /// Its name.
         command: &'static str,
     },
-    /// The transaction has as many commands as it may have.
-    #[error("a transaction has at most {QUEUED_COMMANDS_MAX} commands; send it in parts")]
-    Commands,
     /// The transaction would have more arguments than it may have.
     #[error("a transaction has at most {QUEUED_ARGUMENTS_MAX} arguments; send it in parts")]
     Arguments,
@@ -56,30 +52,33 @@ pub enum QueueError {
 }
 
 /// A command that waits for `EXEC`.
-#[derive(Clone, Debug)]
-pub struct Queued {
-    /// What it is.
-    pub spec: &'static Spec,
-    /// Its words.
-    pub command: KeptCommand,
+#[derive(Clone, Copy, Debug)]
+struct Queued {
+    spec: &'static Spec,
+    /// How many arguments there are up to its last one.
+    arguments: u32,
 }
 
-/// Commands between `MULTI` and `EXEC`.
-#[derive(Clone, Debug)]
+/// Commands between `MULTI` and `EXEC`, without an allocation of their own for each.
+#[derive(Clone, Debug, Default)]
 pub struct Queue {
     commands: Vec<Queued>,
-    arguments: usize,
-    bytes: usize,
+    /// Where each argument ends.
+    ends: Vec<u32>,
+    bytes: Vec<u8>,
     bytes_max: usize,
     is_refused: bool,
 }
+
+const _: () = assert!(QUEUED_BYTES_MAX <= u32::MAX as usize);
+const _: () = assert!(QUEUED_ARGUMENTS_MAX <= u32::MAX as usize);
 
 impl Queue {
     /// An empty one, of at most so many bytes.
     #[must_use]
     pub fn new(bytes_max: usize) -> Self {
         let bytes_max = bytes_max.min(QUEUED_BYTES_MAX);
-        Self { commands: Vec::new(), arguments: 0, bytes: 0, bytes_max, is_refused: false }
+        Self { bytes_max, ..Self::default() }
     }
 
     /// Adds a command; one that comes behind a refusal is not kept.
@@ -91,13 +90,12 @@ impl Queue {
         spec: &'static Spec,
         command: &Command<'_, '_>,
     ) -> Result<(), QueueError> {
-        let bytes = command.bytes().saturating_add(self.bytes);
-        let arguments = command.len().saturating_add(self.arguments);
+        let bytes = command.bytes().saturating_add(self.bytes.len());
+        let arguments = command.len().saturating_add(self.ends.len());
         let refusal = match spec {
             spec if !spec.is_allowed_in_transactions() => {
                 Some(QueueError::NotAllowed { command: spec.name })
             }
-            _ if self.commands.len() >= QUEUED_COMMANDS_MAX => Some(QueueError::Commands),
             _ if arguments > QUEUED_ARGUMENTS_MAX => Some(QueueError::Arguments),
             _ if bytes > self.bytes_max => Some(QueueError::Bytes { limit: self.bytes_max }),
             _ => None,
@@ -107,8 +105,11 @@ impl Queue {
             return Err(refusal);
         }
         if !self.is_refused {
-            (self.arguments, self.bytes) = (arguments, bytes);
-            self.commands.push(Queued { spec, command: command.keep() });
+            for word in command.arguments_from(0) {
+                self.bytes.extend_from_slice(word);
+                self.ends.push(narrow(self.bytes.len()));
+            }
+            self.commands.push(Queued { spec, arguments: narrow(self.ends.len()) });
         }
         Ok(())
     }
@@ -116,9 +117,7 @@ impl Queue {
     /// Takes note that a command was refused: nothing of the transaction will happen, and what it has
     /// kept is let go.
     pub fn refuse(&mut self) {
-        self.is_refused = true;
-        (self.arguments, self.bytes) = (0, 0);
-        self.commands = Vec::new();
+        *self = Self { is_refused: true, bytes_max: self.bytes_max, ..Self::default() };
     }
 
     /// Whether a command was refused.
@@ -130,16 +129,61 @@ impl Queue {
     /// What the commands take in memory, bytes: their arguments, and what keeps those apart.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
-        let apart = self.arguments.saturating_mul(size_of::<Range<usize>>());
-        let commands = self.commands.len().saturating_mul(size_of::<Queued>());
-        self.bytes.saturating_add(apart).saturating_add(commands)
+        let apart = self.ends.capacity().saturating_mul(size_of::<u32>());
+        let commands = self.commands.capacity().saturating_mul(size_of::<Queued>());
+        self.bytes.capacity().saturating_add(apart).saturating_add(commands)
     }
 
-    /// The commands, in order.
+    /// How many commands there are.
     #[must_use]
-    pub fn into_commands(self) -> Vec<Queued> {
-        self.commands
+    pub fn len(&self) -> usize {
+        self.commands.len()
     }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.commands.is_empty()
+    }
+
+    /// How many arguments all commands have together, names included.
+    #[must_use]
+    pub fn arguments(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// What the commands are, in order.
+    pub fn specs(&self) -> impl Iterator<Item = &'static Spec> {
+        self.commands.iter().map(|queued| queued.spec)
+    }
+
+    /// The command at `index`; `words` is room for where its arguments are.
+    #[must_use]
+    pub fn command<'p, 'b>(
+        &'b self,
+        index: usize,
+        words: &'p mut Vec<Range<usize>>,
+    ) -> Option<(&'static Spec, Command<'p, 'b>)> {
+        let Queued { spec, arguments } = *self.commands.get(index)?;
+        let before = index.checked_sub(1).and_then(|before| self.commands.get(before));
+        let first = before.map_or(0, |before| before.arguments as usize);
+        let mut start = match first.checked_sub(1) {
+            Some(last) => *self.ends.get(last)? as usize,
+            None => 0,
+        };
+        words.clear();
+        for end in self.ends.get(first..arguments as usize)? {
+            let end = *end as usize;
+            words.push(start..end);
+            start = end;
+        }
+        Some((spec, Command::of(&self.bytes, words)))
+    }
+}
+
+/// What the bounds above let be no larger.
+fn narrow(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 /// A key's version, and that of the row of the same name.
@@ -213,7 +257,7 @@ fn versions<S: SegmentStore>(reader: &Reader<S>, key: &[u8]) -> Result<Versions,
 
 #[cfg(test)]
 mod tests {
-    use super::{QUEUED_ARGUMENTS_MAX, QUEUED_COMMANDS_MAX, Queue, QueueError};
+    use super::{QUEUED_ARGUMENTS_MAX, Queue, QueueError};
     use crate::parse::Parser;
     use crate::table::find;
     use alloc::vec::Vec;
@@ -231,31 +275,49 @@ mod tests {
     fn commands_outlive_the_bytes_they_came_in() {
         let mut queue = Queue::new(usize::MAX);
         add(&mut queue, b"set").unwrap();
-        assert_eq!(queue.bytes, 6);
-        assert!(queue.held_bytes() >= 6 + 3 * 16);
-        let commands = queue.into_commands();
-        let command = commands[0].command.command();
-        let words: Vec<_> = command.arguments_from(0).collect();
-        assert_eq!(words, [&b"SET"[..], b"k", b"vv"]);
-        assert_eq!(command.len(), 3);
+        add(&mut queue, b"get").unwrap();
+        assert!(queue.held_bytes() >= 2 * (6 + 3 * 4));
+        assert_eq!((queue.len(), queue.arguments()), (2, 6));
+        let names: Vec<_> = queue.specs().map(|spec| spec.name).collect();
+        assert_eq!(names, ["set", "get"]);
+        for (index, name) in names.into_iter().enumerate() {
+            let mut ranges = Vec::new();
+            let (spec, command) = queue.command(index, &mut ranges).unwrap();
+            let words: Vec<_> = command.arguments_from(0).collect();
+            assert_eq!(
+                (spec.name, words.as_slice()),
+                (name, [&b"SET"[..], b"k", b"vv"].as_slice())
+            );
+        }
+        assert!(queue.command(2, &mut Vec::new()).is_none());
     }
 
     #[test]
-    fn number_and_bytes_are_bounded_and_a_refusal_is_remembered() {
-        let mut queue = Queue::new(usize::MAX);
-        (0..QUEUED_COMMANDS_MAX).for_each(|_| add(&mut queue, b"set").unwrap());
-        assert!(!queue.is_refused());
-        assert_eq!(add(&mut queue, b"set"), Err(QueueError::Commands));
-        assert!(queue.is_refused() && queue.into_commands().is_empty());
+    fn bytes_are_bounded_and_a_refusal_is_remembered() {
         let mut queue = Queue::new(11);
         add(&mut queue, b"set").unwrap();
         assert_eq!(add(&mut queue, b"set"), Err(QueueError::Bytes { limit: 11 }));
+        assert!(queue.is_refused() && queue.is_empty());
         assert_eq!(queue.held_bytes(), 0, "what is refused is let go");
         let mut queue = Queue::new(11);
         let refused = Err(QueueError::NotAllowed { command: "select" });
         assert_eq!(add(&mut queue, b"SELECT"), refused);
         add(&mut queue, b"set").unwrap();
         assert_eq!(queue.held_bytes(), 0, "nothing more of it is kept");
+    }
+
+    #[test]
+    fn commands_of_one_word_are_bounded_and_take_little() {
+        let input = b"*1\r\n$6\r\nDBSIZE\r\n";
+        let mut parser = Parser::default();
+        parser.parse(input).unwrap().unwrap();
+        let (spec, mut queue) = (find(b"dbsize").unwrap(), Queue::new(usize::MAX));
+        let command = parser.command(input);
+        for _ in 0..QUEUED_ARGUMENTS_MAX {
+            queue.add(spec, &command).unwrap();
+        }
+        assert!(queue.held_bytes() <= 64 << 20, "{}", queue.held_bytes());
+        assert_eq!(queue.add(spec, &command), Err(QueueError::Arguments));
     }
 
     #[test]
@@ -269,7 +331,7 @@ mod tests {
         let (spec, mut queue) = (find(b"exists").unwrap(), Queue::new(usize::MAX));
         for number in 1..=QUEUED_ARGUMENTS_MAX / words {
             queue.add(spec, &command).unwrap();
-            assert!(queue.held_bytes() >= number * words * 16);
+            assert!(queue.held_bytes() >= number * words * 4);
         }
         assert_eq!(queue.add(spec, &command), Err(QueueError::Arguments));
         assert_eq!(queue.held_bytes(), 0);

@@ -1,10 +1,14 @@
-//! One bound on the memory of requests that are not complete yet, over all connections.
+//! Bounds on memory over all connections: of requests that are not complete yet, and of replies that
+//! wait until their transaction is done.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Most bytes of incomplete requests at a time, those of small buffers not counted.
 pub(crate) const INPUT_BYTES_MAX: usize = 256 << 20;
+
+/// Most bytes of replies of transactions at a time, those of small ones not counted.
+pub(crate) const REPLIES_BYTES_MAX: usize = 256 << 20;
 
 /// The bytes there are.
 #[derive(Debug)]

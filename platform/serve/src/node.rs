@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use unison_linux::store::Store;
 use unison_resp::refusal::ReadOnly;
 
-use crate::budget::{Budget, INPUT_BYTES_MAX};
+use crate::budget::{Budget, INPUT_BYTES_MAX, REPLIES_BYTES_MAX};
 use crate::config::{Address, Origins};
 use crate::health::LinkHealth;
 use crate::metrics::Metrics;
@@ -53,6 +53,8 @@ pub struct Node {
     pub(crate) watchers: Arc<Watchers>,
     /// Memory of requests that are not complete yet.
     pub(crate) input: Arc<Budget>,
+    /// Memory of replies that wait for the end of their transaction, and for their client.
+    pub(crate) replies: Arc<Budget>,
     started: Instant,
     started_ms: u64,
 }
@@ -95,6 +97,7 @@ impl Node {
             connections_max: usize::try_from(options.connections_max).unwrap_or(usize::MAX),
             allow_origin: options.allow_origin,
             input: Budget::new(INPUT_BYTES_MAX),
+            replies: Budget::new(REPLIES_BYTES_MAX),
             started: Instant::now(),
             started_ms: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
         })

@@ -35,7 +35,12 @@ impl Counted {
     }
 }
 
-pub(crate) fn count<S: SegmentStore>(view: &View, at: At) -> Result<Counted, ReadError> {
+/// `None` when `goes_on` said no.
+pub(crate) fn count<S: SegmentStore>(
+    view: &View,
+    at: At,
+    goes_on: &mut dyn FnMut() -> bool,
+) -> Result<Option<Counted>, ReadError> {
     let at = view.by_the_later_clock(at);
     let mut counted = Counted {
         lsn: at.lsn,
@@ -43,19 +48,23 @@ pub(crate) fn count<S: SegmentStore>(view: &View, at: At) -> Result<Counted, Rea
         from_ms: at.now_ms,
         until_ms: view.tree.next_expiry(at.now_ms)?.unwrap_or(u64::MAX),
     };
-    correct_by_memory::<S>(view, at, &mut counted)?;
-    correct_by_expiry(view, at, &mut counted)?;
-    Ok(counted)
+    let is_whole = correct_by_memory::<S>(view, at, &mut counted, goes_on)?
+        && correct_by_expiry(view, at, &mut counted, goes_on)?;
+    Ok(is_whole.then_some(counted))
 }
 
 fn correct_by_memory<S: SegmentStore>(
     view: &View,
     at: At,
     counted: &mut Counted,
-) -> Result<(), ReadError> {
+    goes_on: &mut dyn FnMut() -> bool,
+) -> Result<bool, ReadError> {
     let first = Bound::Included([kv::PREFIX].as_slice());
     let mut merge = MemtableMerge::new(view, at.lsn, first, Direction::Forward);
     while let Some(version) = merge.next() {
+        if !goes_on() {
+            return Ok(false);
+        }
         let key = version.key.as_bytes();
         if kv::user_key(key).is_none() {
             break;
@@ -71,18 +80,26 @@ fn correct_by_memory<S: SegmentStore>(
             counted.until_ms = counted.until_ms.min(found.expiry.0);
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 /// What the tree holds, has expired, and memory knows nothing of.
-fn correct_by_expiry(view: &View, at: At, counted: &mut Counted) -> Result<(), ReadError> {
+fn correct_by_expiry(
+    view: &View,
+    at: At,
+    counted: &mut Counted,
+    goes_on: &mut dyn FnMut() -> bool,
+) -> Result<bool, ReadError> {
     if view.tree.earliest_expiry > at.now_ms {
-        return Ok(());
+        return Ok(true);
     }
     for expired in known_to_tree_only(view, at, (0, at.now_ms))? {
+        if !goes_on() {
+            return Ok(false);
+        }
         counted.keys = counted.keys.saturating_sub(u64::from(expired?.is_some()));
     }
-    Ok(())
+    Ok(true)
 }
 
 /// What the tree's index says expires in a time, both ends included: of each entry when, if it is a key

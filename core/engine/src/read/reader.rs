@@ -198,15 +198,26 @@ impl<S: SegmentStore> Reader<S> {
     /// # Errors
     /// What the tree says when it cannot be read.
     pub fn count(&self) -> Result<u64, ReadError> {
+        self.count_while(&mut || true).map(Option::unwrap_or_default)
+    }
+
+    /// The same for as long as `goes_on` says so, which is asked at every key that is looked at; `None` when
+    /// it ceases to.
+    ///
+    /// # Errors
+    /// As [`count`](Self::count).
+    pub fn count_while(&self, goes_on: &mut dyn FnMut() -> bool) -> Result<Option<u64>, ReadError> {
         let view = self.shared.view.load();
         let at = view.by_the_later_clock(self.moment(&view));
         let last = self.shared.counted.load();
         if last.answers(at) {
-            return Ok(last.keys);
+            return Ok(Some(last.keys));
         }
-        let counted = super::count::count::<S>(&view, at)?;
-        self.shared.counted.store(Arc::new(counted));
-        Ok(counted.keys)
+        let counted = super::count::count::<S>(&view, at, goes_on)?;
+        if let Some(counted) = counted {
+            self.shared.counted.store(Arc::new(counted));
+        }
+        Ok(counted.map(|counted| counted.keys))
     }
 }
 

@@ -286,6 +286,7 @@ async fn write(stream: &mut TcpStream, session: &mut Session) -> Result<(), End>
         unsent = unsent.get(sent..).unwrap_or_default();
     }
     session.output.written(OUTPUT_BYTES_KEPT);
+    session.replies.resize(0);
     let errors = session.output.take_errors();
     session.server.node.metrics.resp.errors.inc_by(errors);
     Ok(())

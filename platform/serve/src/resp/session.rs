@@ -15,6 +15,7 @@ use super::run::Run;
 use super::server::Shared;
 use super::table::{Act, act_of};
 use crate::DEFAULT_NAMESPACE;
+use crate::budget::Share;
 
 /// What the table names: everything a command can do.
 pub(super) mod act {
@@ -96,6 +97,8 @@ pub(super) struct Session {
     /// The chosen namespace was dropped.
     gone: bool,
     pub(super) output: Output,
+    /// The output's part of what the replies of all transactions may hold, once they are many.
+    pub(super) replies: Share,
     /// Newest record this connection wrote: what `WAIT` waits for.
     last_written: Lsn,
     /// Channels that it listens to.
@@ -116,6 +119,7 @@ impl Session {
         let namespace = server.node.store.namespace(DEFAULT_NAMESPACE)?;
         let mut session = Self {
             listening: Listening::new(&server),
+            replies: server.node.replies.share(),
             server,
             client,
             namespace,

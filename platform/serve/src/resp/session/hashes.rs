@@ -126,8 +126,8 @@ fn all(look: &mut Looking<'_>, command: &Command<'_, '_>, parts: Parts) {
 }
 
 pub(in crate::resp) fn hlen(look: &mut Looking<'_>, command: &Command<'_, '_>) {
-    match hashes::length(look.reader, command.argument(1)) {
-        Ok(fields) => look.output.count(fields),
+    match hashes::length_while(look.reader, command.argument(1), || look.time.goes_on()) {
+        Ok(fields) => look.output.count(fields.unwrap_or_default()),
         Err(error) => look.output.err(error),
     }
 }

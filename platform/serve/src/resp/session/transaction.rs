@@ -11,6 +11,7 @@ use crate::budget::{INPUT_BYTES_MAX, Share};
 
 mod exec;
 mod execution;
+mod replies;
 
 /// So many bytes of queued commands are not counted among those of all connections.
 const UNCOUNTED_BYTES: usize = 16 << 10;

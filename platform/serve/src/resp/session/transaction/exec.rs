@@ -10,6 +10,7 @@ use unison_linux::store::Acknowledged;
 use unison_resp::transactions::ABORTED;
 
 use super::execution::{Ended, Execution};
+use super::replies::Replies;
 use crate::resp::run::refuse;
 use crate::resp::session::Session;
 
@@ -37,10 +38,11 @@ impl Session {
             let name = self.namespace.name();
             return self.output.err(format_args!("namespace {name} was dropped"));
         }
-        let output = std::mem::take(&mut self.output);
         let (server, namespace) = (self.server.clone(), self.namespace.clone());
-        let queued = multi.queue.into_commands();
-        let execution = Execution::new(server, namespace, queued, watched, output);
+        let nothing = server.node.replies.share();
+        let share = std::mem::replace(&mut self.replies, nothing);
+        let replies = Replies::new(std::mem::take(&mut self.output), share);
+        let execution = Execution::new(server, namespace, multi.queue, watched, replies);
         self.carry_out(execution).await;
     }
 
@@ -63,7 +65,7 @@ impl Session {
                     pause = (pause * 2).min(LAST_PAUSE);
                 }
                 Err(ended) => return self.take_back(execution, &ended),
-                Ok(None) => return self.output = execution.into_output(),
+                Ok(None) => return self.take(execution.into_replies()),
                 Ok(Some(lsn)) => return self.await_sync(execution, lsn, acknowledged).await,
             }
         }
@@ -85,14 +87,20 @@ impl Session {
             Some(error) => self.take_back(execution, &Ended::Write(error)),
             None => {
                 self.last_written = lsn;
-                self.output = execution.into_output();
+                self.take(execution.into_replies());
             }
         }
     }
 
+    fn take(&mut self, replies: Replies) {
+        (self.output, self.replies) = replies.into_parts();
+    }
+
     /// Answers that nothing of it has happened, and why.
     fn take_back(&mut self, execution: Execution, ended: &Ended) {
-        self.output = execution.without_replies();
+        let mut replies = execution.into_replies();
+        replies.take_back();
+        self.take(replies);
         match ended {
             Ended::Write(error) => refuse(error, &mut self.output),
             Ended::Changed => self.output.null_array(),

@@ -14,26 +14,23 @@ use unison_engine::{ReadError, Write, WriteError};
 use unison_linux::SystemEntropy;
 use unison_linux::store::{Acknowledged, Exclusive, Namespace, Reader, TurnAlone};
 use unison_ports::Entropy as _;
-use unison_resp::output::{Output, Protocol};
+use unison_resp::output::Protocol;
 use unison_resp::parse::Command;
-use unison_resp::table::{Kind, Verb};
-use unison_resp::transactions::{QUEUED_BYTES_MAX, Queued, Watched};
+use unison_resp::table::{Kind, Spec, Verb};
+use unison_resp::transactions::{QUEUED_BYTES_MAX, Queue, Watched};
 
+use super::replies::Replies;
 use crate::commit::Outcome;
 use crate::resp::run::Run;
 use crate::resp::server::Shared;
 use crate::resp::session::Instead;
 use crate::resp::session::changes::{Plan, Planned};
-use crate::resp::session::looking::{Look, Looking};
+use crate::resp::session::looking::{Look, Looking, Time};
 use crate::resp::table::{Act, act_of};
 
-/// Most bytes of replies; one more reply may come on top.
-const REPLY_BYTES_MAX: usize = 64 << 20;
-const REPLIES: &str = "the replies of a transaction have at most 67108864 bytes";
-const _: () = assert!(REPLY_BYTES_MAX == 67_108_864, "the text names it");
 const MADE: &str = "values that a transaction makes of those before have at most 8388608 bytes";
 const _: () = assert!(QUEUED_BYTES_MAX == 8_388_608, "the text names it");
-/// How long commands may take in which writers wait; one more command may come on top.
+/// How long commands may take in which writers wait. Those that may take long look at the clock themselves.
 const TIME_MAX: Duration = Duration::from_secs(1);
 const _: () = assert!(TIME_MAX.as_secs() == 1, "the text names it");
 /// What takes no longer than a run of pipelined writes is not worth a thread of its own: commands, and
@@ -96,11 +93,9 @@ impl Source<'_, '_> {
 pub(super) struct Execution {
     server: Arc<Shared>,
     namespace: Arc<Namespace>,
-    queued: Vec<Queued>,
+    queued: Queue,
     watched: Watched,
-    output: Output,
-    /// Where its replies begin.
-    start: usize,
+    replies: Replies,
     /// Bytes of values that were made of values before.
     made_bytes: usize,
     deadline: Instant,
@@ -110,37 +105,31 @@ impl Execution {
     pub(super) fn new(
         server: Arc<Shared>,
         namespace: Arc<Namespace>,
-        queued: Vec<Queued>,
+        queued: Queue,
         watched: Watched,
-        output: Output,
+        replies: Replies,
     ) -> Self {
-        let (start, deadline) = (output.bytes().len(), Instant::now());
-        Self { server, namespace, queued, watched, output, start, made_bytes: 0, deadline }
+        let deadline = Instant::now();
+        Self { server, namespace, queued, watched, replies, made_bytes: 0, deadline }
     }
 
     pub(super) fn protocol(&self) -> Protocol {
-        self.output.protocol
+        self.replies.output.protocol
     }
 
-    pub(super) fn into_output(self) -> Output {
-        self.output
-    }
-
-    pub(super) fn without_replies(mut self) -> Output {
-        self.output.truncate(self.start);
-        self.output
+    pub(super) fn into_replies(self) -> Replies {
+        self.replies
     }
 
     /// Whether it takes no longer than an async thread may be held.
     pub(super) fn is_brief(&self) -> bool {
-        let is_brief = |queued: &Queued| match queued.spec.verb {
+        let is_brief = |spec: &Spec| match spec.verb {
             Verb::Scan | Verb::HashScan => false,
             verb => !matches!(act_of(verb), Act::LookAside(_)),
         };
-        let arguments = || self.queued.iter().map(|queued| queued.command.command().len()).sum();
         self.queued.len() <= BRIEF_COMMANDS
-            && self.queued.iter().all(is_brief)
-            && (0..=BRIEF_ARGUMENTS).contains(&arguments())
+            && self.queued.arguments() <= BRIEF_ARGUMENTS
+            && self.queued.specs().all(is_brief)
     }
 
     /// Waits for its turn, if it needs one: it holds up all who write.
@@ -155,7 +144,7 @@ impl Execution {
         _turn: Option<TurnAlone>,
         done: oneshot::Sender<Acknowledged>,
     ) -> (Self, Result<Option<Lsn>, Ended>) {
-        self.output.truncate(self.start);
+        self.replies.take_back();
         self.made_bytes = 0;
         let namespace = Arc::clone(&self.namespace);
         let result = if writes(&self.queued) == 0 {
@@ -187,24 +176,23 @@ impl Execution {
     }
 
     /// A lone write behind which nothing can go wrong any more needs no transaction around it.
-    fn carry_out_all(
-        &mut self,
-        source: &mut Source<'_, '_>,
-        queued: &[Queued],
-    ) -> Result<(), Ended> {
-        self.output.array(queued.len());
-        let is_lone = writes(queued) == 1;
-        for (left, Queued { spec, command }) in (0..queued.len()).rev().zip(queued) {
-            self.check()?;
-            self.carry_out_one(source, spec.verb, &command.command(), is_lone && left == 0)?;
+    fn carry_out_all(&mut self, source: &mut Source<'_, '_>, queued: &Queue) -> Result<(), Ended> {
+        self.replies.output.array(queued.len());
+        let (is_lone, mut words) = (writes(queued) == 1, Vec::new());
+        for index in 0..queued.len() {
+            let Some((spec, command)) = queued.command(index, &mut words) else { break };
+            let is_last = index + 1 == queued.len();
+            let is_all = is_lone && is_last && spec.kind == Kind::Write;
+            self.carry_out_one(source, spec.verb, &command, is_all)?;
+            if !is_all {
+                self.check()?;
+            }
         }
         Ok(())
     }
 
-    fn check(&self) -> Result<(), Ended> {
-        if self.output.bytes().len().saturating_sub(self.start) > REPLY_BYTES_MAX {
-            return Err(Ended::TooMuch(REPLIES));
-        }
+    fn check(&mut self) -> Result<(), Ended> {
+        self.replies.count().map_err(Ended::TooMuch)?;
         if self.made_bytes > QUEUED_BYTES_MAX {
             return Err(Ended::TooMuch(MADE));
         }
@@ -224,22 +212,32 @@ impl Execution {
                 match queue(command, &mut run) {
                     Ok(()) => self.write(source, &run, is_all)?,
                     Err(Instead::Change(plan)) => self.change(source, plan, command, is_all)?,
-                    Err(Instead::Refuse(why)) => self.output.err(why),
-                    Err(Instead::Zero) => self.output.integer(0),
+                    Err(Instead::Refuse(why)) => self.replies.output.err(why),
+                    Err(Instead::Zero) => self.replies.output.integer(0),
                 }
             }
             Act::Change(plan) => self.change(source, plan, command, is_all)?,
-            Act::Look(look) | Act::LookAside(look) => self.look(&source.reader()?, look, command),
-            Act::Say(say) => say(command, &mut self.output),
+            Act::Look(look) | Act::LookAside(look) => {
+                self.look(&source.reader()?, look, command)?
+            }
+            Act::Say(say) => say(command, &mut self.replies.output),
             // Of these `UNWATCH` alone is queued, and `EXEC` ends all watching.
-            Act::Now(_) | Act::Later(_) => self.output.ok(),
+            Act::Now(_) | Act::Later(_) => self.replies.output.ok(),
         }
         Ok(())
     }
 
-    fn look(&mut self, reader: &Reader, look: Look, command: &Command<'_, '_>) {
-        let Self { output, server, namespace, .. } = self;
-        look(&mut Looking { reader, output, server, namespace }, command);
+    fn look(
+        &mut self,
+        reader: &Reader,
+        look: Look,
+        command: &Command<'_, '_>,
+    ) -> Result<(), Ended> {
+        let Self { replies, server, namespace, .. } = self;
+        let (output, time) = (&mut replies.output, Time::until(self.deadline));
+        let mut looking = Looking { reader, output, server, namespace, time };
+        look(&mut looking, command);
+        if looking.time.is_over { Err(Ended::TooLong) } else { Ok(()) }
     }
 
     /// Stages the writes of one command and answers it.
@@ -256,7 +254,7 @@ impl Execution {
         let outcomes: Vec<Outcome> =
             writes.iter().map(|write| source.stage(write, is_all)).collect();
         whole(&outcomes)?;
-        run.answer(outcomes, &self.server.audience, &mut self.output);
+        run.answer(outcomes, &self.server.audience, &mut self.replies.output);
         Ok(())
     }
 
@@ -269,13 +267,13 @@ impl Execution {
     ) -> Result<(), Ended> {
         let planned = plan(&source.reader()?, command);
         match planned {
-            Ok(Planned::Nothing(answer)) => answer.give(&mut self.output),
-            Err(why) => self.output.err(why),
+            Ok(Planned::Nothing(answer)) => answer.give(&mut self.replies.output),
+            Err(why) => self.replies.output.err(why),
             Ok(Planned::Change(change, answer)) => {
                 self.made_bytes = self.made_bytes.saturating_add(change.made_bytes());
                 match source.stage(&change.write(), is_all) {
-                    Ok(_) => answer.give(&mut self.output),
-                    Err(error) if is_of_the_command(&error) => self.output.err(error),
+                    Ok(_) => answer.give(&mut self.replies.output),
+                    Err(error) if is_of_the_command(&error) => self.replies.output.err(error),
                     Err(error) => return Err(error.into()),
                 }
             }
@@ -284,8 +282,8 @@ impl Execution {
     }
 }
 
-fn writes(queued: &[Queued]) -> usize {
-    queued.iter().filter(|queued| queued.spec.kind == Kind::Write).count()
+fn writes(queued: &Queue) -> usize {
+    queued.specs().filter(|spec| spec.kind == Kind::Write).count()
 }
 
 /// A command that writes several things writes all of them or none. One that is refused for itself, as it
