@@ -320,7 +320,7 @@ impl Incoming {
         clock.observe(self.newest);
         memtable.add_log_bytes(self.frame_bytes);
         memtable.add_skipped(self.skipped);
-        let mut sink = Sink { memtable, due };
+        let mut sink = Sink { memtable, due, patterns: &mut self.defined };
         step::run(self.steps.drain(..), &mut sink, transactions);
         self.defined.append(&mut self.patterns);
         self.set = self.settings.take().or(self.set.take());

@@ -2,7 +2,7 @@
 
 use super::row_change;
 use super::step::{At, Content, Sink, Version};
-use super::topics::{MESSAGE_INDEX_BYTES, Pending, message_versions};
+use super::topics::{MESSAGE_INDEX_BYTES, Pending, message_versions, pattern_of};
 use crate::expiry::Expiry;
 use crate::memtable::{
     Entry, Location, Memtable, ObjectSummary, RowChange, StorageKey, carry, index_bytes,
@@ -62,6 +62,10 @@ pub(crate) struct Open {
     objects: BTreeMap<StorageKey, Growing>,
     /// In the order in which they were published.
     messages: Vec<Pending>,
+    /// The highest id that it gives to a topic or a pattern; 0 when it names none.
+    last_stream: u64,
+    /// How many patterns it names.
+    patterns: usize,
     index_bytes: usize,
     checksum: Crc32,
 }
@@ -81,6 +85,8 @@ impl Open {
             own: None,
             objects: BTreeMap::new(),
             messages: Vec::new(),
+            last_stream: 0,
+            patterns: 0,
             index_bytes: 0,
             checksum: Crc32::default(),
         }
@@ -148,6 +154,7 @@ impl Open {
         self.own = None;
         self.objects.clear();
         self.messages.clear();
+        (self.last_stream, self.patterns) = (0, 0);
         self.checked.clear();
         self.kept.clear();
         self.index_bytes = 0;
@@ -161,6 +168,8 @@ impl Open {
         if let Content::Message { retained, payload_bytes } = version.content {
             self.checksum.append(version.checksum, u64::from(payload_bytes));
             self.put_message(key, retained, version.entry);
+        } else if version.content == Content::Definition {
+            self.defined(key, version.entry);
         } else if let Entry::Value(location, _) = version.entry {
             self.checksum.append(version.checksum, u64::from(location.length));
         }
@@ -184,8 +193,33 @@ impl Open {
         }
     }
 
-    /// Its changes in the form that a reader takes them; `None` when there are none. What it publishes
-    /// is not in it: a message has its place when the transaction is committed.
+    /// Takes note of the id that a name has, or a pattern's text.
+    fn defined(&mut self, key: &[u8], entry: Entry) {
+        let Entry::Numbers(numbers) = entry else { return };
+        self.last_stream = self.last_stream.max(numbers.first);
+        self.patterns += usize::from(KeyKind::Text.rest(key).is_some());
+    }
+
+    /// The highest id that it gives to a topic or a pattern; 0 when it names none.
+    pub(super) fn last_stream(&self) -> u64 {
+        self.last_stream
+    }
+
+    /// How many patterns it names.
+    pub(super) fn patterns(&self) -> usize {
+        self.patterns
+    }
+
+    /// The id that it gives to a topic or a pattern, by the key of its name.
+    pub(crate) fn stream_of(&self, name: &[u8]) -> Option<u64> {
+        match self.find(name).filter(|_| self.last_stream > 0) {
+            Some(Entry::Numbers(numbers)) => Some(numbers.first),
+            _ => None,
+        }
+    }
+
+    /// Its changes in the form that a reader takes them; `None` when there are none. Topics that it names
+    /// are in it, messages are not: they have their place when the transaction is committed.
     pub(crate) fn own(&mut self) -> Option<Arc<Memtable>> {
         if self.own.is_none() && !self.changes.is_empty() {
             let own = Memtable::new(0);
@@ -273,6 +307,7 @@ impl Open {
             self.changes.insert(key, (lsn, summary));
         }
         for (key, (_, entry)) in core::mem::take(&mut self.changes) {
+            sink.patterns.extend(pattern_of(key.as_bytes(), entry));
             sink.insert(key.as_bytes(), lsn, settled(entry, lsn));
         }
     }

@@ -1,6 +1,7 @@
 //! What a record does to memtable and transactions, step by step.
 
 use super::Transactions;
+use super::topics::Defined;
 use crate::expiry::Due;
 use crate::memtable::{Entry, Memtable, StorageKey};
 use crate::records::TypeOfChange;
@@ -46,6 +47,8 @@ pub(super) enum Content {
     Key,
     Cell,
     Chunk,
+    /// A name or an id of a topic or a pattern.
+    Definition,
     /// The head of a message's stream: its own key is known when the transaction is committed.
     Message {
         retained: bool,
@@ -57,6 +60,8 @@ pub(super) enum Content {
 pub(super) struct Sink<'a> {
     pub(super) memtable: &'a Memtable,
     pub(super) due: &'a mut Due,
+    /// Patterns that are known from now on.
+    pub(super) patterns: &'a mut Vec<Defined>,
 }
 
 impl Sink<'_> {

@@ -47,7 +47,7 @@ impl Incoming {
     }
 
     /// A text that is no name or no pattern, and an id that there is not, mean something to others
-    /// only.
+    /// only. What a transaction defines is there from its commit on.
     fn take_definitions(&mut self, record: &Record<'_>, position: Position) {
         let mut foreign = false;
         for (id, text, span) in definitions(record) {
@@ -56,7 +56,9 @@ impl Incoming {
                     check_topic(text).ok().map(|()| (KeyKind::Name, KeyKind::Topic))
                 }
                 _ => TopicFilter::new(text).ok().map(|pattern| {
-                    self.patterns.push((id, pattern));
+                    if !self.in_transaction {
+                        self.patterns.push((id, pattern));
+                    }
                     (KeyKind::Text, KeyKind::Pattern)
                 }),
             };
@@ -65,9 +67,10 @@ impl Incoming {
                 continue;
             };
             let number = Entry::Numbers(Numbers::new(id, 0));
-            self.push_key(&key::name(by_name, text), record.lsn(), number);
+            let (lsn, content) = (record.lsn(), Content::Definition);
+            self.push(&key::name(by_name, text), lsn, number, content, &[]);
             let text = located(position, span, text.as_bytes(), Expiry::NEVER);
-            self.push_key(&key::by_id(by_id, id), record.lsn(), text);
+            self.push(&key::by_id(by_id, id), lsn, text, content, &[]);
         }
         self.skipped = self.skipped.saturating_add(u64::from(foreign));
     }
@@ -129,6 +132,13 @@ impl Incoming {
     fn take_defined(&mut self) -> Vec<Defined> {
         core::mem::take(&mut self.defined)
     }
+}
+
+/// The pattern that a version of a key of its text defines.
+pub(super) fn pattern_of(key: &[u8], entry: Entry) -> Option<Defined> {
+    let Entry::Numbers(numbers) = entry else { return None };
+    let text = key::text(KeyKind::Text, key)?;
+    Some((numbers.first, TopicFilter::new(&text).ok()?))
 }
 
 /// A message of which it is not known yet where in its stream it will lie.

@@ -120,6 +120,22 @@ impl Transactions {
         self.open.get(id).map_or(0, Open::index_bytes)
     }
 
+    /// The id that one of them gives to a topic or a pattern, by the key of its name: others give it the
+    /// same.
+    pub(crate) fn stream_of(&self, name: &[u8]) -> Option<u64> {
+        self.open.values().find_map(|open| open.stream_of(name))
+    }
+
+    /// The highest id that one of them gives to a topic or a pattern; 0 when none does.
+    pub(crate) fn last_stream(&self) -> u64 {
+        self.open.values().map(Open::last_stream).max().unwrap_or_default()
+    }
+
+    /// How many patterns they name, those that others know too counted again.
+    pub(crate) fn patterns(&self) -> usize {
+        self.open.values().map(Open::patterns).sum()
+    }
+
     /// The first record of the oldest one.
     pub(crate) fn oldest(&self) -> Option<Lsn> {
         self.open.values().map(|open| open.begun.lsn).min()

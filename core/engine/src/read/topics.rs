@@ -92,7 +92,7 @@ impl<S: SegmentStore> Names<S> {
             if let Content::Value(place) = &version.content
                 && matched
             {
-                let name = name_of(self.kind, version.key())?;
+                let name = key::text(self.kind, version.key()).ok_or(CORRUPT)?;
                 return Ok(Some(TopicName { name, id: pair(place)?.0 }));
             }
         }
@@ -139,11 +139,6 @@ impl<S: SegmentStore> fmt::Debug for Topics<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Topics").field("filter", &self.filter).finish_non_exhaustive()
     }
-}
-
-fn name_of(kind: KeyKind, key: &[u8]) -> Result<String, TreeError> {
-    let levels: Vec<&str> = key::levels(kind, key).ok_or(CORRUPT)?.collect();
-    Ok(levels.join("/"))
 }
 
 fn pair<S: SegmentStore>(place: &Place<S>) -> Result<(u64, u64), TreeError> {
@@ -217,7 +212,7 @@ fn all_patterns<S: SegmentStore>(pin: &Arc<Pin<S>>) -> Result<Patterns, ReadErro
     let mut entries = Entries::new(Arc::clone(pin), At::newest(0), bounds, Direction::Forward)?;
     let mut patterns = Patterns::default();
     while let Some(version) = entries.step()? {
-        let text = name_of(KeyKind::Text, version.key())?;
+        let text = key::text(KeyKind::Text, version.key()).ok_or(CORRUPT)?;
         if let Content::Value(place) = &version.content {
             patterns.insert(pair(place)?.0, TopicFilter::new(&text).map_err(|_| CORRUPT)?);
         }

@@ -17,14 +17,14 @@ pub(super) fn is_of_topics(operation: OperationType) -> bool {
         || [OperationType::TopicSettings, OperationType::KeyEpoch].contains(&operation)
 }
 
-/// Of topics, a transaction holds messages only.
+/// Of topics, a transaction holds messages and what they are published to.
 pub(super) fn kind_of_topics(operation: OperationType, state: TxnState) -> Kind {
     match operation {
         OperationType::Publish => Kind::Publish,
         OperationType::PatternPublish => Kind::PublishPatterns,
-        _ if state != TxnState::None => Kind::Foreign,
         OperationType::TopicDefine => Kind::DefineTopics,
         OperationType::PatternDefine => Kind::DefinePatterns,
+        _ if state != TxnState::None => Kind::Foreign,
         OperationType::MessageDelete => Kind::DeleteMessages,
         OperationType::Trim => Kind::Trim,
         OperationType::TopicSettings => Kind::SetTopics,

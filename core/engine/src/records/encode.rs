@@ -63,6 +63,8 @@ const ENTRY: [u8; 36] = entry();
 /// The same of an entry that expires: 44 bytes of it.
 const EXPIRING_ENTRY: [u8; 56] = expiring_entry();
 const ENTRY_TABLE_BYTES: usize = 8;
+/// The place of the record before, the last bytes of a record of a transaction.
+const PLACE_BYTES: usize = 12;
 /// Where the nested buffer starts, from the start of the entry's table.
 const NESTED_AT: usize = 12;
 /// From the start of the nested buffer: its vtable, which has two fields; the second one's place in
@@ -363,6 +365,12 @@ impl Encoder {
         self.patch(CRC_AT, &checksum.to_le_bytes());
     }
 
+    /// Says of a finished record of a transaction, which has one before it, that this one is there.
+    pub(crate) fn follows(&mut self, previous: Position) {
+        let at = self.bytes.len().saturating_sub(PLACE_BYTES);
+        self.patch(at, &encoded(previous));
+    }
+
     /// The record.
     pub(crate) fn record(&self) -> &[u8] {
         &self.bytes
@@ -388,8 +396,8 @@ impl Encoder {
 }
 
 /// A place in the log as a record holds it: segment u32, offset u64, little-endian.
-fn encoded(place: Position) -> [u8; 12] {
-    let mut bytes = [0; 12];
+fn encoded(place: Position) -> [u8; PLACE_BYTES] {
+    let mut bytes = [0; PLACE_BYTES];
     let _ = put(&mut bytes, 0, &place.segment.0.to_le_bytes());
     let _ = put(&mut bytes, 4, &u64::from(place.offset).to_le_bytes());
     bytes

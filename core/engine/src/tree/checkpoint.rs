@@ -4,7 +4,9 @@
 use unison_base::bytes::{put, u32_at, u64_at};
 use unison_base::{Hlc, Lsn, Position, SegmentId};
 
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
+/// Trees of this version hold nothing of transactions that define topics or patterns.
+const VERSION_WITH_SETTINGS: u32 = 4;
 /// Trees of this version hold no settings of topics and no keys that they are sealed with.
 const VERSION_WITH_TOPICS: u32 = 3;
 /// Trees of this version hold nothing of transactions, large objects, topics and expiry: those records
@@ -46,7 +48,7 @@ impl Checkpoint {
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Option<u32>> {
         let version = u32_at(bytes, 0).ok_or(None)?;
         let bytes_of_version = match version {
-            VERSION | VERSION_WITH_TOPICS => CHECKPOINT_BYTES,
+            VERSION | VERSION_WITH_SETTINGS | VERSION_WITH_TOPICS => CHECKPOINT_BYTES,
             VERSION_WITH_ROWS => OLDEST_OPEN_AT,
             VERSION_WITHOUT_ROWS => ROWS_AT,
             other => return Err(Some(other)),

@@ -72,15 +72,15 @@ fn the_checkpoint_is_that_of_the_page() {
         assert_eq!(Checkpoint::decode(&bytes[..length]), Err(None));
     }
     let mut newer = bytes;
-    newer[0] = 5;
-    assert_eq!(Checkpoint::decode(&newer), Err(Some(5)));
+    newer[0] = 6;
+    assert_eq!(Checkpoint::decode(&newer), Err(Some(6)));
 }
 
 #[test]
 fn a_checkpoint_of_an_older_version_is_outdated_when_it_passed_over_records() {
     for skipped in [0, 1] {
         let known = Checkpoint { lsn: Lsn(2), keys: 6, skipped, ..Checkpoint::default() };
-        for (version, length) in [(1, 48), (2, 56), (3, 72)] {
+        for (version, length) in [(1, 48), (2, 56), (3, 72), (4, 72)] {
             let mut bytes = known.encode()[..length].to_vec();
             bytes[0] = version;
             let expected = Checkpoint { outdated: skipped > 0, ..known };

@@ -8,6 +8,7 @@ mod objects;
 mod rows;
 mod seal;
 mod stage;
+mod streams;
 mod topics;
 mod transaction;
 mod within;

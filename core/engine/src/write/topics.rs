@@ -2,27 +2,26 @@
 
 use super::keep::Keeping;
 use super::{Operation, Written};
-use crate::apply::definition_index_bytes;
 use crate::engine::Engine;
-use crate::errors::{ReadError, WriteError};
-use crate::models::topic::key::{self, KeyKind, MessageId, MessagePosition};
+use crate::errors::WriteError;
+use crate::memtable::StorageKey;
+use crate::models::topic::key::{KeyKind, MessageId, MessagePosition};
 use crate::models::topic::name::{TopicFilter, check_topic};
 use crate::models::topic::settings::{
     self, Compression, Encryption, FOREVER, Rules, Target, TopicSettings,
 };
-use crate::read::{Known, last_id, message_by_id, numbers};
+use crate::read::{Known, message_by_id};
 use crate::records::{Encoder, Head, InTransaction, TopicEncoder};
 use crate::seal::{Closer, FLAG_RETAINED, Keyring, Sealer, Stored};
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use unison_base::Lsn;
 use unison_base::frame::{OVERHEAD_BYTES, frame_bytes};
 use unison_base::limits::{
-    BATCH_BYTES_MAX, INDEX_BYTES_MAX, MESSAGE_HEADER_NAME_MAX, MESSAGE_HEADERS_BYTES_MAX,
-    MESSAGE_HEADERS_MAX, PATTERNS_MAX, VALUE_MAX,
+    BATCH_BYTES_MAX, MESSAGE_HEADER_NAME_MAX, MESSAGE_HEADERS_BYTES_MAX, MESSAGE_HEADERS_MAX,
+    VALUE_MAX,
 };
 use unison_ports::SegmentStore;
-use unison_schemas::{EntryType, OperationType};
+use unison_schemas::{EntryType, OperationType, TxnState};
 
 /// A buffer larger than this is given back after use.
 const BODY_KEPT_BYTES: usize = 256 << 10;
@@ -57,7 +56,7 @@ pub struct TrimBefore<'a> {
 /// What writing to topics keeps between writes.
 #[derive(Default)]
 pub(crate) struct TopicWriter {
-    next_id: Option<u64>,
+    pub(super) next_id: Option<u64>,
     /// Readers know of patterns and settings whose records may not be appended yet.
     staged_definitions: bool,
     pub(super) keeping: Keeping,
@@ -98,13 +97,6 @@ impl TopicWriter {
     pub(super) fn has_staged_definitions(&self) -> bool {
         self.staged_definitions
     }
-}
-
-/// Ids of what messages are published to, and what of that is new.
-#[derive(Default)]
-struct Streams<'a> {
-    ids: Vec<u64>,
-    new: Vec<(u64, &'a str)>,
 }
 
 /// Refuses messages that break a limit.
@@ -187,12 +179,12 @@ impl<S: SegmentStore> Engine<S> {
     }
 
     /// Messages, and before them what of their topics is new: both or none, when one segment can hold
-    /// both.
+    /// both. In a transaction that belongs to it too: a topic is there from its commit on.
     pub(super) fn stage_messages(
         &mut self,
         operation: &Operation<'_>,
         messages: &[NewMessage<'_>],
-        transaction: Option<InTransaction>,
+        within: Option<&StorageKey>,
         now_ms: u64,
     ) -> Result<Lsn, WriteError> {
         let rules = self.shared.rules.with(Known::clone)?;
@@ -200,10 +192,14 @@ impl<S: SegmentStore> Engine<S> {
             self.trim_some(now_ms)?;
         }
         self.ready_to_seal(&rules, now_ms)?;
-        let streams = self.streams(operation, messages)?;
+        let streams = self.streams(operation, messages, within)?;
+        if let Some(id) = within {
+            self.has_room_within(id, operation.index_bytes().saturating_add(streams.index_bytes))?;
+        }
+        let transaction = within.map(|id| self.part(id, TxnState::Prepare));
         let defines = u64::from(!streams.new.is_empty());
         if defines > 0 {
-            self.encode_definitions(operation, &streams.new, now_ms);
+            self.encode_definitions(operation, &streams.new, transaction, now_ms);
         }
         let lsn = self.log.next_lsn().plus(defines);
         let head = Head { transaction, ..self.topic_head(operation.kind().0, lsn, now_ms) };
@@ -218,6 +214,9 @@ impl<S: SegmentStore> Engine<S> {
             let staged = self.check_record().and_then(|()| self.stage_encoded(now_ms));
             core::mem::swap(&mut self.encoder, &mut self.topics.definitions);
             staged?;
+            if let Some(place) = within.and_then(|id| self.part(id, TxnState::Prepare).previous) {
+                self.encoder.follows(place);
+            }
         }
         self.stage_encoded(now_ms)?;
         if rules.keeps() {
@@ -248,67 +247,6 @@ impl<S: SegmentStore> Engine<S> {
         Ok(head.lsn)
     }
 
-    /// The ids of topics or patterns; new ones are taken.
-    fn streams<'a>(
-        &mut self,
-        operation: &Operation<'_>,
-        messages: &[NewMessage<'a>],
-    ) -> Result<Streams<'a>, WriteError> {
-        let kind = match operation {
-            Operation::Publish(_) => KeyKind::Name,
-            _ => KeyKind::Text,
-        };
-        let (mut streams, mut added) = (Streams::default(), BTreeMap::new());
-        let mut index_bytes = 0_usize;
-        for message in messages {
-            let text = message.topic;
-            let known = match added.get(text) {
-                Some(id) => Some(*id),
-                None => self.stream_of(kind, text)?,
-            };
-            let id = match known {
-                Some(id) => id,
-                None => {
-                    let id = self.next_stream_id(added.len())?;
-                    added.insert(text, id);
-                    streams.new.push((id, text));
-                    index_bytes = index_bytes.saturating_add(definition_index_bytes(text));
-                    id
-                }
-            };
-            streams.ids.push(id);
-        }
-        if index_bytes > INDEX_BYTES_MAX {
-            return Err(WriteError::IndexBytes { bytes: index_bytes, limit: INDEX_BYTES_MAX });
-        }
-        let patterns = self.shared.patterns.with(|patterns| patterns.len());
-        if kind == KeyKind::Text && patterns.saturating_add(added.len()) > PATTERNS_MAX {
-            return Err(WriteError::Patterns { limit: PATTERNS_MAX });
-        }
-        Ok(streams)
-    }
-
-    /// The id of a topic or pattern, staged ones included.
-    fn stream_of(&self, kind: KeyKind, text: &str) -> Result<Option<u64>, ReadError> {
-        let found =
-            self.shared.view.with(|view| numbers(view, &key::name(kind, text), Lsn::MAX))?;
-        Ok(found.map(|(_, id, _)| id))
-    }
-
-    /// A log may have given away the highest ids of all: then there are no more.
-    fn next_stream_id(&mut self, taken: usize) -> Result<u64, WriteError> {
-        let next = match self.topics.next_id {
-            Some(next) => next,
-            None => {
-                let next = last_id(self.shared.view.load(), &self.shared.log)?.saturating_add(1);
-                *self.topics.next_id.insert(next)
-            }
-        };
-        let id = next.saturating_add(u64::try_from(taken).unwrap_or(u64::MAX));
-        // The id behind it has to be a number too.
-        if id < u64::MAX { Ok(id) } else { Err(WriteError::StreamIds) }
-    }
-
     fn topic_head(&mut self, operation: OperationType, lsn: Lsn, now_ms: u64) -> Head {
         Head {
             lsn,
@@ -320,17 +258,24 @@ impl<S: SegmentStore> Engine<S> {
         }
     }
 
-    fn encode_definitions(&mut self, operation: &Operation<'_>, new: &[(u64, &str)], now_ms: u64) {
+    fn encode_definitions(
+        &mut self,
+        operation: &Operation<'_>,
+        new: &[(u64, &str)],
+        transaction: Option<InTransaction>,
+        now_ms: u64,
+    ) {
         let kind = match operation {
             Operation::Publish(_) => OperationType::TopicDefine,
             _ => OperationType::PatternDefine,
         };
         let head = self.topic_head(kind, self.log.next_lsn(), now_ms);
+        let head = Head { transaction, ..head };
         let TopicWriter { definitions, entries, next_id, .. } = &mut self.topics;
         definitions.begin(&head, new.len());
         for (id, name) in new {
             entries.definition(definitions, *id, name);
-            *next_id = Some(id.saturating_add(1));
+            *next_id = next_id.map(|next| next.max(id.saturating_add(1)));
         }
         definitions.finish();
     }

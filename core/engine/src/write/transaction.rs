@@ -63,9 +63,7 @@ impl<S: SegmentStore> Engine<S> {
             Operation::Abort => self.end(&key, Ending::Aborted, now_ms).map(Written::plain),
             Operation::Commit(checks) => self.commit(&key, checks, now_ms),
             Operation::Publish(messages) | Operation::PublishPattern(messages) => {
-                self.has_room_for(&key, &write.operation)?;
-                let part = self.part(&key, TxnState::Prepare);
-                let lsn = self.stage_messages(&write.operation, messages, Some(part), now_ms)?;
+                let lsn = self.stage_messages(&write.operation, messages, Some(&key), now_ms)?;
                 if let Some(open) = self.transactions.get_mut(&key) {
                     open.used(now_ms);
                 }
@@ -146,15 +144,7 @@ impl<S: SegmentStore> Engine<S> {
     fn has_room_for(&self, key: &StorageKey, operation: &Operation<'_>) -> Result<(), WriteError> {
         let open = self.transactions.get(key);
         let added = operation.index_bytes().saturating_add(first_chunk_bytes(open, operation));
-        let bytes = open.map_or(0, Open::index_bytes).saturating_add(added);
-        if bytes > TRANSACTION_INDEX_BYTES_MAX {
-            let limit = TRANSACTION_INDEX_BYTES_MAX;
-            return Err(TransactionError::TooLarge { bytes, limit }.into());
-        }
-        if self.transactions.index_bytes().saturating_add(added) > TRANSACTIONS_INDEX_BYTES_MAX {
-            let limit = TRANSACTIONS_INDEX_BYTES_MAX;
-            return Err(TransactionError::Full { limit }.into());
-        }
+        self.has_room_within(key, added)?;
         if let Operation::PutChunk { object, chunk } = operation {
             let before = open.and_then(|open| open.object_bytes(object::keys(object).head()));
             let before = before.unwrap_or_default();
@@ -162,6 +152,20 @@ impl<S: SegmentStore> Engine<S> {
             if bytes > OBJECT_BYTES_MAX {
                 return Err(TransactionError::ObjectBytes { limit: OBJECT_BYTES_MAX }.into());
             }
+        }
+        Ok(())
+    }
+
+    /// Whether so many bytes more of the index can be taken.
+    pub(super) fn has_room_within(&self, key: &StorageKey, added: usize) -> Result<(), WriteError> {
+        let bytes = self.transactions.index_bytes_of(key).saturating_add(added);
+        if bytes > TRANSACTION_INDEX_BYTES_MAX {
+            let limit = TRANSACTION_INDEX_BYTES_MAX;
+            return Err(TransactionError::TooLarge { bytes, limit }.into());
+        }
+        if self.transactions.index_bytes().saturating_add(added) > TRANSACTIONS_INDEX_BYTES_MAX {
+            let limit = TRANSACTIONS_INDEX_BYTES_MAX;
+            return Err(TransactionError::Full { limit }.into());
         }
         Ok(())
     }
@@ -385,7 +389,7 @@ impl<S: SegmentStore> Engine<S> {
         Ok(lsn)
     }
 
-    fn part(&self, key: &StorageKey, state: TxnState) -> InTransaction {
+    pub(super) fn part(&self, key: &StorageKey, state: TxnState) -> InTransaction {
         let open = self.transactions.get(key).filter(|open| !open.is_broken);
         let id = IdBytes::new(key.as_bytes());
         InTransaction { id, state, previous: open.map(|open| open.last.position) }

@@ -24,7 +24,7 @@ impl<S: SegmentStore> Engine<S> {
 
     /// The same for an open transaction, which sees what it has done itself. A version of its own is the
     /// record of the transaction that wrote it, until it is committed. Messages that it publishes have
-    /// no place before that: it does not see them.
+    /// no place before that: it does not see them, but knows the topics that it names.
     ///
     /// # Errors
     /// As [`staged_reader`](Self::staged_reader), or the transaction does not go on.

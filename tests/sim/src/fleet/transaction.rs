@@ -1,6 +1,6 @@
 //! A transaction as its client knows it: what it has asked for, and on which conditions it happens.
 
-use super::model::{Key, Model, Moment, Part, What};
+use super::model::{Address, Key, Model, Moment, Part, What};
 use std::collections::BTreeMap;
 use unison_base::prng::Prng;
 use unison_base::{Lsn, TxnId};
@@ -131,6 +131,16 @@ impl Transaction {
         let expires =
             |(row, &kept): (&Key, &u64)| !repeats(row, kept) || expiry(model, row, at) == kept;
         self.checked.iter().all(is_same) && self.kept.iter().all(expires)
+    }
+
+    /// Whether it publishes to a topic or a pattern.
+    pub(super) fn has_named(&self, address: Address, name: &str) -> bool {
+        self.parts.iter().any(|(part, _)| match &part.what {
+            What::Publish(to, drafts) if *to == address => {
+                drafts.iter().any(|draft| draft.to == name)
+            }
+            _ => false,
+        })
     }
 
     /// How many models it writes to.

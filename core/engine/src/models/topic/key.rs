@@ -17,6 +17,7 @@
 //! All below `a/b` is one range of names. Numbers other than times are those of [`super::number`].
 
 use super::number;
+use alloc::string::String;
 use alloc::vec::Vec;
 use unison_base::Lsn;
 use unison_base::limits::TOPIC_NAME_MAX;
@@ -164,6 +165,11 @@ pub(crate) fn name(kind: KeyKind, text: &str) -> Vec<u8> {
 /// Bytes of a name's key.
 pub(crate) const fn name_bytes(text: &str) -> usize {
     text.len() + 3
+}
+
+/// The name, or the text of a pattern, of its key; `None` when the key is none.
+pub(crate) fn text(kind: KeyKind, key: &[u8]) -> Option<String> {
+    Some(levels(kind, key)?.collect::<Vec<_>>().join("/"))
 }
 
 /// The levels of a name's key, each without its end; `None` when the key is none.

@@ -88,7 +88,7 @@ fn a_tree_that_passed_over_rows_is_made_anew_from_the_log() {
     check(&engine, &state);
     assert_eq!(engine.stats().tree_rows, state.rows.len() as u64);
     engine.close().unwrap();
-    assert_eq!(version(&disk), 4);
+    assert_eq!(version(&disk), 5);
     let (engine, report) = fixture::try_open(&disk, options()).unwrap();
     assert!(!report.tree_made_anew);
     assert_eq!(report.replayed, 0);
@@ -128,7 +128,7 @@ fn a_tree_that_passed_over_nothing_is_taken_as_it_is() {
     flush(&mut engine);
     assert_eq!((engine.stats().tree_keys, engine.stats().tree_rows), (1, 1));
     engine.close().unwrap();
-    assert_eq!(version(&disk), 4);
+    assert_eq!(version(&disk), 5);
 }
 
 /// Only a read that shows the log's bytes to be gone may say so.

@@ -10,6 +10,7 @@ use super::{Shown, filter, read};
 use crate::fixture::{self, NOW_MS, Sim, follower_options, options};
 use crate::follow::fetch;
 use std::collections::BTreeSet;
+use transactions::Open;
 use unison_base::Lsn;
 use unison_base::prng::Prng;
 use unison_engine::{
@@ -58,6 +59,7 @@ struct Run {
     /// Trims up to here are known to the model.
     trims_to: ChangeId,
     asked_trims: BTreeSet<Lsn>,
+    open: Vec<Open>,
     happened: Happened,
 }
 
@@ -89,6 +91,7 @@ impl Run {
             job: None,
             trims_to: ChangeId::default(),
             asked_trims: BTreeSet::new(),
+            open: Vec::new(),
             happened: Happened::default(),
         }
     }
@@ -108,11 +111,10 @@ impl Run {
 
     fn step(&mut self) {
         self.pass_time();
-        match self.prng.below(105) {
+        match self.prng.below(115) {
             0..36 => self.publish(false),
             36..41 => self.publish(true),
-            41..43 => self.transaction(),
-            43..49 => self.delete(),
+            41..49 => self.delete(),
             49..54 => self.trim(false),
             54..56 => self.trim(true),
             56..60 => self.expire(),
@@ -126,6 +128,7 @@ impl Run {
             97 => self.restart_follower(),
             100..103 => self.set_topics(),
             103..105 => self.trim_by_rules(),
+            105..115 => self.transaction(),
             _ => self.append_only(),
         }
         self.look();
@@ -287,6 +290,7 @@ impl Run {
         let asked = filter(self.pick(if one { &TOPICS } else { &FILTERS }));
         self.model.check(&snapshot, &asked, self.now_ms);
         self.look_at_a_part(&snapshot, &asked);
+        self.look_within(&asked);
     }
 
     /// Times, pages and orders, against the whole list.
@@ -360,6 +364,7 @@ impl Run {
             self.model.check_all(&snapshot, now_ms);
         }
         self.job = None;
+        self.open.clear();
     }
 
     fn reopen(&mut self, at_least: Lsn, at_most: Lsn) {

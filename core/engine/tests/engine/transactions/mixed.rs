@@ -15,7 +15,7 @@ use unison_sim::disk::{CrashDisk, Cut, SimStore};
 use unison_walfs::LogRole;
 
 const CASES: u64 = 2_000;
-const STEPS: u64 = 40;
+const STEPS: u64 = 45;
 
 /// What happened, for the counts at the end.
 #[derive(Default, Debug)]
@@ -48,7 +48,7 @@ impl Transaction {
     }
 
     fn has_named(&self, name: (Model, &Vec<u8>)) -> bool {
-        self.parts.iter().any(|(part, _)| part.name() == name)
+        self.parts.iter().any(|(part, _)| part.name() == Some(name))
     }
 }
 
@@ -116,16 +116,31 @@ impl Run {
         bytes
     }
 
+    fn topic(&mut self) -> String {
+        format!(
+            "t/{}",
+            ["a", "b", "c", "d", "e", "f"][usize::try_from(self.prng.below(6)).unwrap()]
+        )
+    }
+
     fn part(&mut self) -> Part {
         let name = ["x", "y", "z"][usize::try_from(self.prng.below(3)).unwrap()].to_owned();
         let (key, value) = (self.key(), self.bytes());
-        match self.prng.below(12) {
+        match self.prng.below(14) {
             0..3 => Part::Change(Change::Key(key, Some(value))),
             3 => Part::Change(Change::Key(key, None)),
             4..7 => Part::Change(Change::Put(vec![(key, vec![(name, value)])])),
             7 => Part::Change(Change::Delete(vec![(key, vec![name])])),
             8 => Part::Change(Change::DeleteRows(vec![key])),
             9..11 => Part::Chunk(key, value),
+            11 => {
+                let topics = (0..self.prng.between(1, 3)).map(|_| self.topic()).collect();
+                Part::Publish(topics, value)
+            }
+            12 => {
+                let pattern = ["t/+", "t/a", "#"][usize::try_from(self.prng.below(3)).unwrap()];
+                Part::PublishPattern(pattern.into(), value)
+            }
             _ => Part::DeleteObjects(vec![key]),
         }
     }
@@ -169,7 +184,14 @@ impl Run {
         };
         let result = part.stage(self.engine(), None, Condition::Always, false);
         assert!(matches!(result, Ok(_) | Err(WriteError::Busy(_))), "{result:?}");
+        let named = self.newest().topics.len();
         self.note(&[(part, Lsn::ZERO)], &result);
+        let topics = self.newest().topics.clone();
+        if topics.len() > named {
+            // A record of its own, right before the messages.
+            let definition = self.history.len() - 2;
+            Rc::make_mut(&mut self.history[definition]).topics = topics;
+        }
     }
 
     fn begin(&mut self) {
@@ -191,7 +213,7 @@ impl Run {
         let Some(at) = self.any_open() else { return };
         let (part, id) = (self.part(), self.open[at].id);
         let own = self.newest().within(self.open[at].parts());
-        let (model, key) = part.name();
+        let Some((model, key)) = part.name() else { return self.publish(at, part) };
         let (version, there) = (own.version(model, key), self.newest().version(model, key));
         let (condition, holds) = self.condition(version);
         let want_previous = self.prng.chance(50);
@@ -218,10 +240,20 @@ impl Run {
         self.open[at].parts.push((part, written.lsn));
     }
 
+    fn publish(&mut self, at: usize, part: Part) {
+        let id = self.open[at].id;
+        let result = part.stage(self.engine(), Some(id), Condition::Always, false);
+        self.note(&[], &result);
+        match result {
+            Ok(written) => self.open[at].parts.push((part, written.lsn)),
+            Err(error) => assert!(matches!(error, WriteError::Busy(_)), "{error}"),
+        }
+    }
+
     /// A condition, and whether it holds for a key of this version.
     fn condition(&mut self, version: Option<Lsn>) -> (Condition, bool) {
         let other = Lsn(self.prng.below(9));
-        match self.prng.below(10) {
+        match self.prng.below(8) {
             0 => (Condition::Absent, version.is_none()),
             1..3 => (Condition::Present, version.is_some()),
             3 => (Condition::UnchangedSince(version.unwrap_or_default()), true),

@@ -8,4 +8,5 @@ mod mixed;
 pub(crate) mod model;
 mod objects;
 mod rolled_back;
+mod topics;
 mod within;

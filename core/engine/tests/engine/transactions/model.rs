@@ -1,11 +1,13 @@
-//! What a namespace with large objects should be, and what a transaction does to it.
+//! What a namespace with large objects and topics should be, and what a transaction does to it.
 
 use crate::fixture::{self, NOW_MS, Sim};
 use crate::rows::model::{Change, State, check_all};
+use crate::topics::message;
 use std::collections::{BTreeMap, BTreeSet};
 use unison_base::{Lsn, TxnId};
 use unison_engine::{
-    Check, Condition, Model, ObjectScanRequest, Operation, Snapshot, Write, WriteError, Written,
+    Check, Condition, MessageId, MessageRequest, Model, ObjectScanRequest, Operation, Snapshot,
+    TopicFilter, Write, WriteError, Written,
 };
 use unison_sim::disk::SimStore;
 
@@ -14,7 +16,14 @@ use unison_sim::disk::SimStore;
 pub(crate) struct World {
     pub(crate) state: State,
     pub(crate) objects: BTreeMap<Vec<u8>, (Vec<u8>, Lsn)>,
+    /// Those that were ever named.
+    pub(crate) topics: BTreeSet<String>,
+    /// In the order of their ids.
+    pub(crate) messages: Vec<Message>,
 }
+
+/// What it was published to, and the payload.
+pub(crate) type Message = (String, Vec<u8>, MessageId);
 
 /// One write of a transaction, or alone.
 #[derive(Clone, Debug)]
@@ -22,6 +31,8 @@ pub(crate) enum Part {
     Change(Change),
     Chunk(Vec<u8>, Vec<u8>),
     DeleteObjects(Vec<Vec<u8>>),
+    Publish(Vec<String>, Vec<u8>),
+    PublishPattern(String, Vec<u8>),
 }
 
 impl Part {
@@ -43,21 +54,29 @@ impl Part {
                 let objects: Vec<&[u8]> = objects.iter().map(Vec::as_slice).collect();
                 stage(Operation::DeleteObjects(&objects))
             }
+            Self::Publish(topics, payload) => {
+                let messages: Vec<_> = topics.iter().map(|to| message(to, payload)).collect();
+                stage(Operation::Publish(&messages))
+            }
+            Self::PublishPattern(pattern, payload) => {
+                stage(Operation::PublishPattern(&[message(pattern, payload)]))
+            }
         }
     }
 }
 
 impl Part {
     /// The one key, row or object that it names.
-    pub(crate) fn name(&self) -> (Model, &Vec<u8>) {
-        match self {
+    pub(crate) fn name(&self) -> Option<(Model, &Vec<u8>)> {
+        Some(match self {
             Self::Change(Change::Key(key, _)) => (Model::KeyValue, key),
             Self::Change(Change::Put(rows)) => (Model::Row, &rows[0].0),
             Self::Change(Change::Delete(rows)) => (Model::Row, &rows[0].0),
             Self::Change(Change::DeleteRows(rows)) => (Model::Row, &rows[0]),
             Self::Chunk(key, _) => (Model::Object, key),
             Self::DeleteObjects(keys) => (Model::Object, &keys[0]),
-        }
+            Self::Publish(..) | Self::PublishPattern(..) => return None,
+        })
     }
 }
 
@@ -73,10 +92,25 @@ impl World {
 
     /// What it is behind the record `lsn`, which does all of this at once.
     pub(crate) fn changed<'a>(&self, parts: impl Iterator<Item = &'a Part>, lsn: Lsn) -> Self {
-        self.within(parts.map(|part| (part, lsn)))
+        let mut messages = self.messages.clone();
+        let before = messages.len();
+        let parts: Vec<_> = parts.collect();
+        for part in &parts {
+            let mut publish = |to: &String, payload: &Vec<u8>| {
+                let index = u32::try_from(messages.len() - before).unwrap();
+                messages.push((to.clone(), payload.clone(), MessageId { lsn, index }));
+            };
+            match part {
+                Part::Publish(to, payload) => to.iter().for_each(|to| publish(to, payload)),
+                Part::PublishPattern(pattern, payload) => publish(pattern, payload),
+                _ => {}
+            }
+        }
+        Self { messages, ..self.within(parts.into_iter().map(|part| (part, lsn))) }
     }
 
-    /// What it is to a transaction that has done this by these records.
+    /// What it is to a transaction that has done this by these records. It knows the topics that it
+    /// names; its messages have no place before its commit.
     pub(crate) fn within<'a>(&self, parts: impl Iterator<Item = (&'a Part, Lsn)>) -> Self {
         let mut world = self.clone();
         let mut written = BTreeSet::new();
@@ -95,6 +129,8 @@ impl World {
                     world.objects.remove(key);
                     written.remove(key);
                 }),
+                Part::Publish(topics, _) => world.topics.extend(topics.iter().cloned()),
+                Part::PublishPattern(..) => {}
             }
         }
         world
@@ -117,6 +153,23 @@ pub(crate) fn check_world(snapshot: &Snapshot<SimStore>, world: &World) {
         }
     }
     assert!(snapshot.object(b"never there").unwrap().is_none());
+    check_topics(snapshot, world);
+}
+
+fn check_topics(snapshot: &Snapshot<SimStore>, world: &World) {
+    let filter = TopicFilter::new("#").unwrap();
+    let topics = snapshot.topics(&filter, None).unwrap().map(|topic| topic.unwrap().name);
+    assert_eq!(topics.collect::<BTreeSet<_>>(), world.topics);
+    for text in ["#", "t/a", "t/b"] {
+        let filter = TopicFilter::new(text).unwrap();
+        let shown = snapshot.messages(MessageRequest::all(&filter)).unwrap().map(|message| {
+            let message = message.unwrap();
+            (message.topic.to_string(), message.payload().to_vec(), message.at.id())
+        });
+        let meets = |to: &str| filter.overlaps(&TopicFilter::new(to).unwrap());
+        let expected = world.messages.iter().filter(|(to, ..)| meets(to));
+        assert_eq!(shown.collect::<Vec<_>>(), expected.cloned().collect::<Vec<_>>(), "{text}");
+    }
 }
 
 fn first(bytes: &[u8], offset: u64) -> usize {

@@ -56,8 +56,8 @@ impl Desk<'_> {
             self.takes(client, part, condition);
             return Ok(());
         }
-        let leading = self.leading(&part);
         let alone = self.is_planted(Plant::ShowPrepared) && may_stand_alone(&part);
+        let leading = if alone { self.leading(&part) } else { self.leading_within(client, &part) };
         let transaction = (!alone).then_some(id);
         let how = How { condition, transaction, wall_ms: self.wall_ms };
         let asked = self.as_planted(&part);
@@ -80,6 +80,17 @@ impl Desk<'_> {
                 self.refused(holds, &part, error)
             }
         }
+    }
+
+    /// What a transaction publishes to and nobody knows yet, it defines itself: that changes nothing.
+    fn leading_within(&self, client: usize, part: &Part) -> Vec<Change> {
+        let mut leading = self.leading(part);
+        if let [Change::Define(address, new)] = leading.as_mut_slice() {
+            let transaction = &self.open[client];
+            new.retain(|name| !transaction.has_named(*address, name));
+            leading = if new.is_empty() { Vec::new() } else { vec![Change::Silent] };
+        }
+        leading
     }
 
     /// A hub with a bug loses it.

@@ -163,6 +163,7 @@ impl Model {
             }
             What::Publish(address, drafts) => {
                 for draft in drafts {
+                    self.topics.define(lsn, *address, &[draft.to]);
                     let id = MessageId { lsn, index: fold.messages };
                     self.topics.publish(id, fold.time_ms, *address, draft);
                     fold.messages += 1;

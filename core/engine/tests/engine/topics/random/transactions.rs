@@ -1,43 +1,68 @@
-//! Messages in transactions.
+//! Messages in transactions that stay open while all else happens.
 
 use super::{Known, PATTERNS, Run, Shown, TOPICS};
 use crate::topics::message;
-use unison_base::TxnId;
-use unison_engine::{MessageId, NewMessage, Operation, Write};
+use unison_base::{Lsn, TxnId};
+use unison_engine::{MessageId, NewMessage, Operation, TopicFilter, Write, WriteError};
+
+const OPEN_MAX: usize = 3;
+
+/// A transaction without its end.
+pub(super) struct Open {
+    id: TxnId,
+    /// Time and identity are those of the commit.
+    messages: Vec<Known>,
+}
 
 impl Run {
-    /// Messages in several records between those of others, committed or not.
     pub(super) fn transaction(&mut self) {
-        self.happened.transactions += 1;
-        let id = TxnId(self.prng.next_u64().to_le_bytes().repeat(2).try_into().unwrap());
-        let now_ms = self.now_ms;
-        if self.engine().stage(&Write::new(Operation::Begin).within(id), now_ms).is_err() {
-            return;
-        }
-        let mut pending = Vec::new();
-        for _ in 0..self.prng.between(1, 4) {
-            let patterns = self.prng.chance(30);
-            if self.prng.chance(30) {
-                self.publish(false);
-            }
-            if self.prng.chance(20) {
-                self.flush();
-            }
-            pending.extend(self.publish_within(id, patterns));
-        }
-        let (commits, now_ms) = (self.prng.chance(70), self.now_ms);
-        let end = if commits { Operation::Commit(&[]) } else { Operation::Abort };
-        let Ok(written) = self.engine().stage(&Write::new(end).within(id), now_ms) else { return };
-        let time_ms = self.engine().hlc().millis();
-        for (index, mut known) in (0..).zip(pending).filter(|_| commits) {
-            known.shown.id = MessageId { lsn: written.lsn, index };
-            known.shown.time_ms = time_ms;
-            self.model.messages.push(known);
+        let at = usize::try_from(self.prng.below(OPEN_MAX as u64)).unwrap();
+        match self.prng.below(10) {
+            _ if at >= self.open.len() => self.begin(),
+            0..6 => self.publish_within(at),
+            6..9 => self.commit_one(at),
+            _ => self.abort_one(at),
         }
     }
 
-    /// Messages that are seen after the commit; a new topic is there at once.
-    fn publish_within(&mut self, id: TxnId, is_pattern: bool) -> Vec<Known> {
+    fn stage_within(&mut self, id: TxnId, operation: Operation<'_>) -> Option<Lsn> {
+        let now_ms = self.now_ms;
+        match self.engine().stage(&Write::new(operation).within(id), now_ms) {
+            Err(WriteError::Busy(_)) => None,
+            written => Some(written.unwrap().lsn),
+        }
+    }
+
+    fn begin(&mut self) {
+        let id = TxnId(self.prng.next_u64().to_le_bytes().repeat(2).try_into().unwrap());
+        if self.stage_within(id, Operation::Begin).is_some() {
+            self.open.push(Open { id, messages: Vec::new() });
+        }
+    }
+
+    fn commit_one(&mut self, at: usize) {
+        let Some(lsn) = self.stage_within(self.open[at].id, Operation::Commit(&[])) else { return };
+        let time_ms = self.engine().hlc().millis();
+        for (index, mut known) in (0..).zip(self.open.swap_remove(at).messages) {
+            known.shown.id = MessageId { lsn, index };
+            known.shown.time_ms = time_ms;
+            if !known.shown.is_pattern {
+                self.model.topics.entry(known.shown.topic.clone()).or_insert(lsn);
+            }
+            self.model.messages.push(known);
+        }
+        self.happened.transactions += 1;
+    }
+
+    fn abort_one(&mut self, at: usize) {
+        if self.stage_within(self.open[at].id, Operation::Abort).is_some() {
+            self.open.swap_remove(at);
+        }
+    }
+
+    /// Messages that are seen after the commit, and so are new topics.
+    fn publish_within(&mut self, at: usize) {
+        let is_pattern = self.prng.chance(30);
         let texts: Vec<&str> = (0..self.prng.between(1, 3))
             .map(|_| self.pick(if is_pattern { &PATTERNS } else { &TOPICS }))
             .collect();
@@ -49,10 +74,9 @@ impl Run {
             true => Operation::PublishPattern(&messages),
             false => Operation::Publish(&messages),
         };
-        let now_ms = self.now_ms;
-        let Ok(written) = self.engine().stage(&Write::new(operation).within(id), now_ms) else {
-            return Vec::new();
-        };
+        if self.stage_within(self.open[at].id, operation).is_none() {
+            return;
+        }
         let written_ms = self.engine().hlc().millis();
         let watermark = self.model.watermarks.iter().map(|(_, ms)| *ms).max().unwrap_or(0);
         let ends = |text: &str| {
@@ -72,12 +96,25 @@ impl Run {
             retain,
             removed: None,
         };
-        let known = texts.iter().map(known).collect();
-        if !is_pattern {
-            for text in &texts {
-                self.model.topics.entry((*text).into()).or_insert(written.lsn.prev());
-            }
+        let known: Vec<_> = texts.iter().map(known).collect();
+        self.open[at].messages.extend(known);
+    }
+
+    /// Each transaction knows the topics that it names, and no other does.
+    pub(super) fn look_within(&mut self, asked: &TopicFilter) {
+        if self.open.is_empty() || self.prng.chance(60) {
+            return;
         }
-        known
+        // It sees trims that are staged: the model learns of them from what is visible.
+        self.append_only();
+        self.learn_trims();
+        let now_ms = self.now_ms;
+        for at in 0..self.open.len() {
+            let id = self.open[at].id;
+            let snapshot = self.engine().reader_within(id, now_ms).unwrap().snapshot();
+            let own = self.open[at].messages.iter().filter(|known| !known.shown.is_pattern);
+            let own: Vec<&str> = own.map(|known| known.shown.topic.as_str()).collect();
+            self.model.check_within(&snapshot, asked, now_ms, &own);
+        }
     }
 }
