@@ -32,6 +32,7 @@ async fn run(config: HubConfig) -> Result<(), ProcessError> {
     let (engine, keys) = (engine_options(&config), config.keys_file.as_deref());
     let store =
         process::open_store("hub", data_dir, durability(&config), engine, TREE_CACHE_BYTES, keys)?;
+    store.limit_transactions(usize::try_from(config.transactions_size.0).unwrap_or(usize::MAX));
     let health = Arc::new(LinkHealth::default());
     let shutdown = Shutdown::default();
     let options = NodeOptions {

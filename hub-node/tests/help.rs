@@ -27,6 +27,7 @@ fn every_command_explains_itself() {
         "--durability",
         "--segment-size",
         "--memtable-size",
+        "--transactions-size",
         "--log-format",
         "127.0.0.1:4000",
     ] {

@@ -29,11 +29,20 @@ def pipelines(hub):
     wanted += [2, "vw", 1, 2, True, ["1", "2", None], "hash", 0]
     assert got == wanted, got
     assert hub.pipeline().get("b").execute() == ["z"]
-    many = hub.pipeline()
-    for number in range(5_000):
-        many.set(f"many:{number}", number)
-    assert all(many.execute()) and hub.get("many:4999") == "4999"
+    assert all(large(hub, 20_000)) and hub.get("many:19999") == "19999"
     assert hub.pipeline().execute() == []
+
+
+def large(hub, commands):
+    """One transaction of many commands; a busy machine may need a second for it more than once."""
+    for attempt in range(10):
+        many = hub.pipeline()
+        for number in range(commands):
+            many.set(f"many:{number}", number)
+        try:
+            return many.execute()
+        except redis.ResponseError as error:
+            assert "takes at most 1 second" in str(error) and attempt < 9, error
 
 
 def errors(hub):

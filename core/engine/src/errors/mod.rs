@@ -3,11 +3,13 @@
 mod changes;
 mod seal;
 mod settings;
+mod transaction;
 mod tree;
 
 pub use changes::ChangesError;
 pub use seal::SealError;
 pub use settings::SettingsError;
+pub use transaction::TransactionError;
 pub use tree::{TreeCopyError, TreeError, TreeTable};
 
 use crate::models::topic::name::TopicError;
@@ -222,68 +224,6 @@ impl From<AppendError> for WriteError {
             other => Self::Append(other),
         }
     }
-}
-
-/// Why a transaction cannot go on, or begin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum TransactionError {
-    /// There is no such transaction, or it ended long ago.
-    #[error("there is no such transaction")]
-    Unknown,
-    /// A transaction with this identity is open.
-    #[error("a transaction with this identity is open")]
-    Exists,
-    /// The operation needs a transaction, and none is named.
-    #[error("the operation is for a transaction, and none is named")]
-    Missing,
-    /// It was committed.
-    #[error("the transaction was committed")]
-    Committed,
-    /// It was aborted.
-    #[error("the transaction was aborted")]
-    Aborted,
-    /// It took too long, and was aborted.
-    #[error("the transaction timed out and was aborted")]
-    TimedOut,
-    /// A condition of its commit did not hold, and it was aborted.
-    #[error("a condition of the transaction did not hold and it was aborted")]
-    Conflict,
-    /// A record of it could not be written: nothing of it happens.
-    #[error("a record of the transaction could not be written; it is aborted")]
-    Failed,
-    /// It changes too much.
-    #[error(
-        "a transaction takes at most {limit} bytes in the index (each key, column or chunk its key \
-         and {INDEX_ENTRY_BYTES} bytes), with this operation it would take {bytes}"
-    )]
-    TooLarge {
-        /// What it would take.
-        bytes: usize,
-        /// Most that it may take.
-        limit: usize,
-    },
-    /// Too many are open.
-    #[error("at most {limit} transactions of a namespace are open at a time")]
-    TooMany {
-        /// Most open transactions.
-        limit: usize,
-    },
-    /// All open ones together change too much; it may go on when others have ended.
-    #[error("open transactions of a namespace take at most {limit} bytes in the index together")]
-    Full {
-        /// Most that all may take.
-        limit: usize,
-    },
-    /// Messages are deleted and trimmed outside of transactions.
-    #[error("a transaction publishes messages, it does not delete or trim them")]
-    Topics,
-    /// A large object is longer than the limit.
-    #[error("a large object has at most {limit} bytes")]
-    ObjectBytes {
-        /// Most bytes of a large object.
-        limit: u64,
-    },
 }
 
 /// Why a run of the leader's records was not taken. Nothing of it was, or a first part: see

@@ -381,6 +381,12 @@ impl<S: SegmentStore> Engine<S> {
         self.transactions.len()
     }
 
+    /// What open transactions take in memory and will take in the index, bytes.
+    #[must_use]
+    pub fn transactions_bytes(&self) -> usize {
+        self.transactions.index_bytes()
+    }
+
     /// A record without entries.
     fn mark(&mut self, part: InTransaction, now_ms: u64) -> Result<Lsn, WriteError> {
         let lsn = self.begin_record(MARKER, Some(part), 0, now_ms);

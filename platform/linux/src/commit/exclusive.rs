@@ -70,6 +70,7 @@ impl Exclusive<'_> {
     }
 
     fn add(&mut self, write: &Write<'_>) -> Result<Written, WriteError> {
+        self.queue.admit(write)?;
         let now_ms = self.now_ms;
         let written = self.ask(|engine| engine.stage(write, now_ms))?;
         let first = self.staged.map_or(written.lsn, |(first, _)| first);
@@ -86,6 +87,7 @@ impl Exclusive<'_> {
         if let Err(error) = &result {
             self.queue.refused(&mut state, *error);
         }
+        state.count_transactions();
         self.queue.lead_if_wanted(&mut state);
         result
     }

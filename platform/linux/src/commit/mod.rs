@@ -13,6 +13,7 @@
 //! One may hold the writer for a while (`exclusive.rs`). That is a flag beside the engine and not its lock, so
 //! that meanwhile syncs, acknowledgements, flushes and looks at the engine go on, and all else of the process.
 
+mod budget;
 mod exclusive;
 mod expiry;
 mod queue;

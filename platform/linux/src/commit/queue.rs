@@ -1,6 +1,7 @@
 //! The commit queue of one namespace.
 
 use super::Workers;
+use super::budget::{Budget, Share};
 use super::seat::Seat;
 use super::turn::Turns;
 use crate::FileStore;
@@ -61,6 +62,8 @@ pub(crate) struct Shared {
     pub(crate) background: Arc<Workers>,
     pub(crate) durable: Arc<Observers<dyn Fn(Lsn) + Send + Sync>>,
     pub(crate) failures: Arc<Observers<dyn Fn(Failure) + Send + Sync>>,
+    /// Memory of open transactions.
+    pub(crate) transactions: Arc<Budget>,
 }
 
 pub(super) struct State {
@@ -70,6 +73,8 @@ pub(super) struct State {
     /// No more work is taken on.
     pub(super) closing: bool,
     pub(super) turns: Turns,
+    /// What the open transactions here take.
+    pub(super) transactions: Share,
     pub(super) leading: bool,
     pub(super) last_round: LastRound,
     /// Nothing is acknowledged any more.
@@ -174,6 +179,7 @@ impl CommitQueue {
             waiters: VecDeque::new(),
             closing: false,
             turns: Turns::default(),
+            transactions: Share::of(&shared.transactions),
             leading: false,
             last_round: LastRound::default(),
             sync_failed: false,
@@ -324,8 +330,12 @@ impl CommitQueue {
         if state.closing {
             return Err(WriteError::Closed);
         }
+        self.admit(write)?;
         let now_ms = self.now_ms();
         let result = state.engine()?.stage(write, now_ms).map_err(|error| self.named(error));
+        if write.transaction.is_some() {
+            state.count_transactions();
+        }
         if let Err(error) = &result {
             self.refused(state, *error);
         }
@@ -428,7 +438,9 @@ impl CommitQueue {
             waiter.tell(Err(WriteError::Closed));
         }
         self.tell_applied();
-        state.engine.take()
+        let engine = state.engine.take();
+        state.count_transactions();
+        engine
     }
 
     /// Tells observers of durable progress that was made outside of a round (a follower's).

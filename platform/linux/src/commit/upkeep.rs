@@ -27,7 +27,9 @@ impl CommitQueue {
         self.flush_memtable(&mut state);
         let Ok(engine) = state.engine() else { return };
         let ended = engine.tend_transactions(now_ms);
-        match ended.and_then(|ended| Ok(ended + engine.trim_topics(now_ms)?)) {
+        let done = ended.and_then(|ended| Ok(ended + engine.trim_topics(now_ms)?));
+        state.count_transactions();
+        match done {
             Ok(0) => {}
             Ok(_) => self.lead_elsewhere(&mut state),
             Err(error) => {

@@ -6,7 +6,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 use unison_base::{Lsn, NamespaceName, TxnId};
-use unison_engine::{EngineOptions, Write, WriteError};
+use unison_engine::{EngineOptions, Operation, TransactionError, Write, WriteError};
 
 const SEGMENT_BYTES: u64 = 64 << 10;
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -238,5 +238,41 @@ fn holders_and_writers_in_a_race_are_all_acknowledged_and_nobody_comes_in_betwee
     let number = u64::from_le_bytes(number.bytes().unwrap().as_ref().try_into().unwrap());
     assert_eq!(number, 3 * u64::from(ROUNDS));
     assert_eq!(namespace.reader().count().unwrap(), 1 + 3 * u64::from(ROUNDS));
+    store.close().unwrap();
+}
+
+#[test]
+fn open_transactions_of_all_namespaces_are_bounded_and_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, first) = open(directory.path(), Durability::Never);
+    let second = store.create(&NamespaceName::new("second").unwrap()).unwrap();
+    let limit = 64 << 10;
+    store.limit_transactions(limit);
+    let begin = |namespace: &Namespace, number: u8| {
+        namespace.write(&Write::new(Operation::Begin).within(TxnId([number; 16]))).map(drop)
+    };
+    let put = |namespace: &Namespace, number: u8, key: u32| {
+        let key = key.to_be_bytes();
+        namespace.write(&Write::put(&key, b"value").within(TxnId([number; 16]))).map(drop)
+    };
+    begin(&first, 1).unwrap();
+    begin(&second, 2).unwrap();
+    let refused = (0..).find_map(|key| put(&first, 1, key).err()).unwrap();
+    assert_eq!(refused, WriteError::Transaction(TransactionError::NodeFull { limit }));
+    assert!(refused.to_string().contains("transactions-size"), "{refused}");
+    assert_eq!(put(&second, 2, 0), Err(refused));
+    assert_eq!(begin(&second, 3), Err(refused));
+    let exec = |writer: &mut Exclusive<'_>| writer.stage(&Write::put(b"key", b"v")).map(drop);
+    let id = TxnId([4; 16]);
+    assert_eq!(second.exclusively(id, exec, Box::new(|_| {})).unwrap_err(), refused);
+    second.write(&Write::put(b"alone", b"value")).unwrap();
+    // It may end, however full it is.
+    first.write(&Write::new(Operation::Commit(&[])).within(TxnId([1; 16]))).unwrap();
+    put(&second, 2, 0).unwrap();
+    second.exclusively(id, exec, Box::new(|_| {})).unwrap();
+    let refused_again = (1..).find_map(|key| put(&second, 2, key).err()).unwrap();
+    assert_eq!(refused_again, refused);
+    store.drop_namespace(second.name()).unwrap();
+    begin(&first, 5).unwrap();
     store.close().unwrap();
 }

@@ -165,6 +165,12 @@ impl Store {
         self.options.engine.segment_bytes
     }
 
+    /// Limits what the open transactions of all namespaces take in memory together, bytes; 128 MiB otherwise.
+    /// What would add to them is refused then, and one write of each thread may come on top.
+    pub fn limit_transactions(&self, bytes: usize) {
+        self.shared.transactions.limit(bytes);
+    }
+
     /// Makes a namespace; one that exists already is returned as it is.
     ///
     /// # Errors

@@ -51,6 +51,7 @@ impl Store {
                 background: workers("background", BACKGROUND_THREADS)?,
                 durable: Arc::default(),
                 failures: Arc::default(),
+                transactions: Arc::default(),
             },
             keys,
             _lock: lock,

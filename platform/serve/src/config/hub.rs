@@ -12,6 +12,8 @@ use super::{
 
 /// Smallest and largest memtable, bytes.
 pub(super) const MEMTABLE_BYTES: (u64, u64) = (1 << 20, 64 << 30);
+/// Fewest and most bytes that the open transactions of all namespaces may take.
+const TRANSACTIONS_BYTES: (u64, u64) = (1 << 20, 64 << 30);
 /// Connections each server accepts at a time unless told otherwise.
 pub(super) const CONNECTIONS_DEFAULT: u32 = 4_096;
 
@@ -69,6 +71,9 @@ pub struct HubSettings {
     /// Memory for writes that are not in the tree yet, per namespace [default: 64MiB]
     #[arg(long, env = "UNISON_MEMTABLE_SIZE", value_name = "SIZE")]
     pub memtable_size: Option<ByteSize>,
+    /// Memory for open transactions, of all namespaces together [default: 128MiB]
+    #[arg(long, env = "UNISON_TRANSACTIONS_SIZE", value_name = "SIZE")]
+    pub transactions_size: Option<ByteSize>,
     /// Newest part of a log that is kept though the tree holds it; only with `--link off`
     #[arg(long, env = "UNISON_KEEP_BYTES", value_name = "SIZE")]
     pub keep_bytes: Option<ByteSize>,
@@ -108,6 +113,7 @@ layered!(HubSettings {
     sync_interval,
     segment_size,
     memtable_size,
+    transactions_size,
     keep_bytes,
     keep_time,
     connections_max,
@@ -144,6 +150,8 @@ pub struct HubConfig {
     pub segment_size: ByteSize,
     /// Memory of a namespace's memtable.
     pub memtable_size: ByteSize,
+    /// Memory of the open transactions of all namespaces.
+    pub transactions_size: ByteSize,
     /// Newest part of a log that is kept though the tree holds it; all of it unless this or
     /// `keep_time` is set.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -176,6 +184,7 @@ impl HubConfig {
         let given = settings.with_file()?;
         let segment = given.segment_size.unwrap_or(ByteSize(SEGMENT_BYTES_DEFAULT));
         let memtable = given.memtable_size.unwrap_or(ByteSize(64 << 20));
+        let transactions = given.transactions_size.unwrap_or(ByteSize(128 << 20));
         let listen = |listen: Option<Listen>, port| {
             listen.unwrap_or_else(|| Listen::At(Address::loopback(port)))
         };
@@ -200,6 +209,11 @@ impl HubConfig {
                 (SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX),
             )?,
             memtable_size: super::within("memtable-size", memtable, MEMTABLE_BYTES)?,
+            transactions_size: super::within(
+                "transactions-size",
+                transactions,
+                TRANSACTIONS_BYTES,
+            )?,
             keep_bytes: given.keep_bytes,
             keep_time: given.keep_time,
             connections_max: given.connections_max.unwrap_or(CONNECTIONS_DEFAULT),

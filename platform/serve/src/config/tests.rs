@@ -32,6 +32,7 @@ durability = "interval"
 sync_interval = "250ms"
 segment_size = "1MiB"
 memtable_size = 2097152
+transactions_size = "32MiB"
 connections_max = 7
 backup_dir = "/b"
 keys_file = "/k"
@@ -51,6 +52,7 @@ fn every_hub_key() -> HubConfig {
         sync_interval: Span(Duration::from_millis(250)),
         segment_size: ByteSize(1 << 20),
         memtable_size: ByteSize(2 << 20),
+        transactions_size: ByteSize(32 << 20),
         keep_bytes: None,
         keep_time: None,
         connections_max: 7,
@@ -196,6 +198,8 @@ fn values_outside_their_bounds_name_them() {
         resolve(&["--segment-size", "1KiB"]),
         "--segment-size is 1KiB, but has to lie between 64KiB and 4GiB"
     );
+    let refused = resolve(&["--transactions-size", "1000"]);
+    assert!(refused.contains("--transactions-size is 1000B"));
     assert!(resolve(&["--memtable-size", "1000"]).contains("--memtable-size is 1000B"));
 }
 

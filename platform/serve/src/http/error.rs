@@ -171,7 +171,9 @@ impl ApiError {
                 Some(RETRY_PRESSURE)
             }
             Self::Write(WriteError::Transaction(
-                TransactionError::TooMany { .. } | TransactionError::Full { .. },
+                TransactionError::TooMany { .. }
+                | TransactionError::Full { .. }
+                | TransactionError::NodeFull { .. },
             )) => Some(RETRY_PRESSURE),
             Self::Write(WriteError::NoSpace) => Some(RETRY_NO_SPACE),
             _ => None,
@@ -213,9 +215,9 @@ fn status_of_transaction(error: &TransactionError) -> StatusCode {
         TransactionError::TooLarge { .. } | TransactionError::ObjectBytes { .. } => {
             StatusCode::PAYLOAD_TOO_LARGE
         }
-        TransactionError::TooMany { .. } | TransactionError::Full { .. } => {
-            StatusCode::TOO_MANY_REQUESTS
-        }
+        TransactionError::TooMany { .. }
+        | TransactionError::Full { .. }
+        | TransactionError::NodeFull { .. } => StatusCode::TOO_MANY_REQUESTS,
         // Aborted, whoever did it.
         _ => StatusCode::GONE,
     }
