@@ -40,7 +40,10 @@ impl Share {
     /// is; making it smaller always succeeds.
     pub(crate) fn resize(&mut self, bytes: usize) -> bool {
         let (budget, before) = (&self.budget, self.bytes);
-        if bytes <= before {
+        if bytes == before {
+            return true;
+        }
+        if bytes < before {
             budget.used.fetch_sub(before - bytes, Ordering::Relaxed);
             self.bytes = bytes;
             return true;
