@@ -60,9 +60,9 @@ pub use models::topic::trie::{TopicMemo, TopicTrie};
 pub use options::EngineOptions;
 pub use read::{
     Cell, Chunk, Chunks, Column, ColumnRange, Columns, Expiring, Item, ListedObject, Message,
-    MessageRequest, Messages, NewestSeal, Object, ObjectScan, ObjectScanRequest, Reader,
-    RetainedMessages, Row, RowScan, RowScanRequest, Scan, ScanRequest, ScannedRow, Snapshot,
-    TopicName, Topics, ValueRef,
+    MessageLimits, MessageRequest, Messages, NewestSeal, Object, ObjectScan, ObjectScanRequest,
+    Reader, RetainedMessages, Row, RowScan, RowScanRequest, Scan, ScanRequest, ScannedRow,
+    Snapshot, TopicName, Topics, ValueRef,
 };
 pub use seal::{KeyId, Keyring, MasterKey};
 pub use settle::{SettleJob, SettleResult};

@@ -327,6 +327,20 @@ pub enum ReadError {
         /// Most topics and patterns of a read.
         limit: usize,
     },
+    /// A filter with wildcards passes more names of topics than the reader lets it.
+    #[error("a read looks at no more than {limit} names of topics; narrow the filter")]
+    Names {
+        /// Most names.
+        limit: usize,
+    },
+    /// A message is larger than the reader takes.
+    #[error("a message of {bytes} bytes is above the {limit} that can be answered now")]
+    MessageSize {
+        /// Its bytes, headers included.
+        bytes: usize,
+        /// Most bytes.
+        limit: usize,
+    },
     /// A message of a topic cannot be opened.
     #[error(transparent)]
     Seal(#[from] SealError),

@@ -50,6 +50,24 @@ impl<'a> MessageRequest<'a> {
     }
 }
 
+/// How much a read of messages may take.
+#[derive(Clone, Copy, Debug)]
+pub struct MessageLimits {
+    /// Most topics and patterns that are merged.
+    pub streams: usize,
+    /// Most names of topics that a filter with wildcards looks at.
+    pub names: usize,
+    /// Most bytes of a message, headers included: as it is stored, and as it is unfolded.
+    pub message_bytes: usize,
+}
+
+impl Default for MessageLimits {
+    /// What every reader keeps to.
+    fn default() -> Self {
+        Self { streams: READ_STREAMS_MAX, names: usize::MAX, message_bytes: usize::MAX }
+    }
+}
+
 /// One message.
 pub struct Message<S: SegmentStore> {
     /// The topic that it was published to; of a pattern's message, the pattern.
@@ -95,11 +113,15 @@ impl<S: SegmentStore> Message<S> {
 
     /// The message with its value.
     pub(super) fn load(
-        (pin, opener): (&Arc<Pin<S>>, &mut Opener),
+        (pin, opener, bytes_max): (&Arc<Pin<S>>, &mut Opener, usize),
         (topic, is_pattern): (&Arc<str>, bool),
         (at, found): (MessagePosition, Found<S>),
     ) -> Result<Self, ReadError> {
-        let entry = found.lazy(pin).into_bytes()?;
+        let entry = found.lazy(pin);
+        if entry.len() > bytes_max {
+            return Err(ReadError::MessageSize { bytes: entry.len(), limit: bytes_max });
+        }
+        let entry = entry.into_bytes()?;
         let corrupt = TreeError::Corrupt { table: TreeTable::Data };
         let message = message_of_entry(&entry).ok_or(corrupt)?;
         let expires_at = (message.expires_at > 0).then_some(message.expires_at);
@@ -115,6 +137,7 @@ pub struct Messages<S: SegmentStore> {
     pin: Arc<Pin<S>>,
     rules: Arc<Rules>,
     opener: Opener,
+    limits: MessageLimits,
     newest_first: bool,
     streams: Vec<Stream<S>>,
     heads: BinaryHeap<Head>,
@@ -164,12 +187,12 @@ impl<S: SegmentStore> Messages<S> {
         pin: &Arc<Pin<S>>,
         at: At,
         (patterns, rules, opener): (&Patterns, Arc<Rules>, Opener),
-        request: &MessageRequest<'_>,
+        (request, limits): (&MessageRequest<'_>, MessageLimits),
     ) -> Result<Self, ReadError> {
         let (streams, heads) = (Vec::new(), BinaryHeap::new());
-        let pin = Arc::clone(pin);
+        let (pin, ended) = (Arc::clone(pin), false);
         let newest_first = request.newest_first;
-        let mut messages = Self { pin, rules, opener, newest_first, streams, heads, ended: false };
+        let mut messages = Self { pin, rules, opener, limits, newest_first, streams, heads, ended };
         messages.add_topics(at, request)?;
         let mut found = Vec::new();
         patterns.overlapping(request.filter, |id, text| found.push((id, Arc::clone(text))));
@@ -188,7 +211,8 @@ impl<S: SegmentStore> Messages<S> {
                 None => Ok(()),
             };
         }
-        let mut names = Names::new(&self.pin, at, (KeyKind::Name, filter), None)?;
+        let names = Names::new(&self.pin, at, (KeyKind::Name, filter), None)?;
+        let mut names = names.within(self.limits.names);
         while let Some(topic) = names.next(filter)? {
             self.add(at, request, topic.id, (topic.name.into(), false))?;
         }
@@ -215,8 +239,9 @@ impl<S: SegmentStore> Messages<S> {
         let left = kept.filter(|_| counts);
         let mut stream = Stream { topic, is_pattern, entries, left, next: None };
         if stream.advance()? {
-            if self.streams.len() >= READ_STREAMS_MAX {
-                return Err(ReadError::Streams { limit: READ_STREAMS_MAX });
+            let limit = self.limits.streams;
+            if self.streams.len() >= limit {
+                return Err(ReadError::Streams { limit });
             }
             self.streams.push(stream);
             self.push_head(self.streams.len().saturating_sub(1));
@@ -236,7 +261,8 @@ impl<S: SegmentStore> Messages<S> {
             let Some(stream) = self.streams.get_mut(head.stream) else { continue };
             let Some(next) = stream.next.take() else { continue };
             let topic = (&stream.topic, stream.is_pattern);
-            let message = Message::load((&self.pin, &mut self.opener), topic, next)?;
+            let load = (&self.pin, &mut self.opener, self.limits.message_bytes);
+            let message = Message::load(load, topic, next)?;
             stream.advance()?;
             self.push_head(head.stream);
             return Ok(Some(message));
@@ -300,6 +326,7 @@ pub struct RetainedMessages<S: SegmentStore> {
     opener: Opener,
     names: Names<S>,
     filter: TopicFilter,
+    bytes_max: usize,
     ended: bool,
 }
 
@@ -308,11 +335,11 @@ impl<S: SegmentStore> RetainedMessages<S> {
         pin: &Arc<Pin<S>>,
         at: At,
         (rules, opener): (Arc<Rules>, Opener),
-        (filter, after): (&TopicFilter, Option<&str>),
+        (filter, after, limits): (&TopicFilter, Option<&str>, MessageLimits),
     ) -> Result<Self, ReadError> {
-        let names = Names::new(pin, at, (KeyKind::Name, filter), after)?;
-        let (pin, filter) = (Arc::clone(pin), filter.clone());
-        Ok(Self { pin, at, rules, opener, names, filter, ended: false })
+        let names = Names::new(pin, at, (KeyKind::Name, filter), after)?.within(limits.names);
+        let (pin, filter, bytes_max) = (Arc::clone(pin), filter.clone(), limits.message_bytes);
+        Ok(Self { pin, at, rules, opener, names, filter, bytes_max, ended: false })
     }
 
     fn next_message(&mut self) -> Result<Option<Message<S>>, ReadError> {
@@ -343,7 +370,7 @@ impl<S: SegmentStore> RetainedMessages<S> {
         {
             return Ok(None);
         }
-        let load = (&self.pin, &mut self.opener);
+        let load = (&self.pin, &mut self.opener, self.bytes_max);
         Ok(Some(Message::load(load, (&name.into(), false), (at, found))?))
     }
 }

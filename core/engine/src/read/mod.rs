@@ -20,7 +20,7 @@ mod value;
 mod view;
 
 pub use expiring::Expiring;
-pub use messages::{Message, MessageRequest, Messages, RetainedMessages};
+pub use messages::{Message, MessageLimits, MessageRequest, Messages, RetainedMessages};
 pub use object::{Chunk, Chunks, ListedObject, Object, ObjectScan, ObjectScanRequest};
 pub use reader::Reader;
 pub use row::{Column, ColumnRange, Columns, Row};

@@ -1,6 +1,6 @@
 //! One state, held.
 
-use super::messages::{MessageRequest, Messages, RetainedMessages};
+use super::messages::{MessageLimits, MessageRequest, Messages, RetainedMessages};
 use super::object::{Object, ObjectScan, ObjectScanRequest};
 use super::own::record_of;
 use super::reader::Shared;
@@ -94,9 +94,22 @@ impl<S: SegmentStore> Snapshot<S> {
     /// # Errors
     /// [`ReadError::Streams`]; what the tree says when it cannot be read.
     pub fn messages(&self, request: MessageRequest<'_>) -> Result<Messages<S>, ReadError> {
+        self.messages_within(request, MessageLimits::default())
+    }
+
+    /// As [`messages`](Self::messages), for a reader that has less memory and less time. The iterator
+    /// ends with [`ReadError::MessageSize`] at a message above the limit.
+    ///
+    /// # Errors
+    /// As [`messages`](Self::messages), and [`ReadError::Names`].
+    pub fn messages_within(
+        &self,
+        request: MessageRequest<'_>,
+        limits: MessageLimits,
+    ) -> Result<Messages<S>, ReadError> {
         let rules = rules_at(&self.pin, &self.rules, self.at.lsn)?;
-        let opener = Opener::new(Arc::clone(&self.keys));
-        Messages::new(&self.pin, self.at, (&self.patterns, rules, opener), &request)
+        let opener = Opener::within(Arc::clone(&self.keys), limits.message_bytes);
+        Messages::new(&self.pin, self.at, (&self.patterns, rules, opener), (&request, limits))
     }
 
     /// The topics that a filter finds, behind `after`, in the order of their levels.
@@ -108,7 +121,21 @@ impl<S: SegmentStore> Snapshot<S> {
         filter: &TopicFilter,
         after: Option<&str>,
     ) -> Result<Topics<S>, ReadError> {
-        Topics::new(&self.pin, self.at, filter, after)
+        self.topics_within(filter, after, usize::MAX)
+    }
+
+    /// As [`topics`](Self::topics), for a reader that has less time: the iterator ends with
+    /// [`ReadError::Names`] when it has looked at so many names.
+    ///
+    /// # Errors
+    /// As [`topics`](Self::topics).
+    pub fn topics_within(
+        &self,
+        filter: &TopicFilter,
+        after: Option<&str>,
+        names: usize,
+    ) -> Result<Topics<S>, ReadError> {
+        Topics::new(&self.pin, self.at, filter, (after, names))
     }
 
     /// The retained messages of the topics that a filter finds, behind `after`. One that has expired
@@ -121,9 +148,23 @@ impl<S: SegmentStore> Snapshot<S> {
         filter: &TopicFilter,
         after: Option<&str>,
     ) -> Result<RetainedMessages<S>, ReadError> {
+        self.retained_within(filter, after, MessageLimits::default())
+    }
+
+    /// As [`retained`](Self::retained), for a reader that has less memory and less time. The iterator
+    /// ends with [`ReadError::MessageSize`] or [`ReadError::Names`] where a limit is.
+    ///
+    /// # Errors
+    /// As [`retained`](Self::retained).
+    pub fn retained_within(
+        &self,
+        filter: &TopicFilter,
+        after: Option<&str>,
+        limits: MessageLimits,
+    ) -> Result<RetainedMessages<S>, ReadError> {
         let rules = rules_at(&self.pin, &self.rules, self.at.lsn)?;
-        let opener = Opener::new(Arc::clone(&self.keys));
-        RetainedMessages::new(&self.pin, self.at, (rules, opener), (filter, after))
+        let opener = Opener::within(Arc::clone(&self.keys), limits.message_bytes);
+        RetainedMessages::new(&self.pin, self.at, (rules, opener), (filter, after, limits))
     }
 
     /// The newest key that messages are sealed with, and whether this node can open it; `None` where

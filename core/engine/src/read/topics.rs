@@ -51,6 +51,8 @@ pub(super) struct Names<S: SegmentStore> {
     end: Vec<u8>,
     /// Keys below this one are passed over.
     seek: Option<Vec<u8>>,
+    limit: usize,
+    looked_at: usize,
     ended: bool,
 }
 
@@ -70,13 +72,24 @@ impl<S: SegmentStore> Names<S> {
         };
         let bounds = (low, Bound::Excluded(end.clone()));
         let entries = Entries::new(Arc::clone(pin), at, bounds, Direction::Forward)?;
-        Ok(Self { pin: Arc::clone(pin), at, kind, entries, end, seek: None, ended: false })
+        let (seek, limit, looked_at) = (None, usize::MAX, 0);
+        let pin = Arc::clone(pin);
+        Ok(Self { pin, at, kind, entries, end, seek, limit, looked_at, ended: false })
+    }
+
+    /// As it is, but it fails when it has looked at so many names.
+    pub(super) fn within(self, limit: usize) -> Self {
+        Self { limit, ..self }
     }
 
     pub(super) fn next(&mut self, filter: &TopicFilter) -> Result<Option<TopicName>, ReadError> {
         let (walk, mut passed) = (Walk::new(self.kind, filter), 0);
         while !self.ended {
             let Some(version) = self.entries.step()? else { break };
+            if self.looked_at == self.limit {
+                return Err(ReadError::Names { limit: self.limit });
+            }
+            self.looked_at = self.looked_at.saturating_add(1);
             if let Some(seek) = self.seek.take_if(|seek| version.key() < seek.as_slice()) {
                 passed += 1;
                 self.pass_to(seek, &mut passed)?;
@@ -118,9 +131,9 @@ impl<S: SegmentStore> Topics<S> {
         pin: &Arc<Pin<S>>,
         at: At,
         filter: &TopicFilter,
-        after: Option<&str>,
+        (after, limit): (Option<&str>, usize),
     ) -> Result<Self, ReadError> {
-        let names = Names::new(pin, at, (KeyKind::Name, filter), after)?;
+        let names = Names::new(pin, at, (KeyKind::Name, filter), after)?.within(limit);
         Ok(Self { names, filter: filter.clone() })
     }
 }

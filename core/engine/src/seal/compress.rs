@@ -22,10 +22,15 @@ pub(super) fn compressed(body: &[u8]) -> Option<Vec<u8>> {
     Some([length.to_le_bytes().as_slice(), &block].concat())
 }
 
+/// What a compressed body says that it unfolds to, bytes.
+pub(super) fn unfolded_bytes(bytes: &[u8]) -> Option<usize> {
+    usize::try_from(u32_at(bytes, 0)?).ok()
+}
+
 /// The body; `None` when the bytes are no compressed one. What they claim is compared with what a body
 /// and such a block can be before memory is taken for it.
 pub(super) fn unfolded(bytes: &[u8]) -> Option<Vec<u8>> {
-    let length = usize::try_from(u32_at(bytes, 0)?).ok()?;
+    let length = unfolded_bytes(bytes)?;
     let block = bytes.get(LENGTH_BYTES..)?;
     if length > BODY_MAX || length > block.len().saturating_mul(RATIO_MAX) {
         return None;

@@ -125,11 +125,18 @@ fn about(keys: &Keyring, message: &Stored<'_>, (head, time_ms): (&Head, u64)) ->
 pub(crate) struct Opener {
     keys: Arc<Keyring>,
     last: Option<DataKey>,
+    /// Most bytes of what is unfolded.
+    bytes_max: usize,
 }
 
 impl Opener {
     pub(crate) fn new(keys: Arc<Keyring>) -> Self {
-        Self { keys, last: None }
+        Self::within(keys, usize::MAX)
+    }
+
+    /// One that unfolds no message beyond `bytes_max`.
+    pub(crate) fn within(keys: Arc<Keyring>, bytes_max: usize) -> Self {
+        Self { keys, last: None, bytes_max }
     }
 
     /// Headers and payload of a message that lies at `at`; `None` when its entry has them as they are.
@@ -149,11 +156,19 @@ impl Opener {
         };
         let body = match message.flags & FLAG_COMPRESSED {
             0 => Some(content.into_owned()),
-            _ => compress::unfolded(&content),
+            _ => self.unfolded(&content)?,
         };
         let (lsn, index) = (at.lsn, at.index);
         let opened = body.and_then(Opened::new).ok_or(SealError::Body { lsn, index })?;
         Ok(Some(opened))
+    }
+
+    fn unfolded(&self, content: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
+        let bytes = compress::unfolded_bytes(content).unwrap_or(0);
+        if bytes > self.bytes_max {
+            return Err(ReadError::MessageSize { bytes, limit: self.bytes_max });
+        }
+        Ok(compress::unfolded(content))
     }
 
     fn unsealed(

@@ -24,6 +24,9 @@ const ANSWER_RESERVE_PART: usize = 3;
 /// A value is in memory this often while it is answered: read, in the answer, and the answer's
 /// buffer before it grew.
 const ANSWER_COPIES: usize = 3;
+/// A message takes as much as so many answers of its size: it is read, opened, unfolded, written as
+/// base64, and again in JSON.
+const MESSAGE_ANSWERS: usize = 3;
 /// So much is answered however little is free: an answer is no more than what asks for it.
 const ANSWER_BYTES_MIN: usize = 4 << 10;
 
@@ -50,6 +53,11 @@ impl Heap {
     pub(crate) fn answer_room(&self) -> usize {
         let room = free_behind(self.figures(), ANSWER_RESERVE_PART) / ANSWER_COPIES;
         room.max(ANSWER_BYTES_MIN)
+    }
+
+    /// Bytes that a message may have that is answered now.
+    pub(crate) fn message_room(&self) -> usize {
+        self.answer_room() / MESSAGE_ANSWERS
     }
 
     /// What a memtable may hold when so many namespaces have one each, bytes.

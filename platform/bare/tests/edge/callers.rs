@@ -1,6 +1,5 @@
 //! Callers who are too many, too slow, or talk nonsense.
 
-use crate::hub::Hub;
 use crate::reply::Reply;
 use crate::world::{HTTP, RESP, World};
 use unison_bare::board::HeapFigures;
@@ -15,15 +14,6 @@ fn ready() -> World {
     let mut world = World::new();
     world.hub().put(b"key", b"value");
     world.catch_up();
-    world
-}
-
-/// A hub whose segments have room for a value of some megabytes.
-fn with_large_values() -> World {
-    let mut world = World::new();
-    let small = world.hub.take().unwrap();
-    small.die(&mut world.peer);
-    world.hub = Some(Hub::with_segments(4 << 20, 2, &mut world.peer));
     world
 }
 
@@ -118,7 +108,7 @@ fn a_head_that_comes_too_slowly_is_answered_with_408() {
 
 #[test]
 fn a_caller_that_takes_no_replies_loses_its_place() {
-    let mut world = with_large_values();
+    let mut world = World::with_large_values();
     world.hub().put(b"large", &vec![9; 1 << 20]);
     world.catch_up();
     let mut greedy = world.call(RESP);
@@ -132,7 +122,7 @@ fn a_caller_that_takes_no_replies_loses_its_place() {
 
 #[test]
 fn a_large_value_arrives_whole_and_one_beyond_free_memory_is_refused() {
-    let mut world = with_large_values();
+    let mut world = World::with_large_values();
     let value: Vec<u8> = (0..2 << 20_u32).map(|byte: u32| (byte % 251) as u8).collect();
     world.hub().put(b"large", &value);
     world.catch_up();
@@ -270,7 +260,7 @@ fn what_clients_say_first_is_understood() {
 
 #[test]
 fn rows_are_answered_as_hashes() {
-    let mut world = with_large_values();
+    let mut world = World::with_large_values();
     let large = vec![5; 1 << 20];
     let columns: [(&str, &[u8]); 3] = [("a", b"1"), ("b", b"22"), ("large", &large)];
     let rows = [ColumnValues { row: b"row", columns: &columns }];

@@ -8,6 +8,7 @@ mod disk;
 mod following;
 mod hub;
 mod memory;
+mod models;
 mod peer;
 mod reply;
 mod storms;

@@ -99,6 +99,15 @@ impl World {
         Self::with_disk(Some(CrashBlocks::new(DISK_BYTES)), &boot_line())
     }
 
+    /// With a hub whose segments have room for a value of some megabytes.
+    pub(crate) fn with_large_values() -> Self {
+        let mut world = Self::new();
+        let small = world.hub.take().unwrap();
+        small.die(&mut world.peer);
+        world.hub = Some(Hub::with_segments(4 << 20, 2, &mut world.peer));
+        world
+    }
+
     pub(crate) fn boot(&mut self) {
         let config = EdgeConfig::from_boot_arguments(&self.boot_line).unwrap();
         let end = self.wire.end(0);
@@ -219,15 +228,22 @@ impl World {
         reply
     }
 
-    /// Status line and body of a request.
-    pub(crate) fn http(&mut self, head: &str) -> (String, String) {
+    /// Head and body of the answer to a request.
+    pub(crate) fn fetch(&mut self, request: &str) -> (String, Vec<u8>) {
         let mut caller = self.call(HTTP);
-        caller.say(self, format!("{head} HTTP/1.1\r\nhost: node\r\n\r\n").as_bytes());
-        let all = caller.rest(self, 30_000);
+        caller.say(self, format!("{request} HTTP/1.1\r\nhost: node\r\n\r\n").as_bytes());
+        let mut head = caller.rest(self, 30_000);
         caller.leave(self);
-        let text = String::from_utf8(all).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{text:?}"));
-        (head.lines().next().unwrap().to_owned(), body.to_owned())
+        let end = head.windows(4).position(|window| window == b"\r\n\r\n");
+        let end = end.unwrap_or_else(|| panic!("no head: {:?}", String::from_utf8_lossy(&head)));
+        let body = head.split_off(end + 4);
+        (String::from_utf8(head).unwrap(), body)
+    }
+
+    /// Status line and body of a request.
+    pub(crate) fn http(&mut self, request: &str) -> (String, String) {
+        let (head, body) = self.fetch(request);
+        (head.lines().next().unwrap().to_owned(), String::from_utf8(body).unwrap())
     }
 
     pub(crate) fn status(&mut self) -> serde_json::Value {

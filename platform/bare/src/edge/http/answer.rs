@@ -1,8 +1,10 @@
 //! From the head of a request to an answer.
 
-use super::super::status;
-use super::super::view::View;
+use super::object::Rest;
+use super::read;
 use crate::block::BlockDevice;
+use crate::edge::status;
+use crate::edge::view::View;
 use alloc::format;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
@@ -20,7 +22,7 @@ pub(super) enum Request {
     /// The head is not complete.
     Part,
     /// It is.
-    Whole { method: String, path: String },
+    Whole { method: String, target: String },
     /// The bytes are no request.
     Malformed(httparse::Error),
 }
@@ -49,33 +51,57 @@ pub(super) fn parse(input: &[u8]) -> Request {
     match request.parse(input) {
         Ok(httparse::Status::Partial) => Request::Part,
         Ok(httparse::Status::Complete(_)) => {
-            let path = request.path.unwrap_or_default();
-            let path = path.split(['?', '#']).next().unwrap_or_default();
+            let target = request.path.unwrap_or_default().to_string();
             let method = request.method.unwrap_or_default().to_string();
-            Request::Whole { method, path: path.to_string() }
+            Request::Whole { method, target }
         }
         Err(error) => Request::Malformed(error),
     }
 }
 
+/// The bytes of an answer, and what follows them.
+#[derive(Debug, Default)]
+pub(super) struct Answer {
+    pub(super) bytes: Vec<u8>,
+    pub(super) rest: Option<Rest>,
+}
+
+impl From<Vec<u8>> for Answer {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self { bytes, rest: None }
+    }
+}
+
+impl Answer {
+    /// An object, of which the head says what comes.
+    pub(super) fn of_object(head: &str, rest: Rest) -> Self {
+        let bytes = format!("HTTP/1.1 200 OK\r\n{head}connection: close\r\n\r\n").into_bytes();
+        Self { bytes, rest: Some(rest) }
+    }
+}
+
 /// Answers a request that is whole.
-pub(super) fn answer<D: BlockDevice>(method: &str, path: &str, view: &View<'_, D>) -> Vec<u8> {
+pub(super) fn answer<D: BlockDevice>(method: &str, target: &str, view: &View<'_, D>) -> Answer {
+    let target = target.split('#').next().unwrap_or_default();
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let response = match (method, path) {
-        ("GET" | "HEAD", "/status") => json("200 OK", &status::status(view)),
-        ("GET" | "HEAD", "/health" | "/healthz") => json("200 OK", &Alive { status: "ok" }),
-        ("GET" | "HEAD", "/readyz") => readiness(view),
-        ("GET" | "HEAD", path) => unknown(path),
+        ("GET" | "HEAD", "/status") => json("200 OK", &status::status(view)).into(),
+        ("GET" | "HEAD", "/health" | "/healthz") => json("200 OK", &Alive { status: "ok" }).into(),
+        ("GET" | "HEAD", "/readyz") => readiness(view).into(),
+        ("GET" | "HEAD", path) => {
+            read::answer(path, query, view).unwrap_or_else(|| unknown(path).into())
+        }
         (_, path) if path.starts_with("/api/") => {
             let why = ReadOnly { hub: view.hub() }.to_string();
-            refusal("421 Misdirected Request", &why)
+            refusal("421 Misdirected Request", &why).into()
         }
         (method, _) => {
             let method = shown(method.as_bytes());
             let why = format!("this path does not know the method {method}");
-            refusal("405 Method Not Allowed", &why)
+            refusal("405 Method Not Allowed", &why).into()
         }
     };
-    if method == "HEAD" { head_of(response) } else { response }
+    if method == "HEAD" { head_of(response.bytes).into() } else { response }
 }
 
 fn readiness<D: BlockDevice>(view: &View<'_, D>) -> Vec<u8> {
@@ -88,8 +114,9 @@ fn readiness<D: BlockDevice>(view: &View<'_, D>) -> Vec<u8> {
 fn unknown(path: &str) -> Vec<u8> {
     let path = shown(path.as_bytes());
     let why = format!(
-        "there is nothing at {path}; this node has /status, /health and /readyz, and answers reads \
-         over RESP"
+        "there is nothing at {path}; this node has /status, /health and /readyz, below \
+         /api/v1/NAMESPACE topics, topics/messages, topics/retained and lob/KEY, and answers other \
+         reads over RESP"
     );
     refusal("404 Not Found", &why)
 }
@@ -117,11 +144,11 @@ pub(crate) fn too_many_callers(limit: usize) -> String {
     String::from_utf8_lossy(&response).into_owned()
 }
 
-fn refusal(status: &str, why: &str) -> Vec<u8> {
+pub(super) fn refusal(status: &str, why: &str) -> Vec<u8> {
     json(status, &Body { error: why })
 }
 
-fn json(status: &str, body: &impl Serialize) -> Vec<u8> {
+pub(super) fn json(status: &str, body: &impl Serialize) -> Vec<u8> {
     // These types have names for keys and numbers that JSON has: nothing in them can fail.
     let body = serde_json::to_vec(body).unwrap_or_default();
     let retry = if status.starts_with("503") {

@@ -1,6 +1,6 @@
 //! One caller: a head in, an answer out.
 
-use super::answer::{self, Request};
+use super::answer::{self, Answer, Request};
 use crate::block::BlockDevice;
 use crate::board::Wake;
 use crate::edge::view::View;
@@ -20,7 +20,7 @@ const WRITE_PATIENCE_MS: u64 = 30_000;
 #[derive(Debug)]
 pub(crate) struct Caller {
     input: Vec<u8>,
-    answer: Vec<u8>,
+    answer: Answer,
     sent: usize,
     deadline_ms: u64,
 }
@@ -28,7 +28,7 @@ pub(crate) struct Caller {
 impl<D: BlockDevice> Conversation<&View<'_, D>> for Caller {
     fn begin(now_ms: u64) -> Self {
         let deadline_ms = now_ms.saturating_add(HEAD_PATIENCE_MS);
-        Self { input: Vec::new(), answer: Vec::new(), sent: 0, deadline_ms }
+        Self { input: Vec::new(), answer: Answer::default(), sent: 0, deadline_ms }
     }
 
     fn drive(
@@ -48,16 +48,16 @@ impl Caller {
         now_ms: u64,
         view: &View<'_, D>,
     ) -> Result<Outcome, StreamError> {
-        if self.answer.is_empty() {
+        if self.answer.bytes.is_empty() {
             let open = self.read(stream)?;
             self.answer_if_whole(now_ms, view);
-            if self.answer.is_empty() {
+            if self.answer.bytes.is_empty() {
                 let waiting = Outcome::Open(Wake::At(self.deadline_ms));
                 return Ok(if open { waiting } else { Outcome::Over });
             }
             self.deadline_ms = now_ms.saturating_add(WRITE_PATIENCE_MS);
         }
-        self.write(stream, now_ms)
+        self.write(stream, now_ms, view)
     }
 
     /// Reads what has come; false when there will be no more.
@@ -77,23 +77,27 @@ impl Caller {
 
     fn answer_if_whole<D: BlockDevice>(&mut self, now_ms: u64, view: &View<'_, D>) {
         self.answer = match answer::parse(&self.input) {
-            Request::Whole { method, path } => answer::answer(&method, &path, view),
-            Request::Malformed(error) => answer::malformed(error),
+            Request::Whole { method, target } => answer::answer(&method, &target, view),
+            Request::Malformed(error) => answer::malformed(error).into(),
             Request::Part if self.input.len() >= HEAD_BYTES_MAX => {
-                answer::too_large(HEAD_BYTES_MAX)
+                answer::too_large(HEAD_BYTES_MAX).into()
             }
-            Request::Part if now_ms >= self.deadline_ms => answer::too_slow(),
+            Request::Part if now_ms >= self.deadline_ms => answer::too_slow().into(),
             Request::Part => return,
         };
         self.input = Vec::new();
     }
 
-    fn write<S: Stream<Error = StreamError>>(
+    /// Writes what the caller takes, and makes ready what comes next: a bounded amount at a time, so
+    /// that others have their turn.
+    fn write<S: Stream<Error = StreamError>, D: BlockDevice>(
         &mut self,
         stream: &mut S,
         now_ms: u64,
+        view: &View<'_, D>,
     ) -> Result<Outcome, StreamError> {
-        while let Some(unsent) = self.answer.get(self.sent..).filter(|rest| !rest.is_empty()) {
+        while let Some(unsent) = self.answer.bytes.get(self.sent..).filter(|rest| !rest.is_empty())
+        {
             if !stream.write_ready()? {
                 let patient = now_ms < self.deadline_ms;
                 let waiting = Outcome::Open(Wake::At(self.deadline_ms));
@@ -102,6 +106,13 @@ impl Caller {
             self.sent += stream.write(unsent)?;
             self.deadline_ms = now_ms.saturating_add(WRITE_PATIENCE_MS);
         }
-        Ok(Outcome::Over)
+        let rest = self.answer.rest.as_mut().map(|rest| rest.next(view));
+        match rest {
+            Some(Ok(bytes)) if !bytes.is_empty() => {
+                (self.answer.bytes, self.sent) = (bytes, 0);
+                Ok(Outcome::Open(Wake::Now))
+            }
+            _ => Ok(Outcome::Over),
+        }
     }
 }

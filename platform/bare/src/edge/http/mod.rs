@@ -1,7 +1,12 @@
-//! HTTP on a board: how the node is. One request a connection.
+//! HTTP on a board: how the node is, topics, and large objects. One request a connection.
 
 mod answer;
 mod caller;
+mod object;
+mod query;
+mod read;
+mod refused;
+mod topics;
 
 pub(crate) use answer::too_many_callers;
 pub(crate) use caller::Caller;
