@@ -8,7 +8,7 @@ use unison_base::{Hlc, NamespaceName};
 use unison_engine::ApplyError;
 use unison_link::{
     CloseReason, Divergence, FollowerConfig, FollowerEvent, HeapFollower, Lag, NamespaceError,
-    Refusal, RunFault,
+    Refusal, RunFault, RunRange,
 };
 
 /// Receive buffer to begin with; it grows to the configured most when a large record needs it.
@@ -68,8 +68,13 @@ pub struct FollowerSession<R> {
     /// Namespaces whose replica could not say where its log ends: what the link knows of it may be
     /// wrong.
     unplaced: BTreeSet<u32>,
+    /// A run of which its replica has not taken everything.
+    begun: Option<Begun>,
     leader_clock: Option<Hlc>,
 }
+
+/// A run of a namespace.
+type Begun = (u32, RunRange);
 
 impl<R: Replica> FollowerSession<R> {
     /// A session that is not connected. `None` when the configuration's sizes contradict each
@@ -78,7 +83,8 @@ impl<R: Replica> FollowerSession<R> {
     pub fn new(config: FollowerConfig, seed: u64, now_ms: u64) -> Option<Self> {
         let link = HeapFollower::new(config, vec![0; RECEIVE_BYTES], Vec::new(), seed, now_ms)?;
         let (dirty, unplaced) = (BTreeSet::new(), BTreeSet::new());
-        Some(Self { link, replicas: Vec::new(), dirty, unplaced, leader_clock: None })
+        let (replicas, begun, leader_clock) = (Vec::new(), None, None);
+        Some(Self { link, replicas, dirty, unplaced, begun, leader_clock })
     }
 
     /// Follows one more namespace. Returns its number.
@@ -131,8 +137,17 @@ impl<R: Replica> FollowerSession<R> {
         self.link.lag(namespace, now_ms)
     }
 
+    /// Whether a replica has not taken all of a run yet. Then call [`step`](Self::step) again soon, and
+    /// neither read nor tell the link that its connection ended or began: the rest of the run lies
+    /// where received bytes do.
+    #[must_use]
+    pub const fn is_busy(&self) -> bool {
+        self.begun.is_some()
+    }
+
     /// Does everything that the received bytes ask for: applies all runs at hand, commits once,
-    /// acknowledges. `tell` hears what happened. Returns false when the connection is to be closed.
+    /// acknowledges; it stops at a run that a replica takes in parts. `tell` hears what happened.
+    /// Returns false when the connection is to be closed.
     pub fn step(&mut self, now_ms: u64, wall_ms: u64, tell: &mut dyn FnMut(Stepped)) -> bool {
         let open = self.take_events(now_ms, wall_ms, tell);
         let committed = self.commit(now_ms, tell);
@@ -140,8 +155,10 @@ impl<R: Replica> FollowerSession<R> {
     }
 
     fn take_events(&mut self, now_ms: u64, wall_ms: u64, tell: &mut dyn FnMut(Stepped)) -> bool {
-        let mut open = true;
-        while let Some(event) = self.link.poll_event() {
+        let mut open = self.go_on(now_ms, wall_ms, tell);
+        while self.begun.is_none()
+            && let Some(event) = self.link.poll_event()
+        {
             let (namespace, outcome) = match event {
                 FollowerEvent::Greeted { .. } => continue,
                 FollowerEvent::Beat { hlc } => {
@@ -155,8 +172,8 @@ impl<R: Replica> FollowerSession<R> {
                 }
                 FollowerEvent::Run { namespace, range, frames } => {
                     self.dirty.insert(namespace);
-                    let apply = |replica: &mut R| replica.apply(range, frames, wall_ms);
-                    (namespace, with(&mut self.replicas, namespace, apply))
+                    let taken = take(&mut self.replicas, (namespace, range), frames, wall_ms);
+                    (namespace, taken.map(|begun| self.begun = begun))
                 }
                 FollowerEvent::Seal { namespace, seal } => {
                     (namespace, with(&mut self.replicas, namespace, |r| r.seal(seal, wall_ms)))
@@ -178,18 +195,40 @@ impl<R: Replica> FollowerSession<R> {
                     continue;
                 }
             };
-            let outcome = match outcome {
-                // The leader vouches for the records, so the tree was made from others.
-                Err(ReplicaError::Apply(ApplyError::Diverged { .. })) => {
-                    self.set_aside(namespace, Divergence::Frame, now_ms, wall_ms, tell)
-                }
-                outcome => outcome,
-            };
-            if let Err(error) = outcome {
-                open &= self.failed(namespace, error, now_ms, tell);
-            }
+            open &= self.resolved(namespace, outcome, (now_ms, wall_ms), tell);
         }
         open
+    }
+
+    /// Takes more of a run that was begun. False when the connection is to be closed.
+    fn go_on(&mut self, now_ms: u64, wall_ms: u64, tell: &mut dyn FnMut(Stepped)) -> bool {
+        let Some((namespace, range)) = self.begun.take() else { return true };
+        self.dirty.insert(namespace);
+        let frames = self.link.last_run(&range);
+        let taken = take(&mut self.replicas, (namespace, range), frames, wall_ms);
+        let outcome = taken.map(|begun| self.begun = begun);
+        self.resolved(namespace, outcome, (now_ms, wall_ms), tell)
+    }
+
+    /// False when the connection is to be closed.
+    fn resolved(
+        &mut self,
+        namespace: u32,
+        outcome: Result<(), ReplicaError>,
+        (now_ms, wall_ms): (u64, u64),
+        tell: &mut dyn FnMut(Stepped),
+    ) -> bool {
+        let outcome = match outcome {
+            // The leader vouches for the records, so the tree was made from others.
+            Err(ReplicaError::Apply(ApplyError::Diverged { .. })) => {
+                self.set_aside(namespace, Divergence::Frame, now_ms, wall_ms, tell)
+            }
+            outcome => outcome,
+        };
+        match outcome {
+            Ok(()) => true,
+            Err(error) => self.failed(namespace, error, now_ms, tell),
+        }
     }
 
     fn set_aside(
@@ -254,6 +293,19 @@ impl<R: Replica> FollowerSession<R> {
         }
         open
     }
+}
+
+/// Gives a run to its replica; the run when it has not taken everything.
+fn take<R: Replica>(
+    replicas: &mut [R],
+    (namespace, range): Begun,
+    frames: &[u8],
+    wall_ms: u64,
+) -> Result<Option<Begun>, ReplicaError> {
+    with(replicas, namespace, |replica| {
+        replica.apply(range, frames, wall_ms)?;
+        Ok(replica.has_more().then_some((namespace, range)))
+    })
 }
 
 fn with<R, T>(

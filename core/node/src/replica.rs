@@ -77,8 +77,14 @@ pub trait Replica {
     /// before [`commit`](Self::commit).
     ///
     /// # Errors
-    /// Nothing of the run was taken.
+    /// Nothing of the run was taken, or a first part of it.
     fn apply(&mut self, run: RunRange, frames: &[u8], wall_ms: u64) -> Result<(), ReplicaError>;
+
+    /// Whether [`apply`](Self::apply) left a part of the run for the next step, where others wait
+    /// meanwhile: it is called again with the same run before anything else of the link is.
+    fn has_more(&self) -> bool {
+        false
+    }
 
     /// Ends a segment where the leader ended it.
     ///

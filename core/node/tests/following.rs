@@ -73,6 +73,41 @@ fn an_edge_catches_up_then_follows_and_holds_the_same_bytes() {
 }
 
 #[test]
+fn runs_that_are_taken_in_parts_leave_the_same_as_whole_ones() {
+    let mut interrupted = 0;
+    for seed in 0..20 {
+        let mut prng = Prng::new(seed);
+        let mut model = Model::new();
+        let mut hub = Hub::open(CrashDisk::new(), LOG);
+        let mut edge = Edge::open(CrashDisk::new(), seed);
+        edge.session.replicas_mut()[0].takes_parts = true;
+        let mut now_ms = 0;
+        for round in 0..8 {
+            let count = prng.between(40, 160);
+            write(&mut hub, &mut model, &mut prng, count);
+            now_ms = edge.session.link().reconnect_at().unwrap_or(now_ms).max(now_ms);
+            let part = usize::try_from(prng.between(1, 160_000)).unwrap();
+            let allowance = if round == 7 { usize::MAX } else { part };
+            let mut line = Line::connect(&mut edge, now_ms, allowance);
+            let whole = line.exchange(&hub, &mut edge, now_ms);
+            assert!(whole || round < 7, "seed {seed}");
+            interrupted += u32::from(edge.session.is_busy());
+            assert_same_bytes(&hub, &edge);
+            edge.session.link().disconnected(now_ms);
+        }
+        assert_eq!(edge.engine().applied(), hub.engine.durable(), "seed {seed}");
+        assert_state(&edge, &model);
+        assert_same_bytes(&hub, &edge);
+        assert!(
+            edge.told.iter().all(|it| matches!(it, Stepped::Serving { .. })),
+            "{:?}",
+            edge.told
+        );
+    }
+    assert!(interrupted > 10, "{interrupted} lines were cut in the middle of a run");
+}
+
+#[test]
 fn cuts_of_line_and_power_leave_a_prefix_and_then_everything() {
     let (mut cuts, mut edge_crashes, mut hub_crashes) = (0, 0, 0);
     for seed in 0..60 {

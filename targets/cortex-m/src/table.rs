@@ -1,4 +1,5 @@
-//! The last value of every key, as far as there is room.
+//! The last value of every key, as far as there is room, of those that were written alone: transactions
+//! and expiry mean nothing here.
 
 use crate::record::{KEY_PREFIX, Kind, Record};
 use heapless::Vec;
@@ -101,7 +102,7 @@ impl LastValues {
         self.values.clear();
     }
 
-    /// The same for the same keys and values, in whatever order they came.
+    /// The same for the same keys with the same values of the same records, in whatever order they came.
     #[must_use]
     pub fn checksum(&self) -> u32 {
         self.values.iter().fold(0, |sum, (key, value)| {

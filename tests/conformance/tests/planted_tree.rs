@@ -159,6 +159,7 @@ fn every_planted_bug_is_found() {
     set_hook(Box::new(|_| ()));
     let found = each!(0 1 2 3 4 5 6 7 8 9);
     drop(std::panic::take_hook());
+    assert_eq!(found.len(), BUGS.len());
     for (bug, checks) in found {
         let first = checks.first().copied().unwrap_or("-");
         println!("{:24} found by {:2} checks, first {first}", format!("{bug:?}"), checks.len());

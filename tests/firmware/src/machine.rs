@@ -16,12 +16,14 @@ const QEMU: &str = "qemu-system-aarch64";
 const MEMORY: &str = "64M";
 /// Address of this computer, seen from the machine.
 const HOST: &str = "10.0.2.2";
+/// An address of this computer where nobody listens.
+pub(crate) const NOBODY: &str = "10.0.2.2:9";
 const POLL: Duration = Duration::from_millis(20);
 /// How long anything may take that should be quick.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How long an answer may take.
-pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// How long an answer may take, on a machine that others use too.
+pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 
 /// A running machine; killed when dropped.
 #[derive(Debug)]
@@ -101,10 +103,16 @@ impl Machine {
 
     /// A page over HTTP, with its status code.
     pub(crate) fn get(&self, path: &str, within: Duration) -> anyhow::Result<(u16, String)> {
+        let (code, body) = self.octets(path, within)?;
+        Ok((code, String::from_utf8(body)?))
+    }
+
+    /// The same, of any bytes.
+    pub(crate) fn octets(&self, path: &str, within: Duration) -> anyhow::Result<(u16, Vec<u8>)> {
         let url = format!("http://127.0.0.1:{}{path}", self.http);
         let request = self.agent.get(&url).config().timeout_global(Some(within)).build();
         let mut response = request.call()?;
-        Ok((response.status().as_u16(), response.body_mut().read_to_string()?))
+        Ok((response.status().as_u16(), response.body_mut().read_to_vec()?))
     }
 
     pub(crate) fn status(&self) -> anyhow::Result<Value> {

@@ -64,9 +64,15 @@ impl<M: Memory, T: Table> Follower<M, T> {
                 Step::Idle => return None,
             }
         };
-        let bytes = usize::try_from(range.bytes).unwrap_or(usize::MAX);
-        let frames = self.inbox.consumed(bytes);
+        let frames = self.last_run(&range);
         Some(FollowerEvent::Run { namespace, range, frames })
+    }
+
+    /// The frames of the run that was handed out last, until the next event is asked for or another
+    /// connection is made: a driver that took only a part of them goes on with the rest.
+    #[must_use]
+    pub fn last_run(&self, range: &RunRange) -> &[u8] {
+        self.inbox.consumed(usize::try_from(range.bytes).unwrap_or(usize::MAX))
     }
 
     fn step(&mut self) -> Step {

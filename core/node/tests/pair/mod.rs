@@ -137,6 +137,10 @@ pub(crate) struct Line {
 
 impl Line {
     pub(crate) fn connect(edge: &mut Edge, now_ms: u64, allowance: usize) -> Self {
+        // What came whole before the line was cut is taken to its end.
+        while edge.session.is_busy() {
+            edge.session.step(now_ms, 1, &mut |stepped| edge.told.push(stepped));
+        }
         edge.session.link().connected(now_ms);
         let config = LeaderConfig::new(NodeId::try_from("hub").unwrap());
         let mut leader = LeaderSession::new(config, now_ms);
@@ -155,7 +159,7 @@ impl Line {
                 return false;
             }
             self.collect(edge, now_ms);
-            if self.to_edge.is_empty() && self.to_hub.is_empty() {
+            if self.to_edge.is_empty() && self.to_hub.is_empty() && !edge.session.is_busy() {
                 return true;
             }
             if !self.deliver(edge, now_ms) {

@@ -2,6 +2,7 @@
 
 use super::open;
 use unison_base::LogId;
+use unison_base::frame::Frames;
 use unison_engine::{ApplyError, Engine};
 use unison_link::{Divergence, LogEnd, RunRange, SealRange};
 use unison_node::{EngineReplica, Progress, Replica, ReplicaError};
@@ -20,6 +21,9 @@ pub(crate) struct Troubled {
     pub(crate) empties: bool,
     /// The next run does not fit the tree.
     pub(crate) tree_differs: bool,
+    /// Of each run it takes one record a step.
+    pub(crate) takes_parts: bool,
+    has_more: bool,
 }
 
 impl Troubled {
@@ -34,6 +38,8 @@ impl Troubled {
             lost: false,
             empties: false,
             tree_differs: false,
+            takes_parts: false,
+            has_more: false,
         }
     }
 
@@ -56,7 +62,25 @@ impl Replica for Troubled {
         if std::mem::take(&mut self.tree_differs) {
             return Err(ReplicaError::Apply(ApplyError::Diverged { lsn: run.first }));
         }
-        self.replica.apply(run, frames, wall_ms)
+        if !self.takes_parts {
+            return self.replica.apply(run, frames, wall_ms);
+        }
+        let appended = self.replica.engine().appended();
+        let (mut walked, mut count) = (Frames::new(frames), 0);
+        while let Some(Ok((_, frame))) = walked.next() {
+            count += 1;
+            if frame.lsn > appended {
+                break;
+            }
+        }
+        let bytes = walked.consumed();
+        self.has_more = bytes < frames.len();
+        let part = RunRange { count, bytes: u32::try_from(bytes).unwrap(), ..run };
+        self.replica.apply(part, &frames[..bytes], wall_ms)
+    }
+
+    fn has_more(&self) -> bool {
+        self.has_more
     }
 
     fn seal(&mut self, seal: SealRange, wall_ms: u64) -> Result<(), ReplicaError> {

@@ -37,6 +37,8 @@ pub(crate) struct VolumeReplica<D: BlockDevice> {
     tree_full: bool,
     /// A flush has succeeded since it was opened.
     has_flushed: bool,
+    /// The run that came last is not taken to its end.
+    has_more: bool,
     /// Why flushes have failed since one succeeded.
     flush_error: Option<FlushError>,
     /// What the newest opening found.
@@ -62,6 +64,7 @@ impl<D: BlockDevice> VolumeReplica<D> {
             doubts_tree,
             tree_full: false,
             has_flushed: false,
+            has_more: false,
             flush_error: None,
             rungs: RungCounts::default(),
             news: Vec::new(),
@@ -298,17 +301,23 @@ impl<D: BlockDevice> Replica for VolumeReplica<D> {
         if self.tree_full {
             return Err(ReplicaError::Io(IoError::NoSpace));
         }
-        let header = run_header(&run);
-        // A run of very wide rows is taken in parts, with a flush between them.
-        loop {
-            let room = self.heap.index_room();
-            let engine = self.opened()?;
-            engine.set_index_room(room);
-            match engine.apply_run(header, frames, wall_ms) {
-                Err(ApplyError::Busy(_) | ApplyError::Memory { .. }) if self.makes_room() => {}
-                taken => return Ok(taken.map(drop)?),
+        self.has_more = false;
+        let room = self.heap.index_room();
+        let engine = self.opened()?;
+        engine.set_index_room(room);
+        match engine.apply_run(run_header(&run), frames, wall_ms) {
+            // A run of very wide rows is taken in parts, with a flush between them; everybody waits for
+            // a flush, so there is one at a time.
+            Err(ApplyError::Busy(_) | ApplyError::Memory { .. }) if self.makes_room() => {
+                self.has_more = true;
+                Ok(())
             }
+            taken => Ok(taken.map(drop)?),
         }
+    }
+
+    fn has_more(&self) -> bool {
+        self.has_more
     }
 
     fn seal(&mut self, seal: SealRange, wall_ms: u64) -> Result<(), ReplicaError> {

@@ -57,8 +57,11 @@ fn a_run_that_memory_holds_in_parts_only_is_taken_with_flushes_between_them() {
     for row in b'a'..=b'z' {
         put_wide_row(&mut world, row);
     }
+    world.flushes_of_a_poll = Some(0);
     world.catch_up();
     assert!(!world.has_told(is_out_of_memory), "{:#?}", world.events);
+    // One to take more of a run, and the one that is due then: callers have their turn in between.
+    assert!(world.flushes_of_a_poll <= Some(2), "{:?} at a time", world.flushes_of_a_poll);
     let status = world.status();
     assert!(status["namespaces"][0]["flushes"].as_u64() >= Some(13), "{status:#}");
     for row in b'a'..=b'z' {

@@ -59,6 +59,8 @@ pub(crate) struct World {
     pub(crate) node: Option<Node>,
     pub(crate) events: Vec<Event>,
     pub(crate) polls: u64,
+    /// Most flushes that one poll made, when they are to be counted.
+    pub(crate) flushes_of_a_poll: Option<u64>,
     boot_line: String,
 }
 
@@ -89,6 +91,7 @@ impl World {
             node: None,
             events: Vec::new(),
             polls: 0,
+            flushes_of_a_poll: None,
             boot_line: boot_line.to_owned(),
         };
         world.boot();
@@ -158,7 +161,12 @@ impl World {
         let Some(node) = &mut self.node else { return u64::MAX };
         for _ in 0..SPINS_MAX {
             self.polls += 1;
-            match node.poll(&mut |event| events.push(event)) {
+            let before = self.flushes_of_a_poll.map(|_| flushes(node));
+            let wake = node.poll(&mut |event| events.push(event));
+            if let Some((most, before)) = self.flushes_of_a_poll.as_mut().zip(before) {
+                *most = (*most).max(flushes(node).saturating_sub(before));
+            }
+            match wake {
                 Wake::Now => {}
                 Wake::At(at_ms) => return at_ms,
             }
@@ -251,6 +259,12 @@ impl World {
         assert_eq!(line, "HTTP/1.1 200 OK");
         serde_json::from_str(&body).unwrap()
     }
+}
+
+/// Flushes of the first namespace since it was opened.
+fn flushes(node: &Node) -> u64 {
+    let status: serde_json::Value = serde_json::from_str(&node.status()).unwrap();
+    status["namespaces"][0]["flushes"].as_u64().unwrap_or(0)
 }
 
 /// A caller of the node.

@@ -1,7 +1,7 @@
 //! What needs most memory: rows whose columns fill the index, and callers who take no answers.
 
-use super::Figures;
-use crate::hub::{Hub, namespace};
+use super::{Figures, applied};
+use crate::hub::Hub;
 use crate::image;
 use crate::machine::{Machine, PATIENCE};
 use crate::setup::Setup;
@@ -80,10 +80,7 @@ fn widen(hub: &mut Hub) -> anyhow::Result<()> {
 
 /// Waits until it has all, and tells the most memory that took, KiB.
 fn followed(hub: &mut Hub, machine: &Machine) -> anyhow::Result<u64> {
-    let durable = hub.durable()?;
-    let status = machine.wait_for("all records are applied", |status| {
-        namespace(status)["applied"].as_u64() == Some(durable)
-    })?;
+    let status = applied(hub, machine)?;
     let lines = machine.uart.lines();
     let panics: Vec<_> = lines.iter().filter(|line| line.has("panic")).collect();
     ensure!(panics.is_empty(), "it panicked: {panics:?}");

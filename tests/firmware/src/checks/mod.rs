@@ -1,11 +1,14 @@
 //! The checks.
 
 mod cuts;
+mod expiry;
 mod flip;
 mod follows;
 mod kills;
 mod memory;
+mod models;
 mod panics;
+mod sealed;
 mod segments;
 mod tree;
 mod trouble;
@@ -15,6 +18,7 @@ use crate::hub::{Hub, namespace};
 use crate::machine::Machine;
 use crate::setup::Setup;
 use anyhow::{anyhow, bail};
+use serde_json::Value;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::ExitCode;
@@ -34,11 +38,26 @@ pub(crate) struct Check {
     run: fn(&Setup, &Path) -> anyhow::Result<Figures>,
 }
 
-pub(crate) const ALL: [Check; 9] = [
+pub(crate) const ALL: [Check; 12] = [
     Check {
         name: "follows",
         what: "it follows a hub, answers as the hub does, and what that costs",
         run: follows::run,
+    },
+    Check {
+        name: "expiry",
+        what: "what expires by the hub's log is gone, also without knowing what time it is",
+        run: expiry::run,
+    },
+    Check {
+        name: "models",
+        what: "topics, objects and transactions are as at the hub, also after a start without it",
+        run: models::run,
+    },
+    Check {
+        name: "sealed",
+        what: "sealed messages, for which it has no key, are said to be that; all else is read",
+        run: sealed::run,
     },
     Check {
         name: "kills",
@@ -129,12 +148,17 @@ fn directory(setup: &Setup, name: &str) -> anyhow::Result<(Option<TempDir>, std:
     }
 }
 
-/// Waits until the machine has all that the hub has, then compares every key and value.
-fn equal(hub: &mut Hub, machine: &Machine) -> anyhow::Result<Content> {
+/// Waits until the machine has all that the hub has now.
+fn applied(hub: &Hub, machine: &Machine) -> anyhow::Result<Value> {
     let durable = hub.durable()?;
     machine.wait_for("all records are applied", |status| {
-        namespace(status)["applied"].as_u64() == Some(durable)
-    })?;
+        namespace(status)["applied"].as_u64() >= Some(durable)
+    })
+}
+
+/// Waits until the machine has all that the hub has, then compares every key and value.
+fn equal(hub: &mut Hub, machine: &Machine) -> anyhow::Result<Content> {
+    applied(hub, machine)?;
     let expected = content::of(&mut hub.client)?;
     let found = content::of(&mut machine.resp()?)?;
     content::compare(&expected, &found)?;

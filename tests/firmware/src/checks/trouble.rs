@@ -3,15 +3,12 @@
 use super::{DISK_BYTES, Figures, equal};
 use crate::hub::{Hub, namespace};
 use crate::image;
-use crate::machine::Machine;
+use crate::machine::{Machine, NOBODY};
 use crate::setup::Setup;
 use anyhow::{Context as _, ensure};
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
-
-/// An address of this computer where nobody listens.
-const NOBODY: &str = "10.0.2.2:9";
 
 /// A kind of trouble: returns what the machine said about it.
 type Trouble = fn(&Setup, &Path) -> anyhow::Result<String>;

@@ -21,6 +21,9 @@ impl<D: BlockDevice> Follow<D> {
         now_ms: u64,
         tell: Tell<'_>,
     ) -> Wake {
+        if self.session.is_busy() {
+            return self.go_on(network, now_ms, tell);
+        }
         match self.line.phase() {
             Phase::Down => self.connect_if_due(network, now_ms, tell),
             Phase::Connecting { since_ms } => {
@@ -40,6 +43,22 @@ impl<D: BlockDevice> Follow<D> {
             }
             Phase::Up => self.converse(network, now_ms, tell),
         }
+    }
+
+    /// Takes more of a run that is taken in parts. Nothing is read meanwhile and no connection is given
+    /// up, but the hub hears from this node.
+    fn go_on<N: Device>(&mut self, network: &mut Network<N>, now_ms: u64, tell: Tell<'_>) -> Wake {
+        let closing = self.step(now_ms, &mut *tell);
+        if self.line.phase() == Phase::Up {
+            let (mut stream, link) = (network.stream(self.line.socket()), self.session.link());
+            // A connection that broke is found to be so by the next read.
+            let _ = self.line.send(&mut stream, |out| link.poll_transmit(now_ms, out));
+        }
+        self.look(now_ms, &mut *tell);
+        if let Some(reason) = closing.filter(|_| self.line.phase() == Phase::Up) {
+            self.ended(network, reason, now_ms, tell);
+        }
+        Wake::Now
     }
 
     fn connect_if_due<N: Device>(
@@ -81,7 +100,7 @@ impl<D: BlockDevice> Follow<D> {
                     break;
                 }
             };
-            if !more {
+            if !more || self.session.is_busy() {
                 break;
             }
         }
@@ -113,6 +132,9 @@ impl<D: BlockDevice> Follow<D> {
         let sent = self.line.send(stream, |out| link.poll_transmit(now_ms, out));
         sent.map_err(|_| AwayReason::Closed)?;
         closing.map_or(Ok(()), Err)?;
+        if self.session.is_busy() {
+            return Ok(true);
+        }
         let mut more = false;
         if stream.read_ready().map_err(|_| AwayReason::Closed)? {
             let link = self.session.link();
