@@ -43,8 +43,9 @@ impl<S: SegmentStore> Engine<S> {
 
     /// Makes a flush due when something has been there for
     /// [`removal_delay_ms`](crate::EngineOptions::removal_delay_ms) after it expired, so that its space
-    /// comes back although nobody writes. True when one is due for that now. Whoever owns the engine
-    /// calls this now and then.
+    /// comes back although nobody writes. True when one is due for that now. While the tree has more to
+    /// remove, that goes on without one: what others write meanwhile waits for its own. Whoever owns the
+    /// engine calls this now and then.
     pub fn free_expired(&mut self, now_ms: u64) -> bool {
         let (watermark, delay_ms) = (self.active.watermark(), self.options.removal_delay_ms);
         let earliest = self.shared.view.with(|view| view.earliest_expiry());
@@ -53,7 +54,8 @@ impl<S: SegmentStore> Engine<S> {
         // take what room for writes there is.
         let may_freeze =
             self.frozen_memtables == 0 && self.log.staged_bytes() == 0 && !self.active.is_empty();
-        let due = earliest <= watermark && gone_for_long && may_freeze;
+        let due =
+            earliest <= watermark && gone_for_long && may_freeze && !self.has_more_to_remove();
         if due {
             self.freeze();
         }

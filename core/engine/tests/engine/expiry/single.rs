@@ -243,3 +243,35 @@ fn what_expired_takes_no_memtable_while_one_waits_for_a_flush() {
     flush(&mut engine);
     assert_eq!(engine.stats().tree_keys, 1);
 }
+
+#[test]
+fn while_much_is_removed_what_others_write_stays_in_memory() {
+    let options = EngineOptions { removal_delay_ms: 1_000, removed_keys_max: 2, ..options() };
+    let (_disk, mut engine) = fixture::new(options);
+    for key in 0..21_u8 {
+        put(&mut engine, &[key], T + 100);
+    }
+    commit(&mut engine);
+    flush(&mut engine);
+    engine.expire(T + 101).unwrap().unwrap();
+    commit(&mut engine);
+    let (flushes, mut made_due, mut jobs) = (engine.stats().flushes, 0, 0);
+    for second in 2..20 {
+        let now = T + second * 1_000;
+        put(&mut engine, b"session", now + 1_000_000);
+        commit(&mut engine);
+        made_due += u32::from(engine.free_expired(now));
+        if let Some(job) = engine.flush_job() {
+            engine.flushed(job.run()).unwrap();
+            jobs += 1;
+        }
+    }
+    assert_eq!(
+        (made_due, engine.stats().flushes - flushes),
+        (1, 1),
+        "a memtable with one key each"
+    );
+    // The flush removed two, and each job behind it two more.
+    assert_eq!((jobs, engine.stats().tree_keys), (11, 1));
+    assert!(!engine.has_more_to_remove());
+}
