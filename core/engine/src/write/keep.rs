@@ -39,6 +39,8 @@ pub(super) struct Keeping {
     urgent: bool,
     /// Streams were forgotten that may have got some.
     forgotten: bool,
+    /// Trimmed by records that may not be appended yet.
+    staged: Vec<u64>,
 }
 
 impl Keeping {
@@ -87,6 +89,23 @@ impl Keeping {
         taken
     }
 
+    /// Streams that were taken are not trimmed: the next trim takes them. A message does not wait for
+    /// that before so many came again.
+    fn give_back(&mut self, streams: impl IntoIterator<Item = u64>) {
+        self.due.extend(streams);
+    }
+
+    /// Everything so far is in the log.
+    pub(super) fn appended(&mut self) {
+        self.staged.clear();
+    }
+
+    /// What is not in the log yet never will be.
+    pub(super) fn take_back(&mut self) {
+        let staged = core::mem::take(&mut self.staged);
+        self.give_back(staged);
+    }
+
     /// Everything has to be counted anew.
     pub(super) fn forget(&mut self) {
         *self = Self::default();
@@ -118,10 +137,21 @@ impl<S: SegmentStore> Engine<S> {
     }
 
     fn trim_due(&mut self, left: &mut u32, now_ms: u64) -> Result<usize, WriteError> {
+        let due = self.topics.keeping.take_due(left);
+        let trimmed = self.trim_streams(&due, now_ms);
+        let streams = due.into_iter().map(|(stream, _)| stream);
+        match trimmed {
+            Ok(_) => self.topics.keeping.staged.extend(streams),
+            Err(_) => self.topics.keeping.give_back(streams),
+        }
+        trimmed
+    }
+
+    fn trim_streams(&mut self, due: &[(u64, u32)], now_ms: u64) -> Result<usize, WriteError> {
         let (view, log) = (self.shared.view.load(), self.shared.log.clone());
         let pin = Arc::new(Pin { view, log });
         let mut trims = Vec::new();
-        for (stream, keep) in self.topics.keeping.take_due(left) {
+        for &(stream, keep) in due {
             trims.extend(bound(&pin, stream, keep)?.map(|bound| (stream, bound)));
         }
         if trims.is_empty() {

@@ -180,6 +180,7 @@ impl<S: SegmentStore> Engine<S> {
         self.transactions.undo(self.log.appended());
         self.counters.rolled_back += 1;
         self.topics.sealer = None;
+        self.topics.keeping.take_back();
         if self.topics.has_staged_definitions() {
             // What cannot be read now stays: a pattern without messages, or settings
             // that are in no record.

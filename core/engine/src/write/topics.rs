@@ -92,6 +92,7 @@ impl TopicWriter {
     /// Everything so far is in the log.
     pub(super) fn appended(&mut self) {
         self.staged_definitions = false;
+        self.keeping.appended();
     }
 
     pub(super) fn has_staged_definitions(&self) -> bool {

@@ -26,16 +26,17 @@ impl CommitQueue {
         let now_ms = self.now_ms();
         self.flush_memtable(&mut state);
         let Ok(engine) = state.engine() else { return };
-        let ended = engine.tend_transactions(now_ms);
-        let done = ended.and_then(|ended| Ok(ended + engine.trim_topics(now_ms)?));
+        let before = engine.next_lsn();
+        let tended = [engine.tend_transactions(now_ms), engine.trim_topics(now_ms)];
+        let has_written = engine.next_lsn() > before;
         state.count_transactions();
-        match done {
-            Ok(0) => {}
-            Ok(_) => self.lead_elsewhere(&mut state),
-            Err(error) => {
-                let error = self.named(error);
-                self.refused(&mut state, error);
-            }
+        for error in tended.into_iter().filter_map(Result::err) {
+            let error = self.named(error);
+            self.refused(&mut state, error);
+        }
+        // Also when one of them came to its end half-way.
+        if has_written {
+            self.lead_elsewhere(&mut state);
         }
     }
 

@@ -190,6 +190,52 @@ fn a_topic_shows_the_newest_so_many_and_the_log_follows() {
     });
 }
 
+/// A topic with many more messages than it keeps, which is due for a trim that nobody waits for.
+fn due() -> (CrashDisk, Sim) {
+    let (disk, mut engine) = new(options());
+    set(&mut engine, None, &[rule("t", None, Some(3))]);
+    for _ in 0..24 {
+        publish(&mut engine, "t", b"");
+    }
+    (disk, engine)
+}
+
+/// How many messages are there when no rule hides any.
+fn left(mut engine: Sim) -> usize {
+    commit(&mut engine);
+    set(&mut engine, None, &[]);
+    payloads(&engine.reader(), "t").len()
+}
+
+#[test]
+fn a_trim_that_could_not_be_staged_is_tried_again() {
+    let (disk, mut engine) = due();
+    let before = engine.tail().offset;
+    fixture::put(&mut engine, b"filler", &[]);
+    commit(&mut engine);
+    let frame = engine.tail().offset - before;
+    let room = options().segment_bytes - u64::from(engine.tail().offset + frame);
+    fixture::put(&mut engine, b"filler", &vec![7; usize::try_from(room).unwrap() - 64]);
+    commit(&mut engine);
+    disk.inject(Fault::once(Calls::Directory, 1, IoError::NoSpace));
+    assert_eq!(engine.trim_topics(NOW_MS), Err(WriteError::NoSpace));
+    assert_eq!(engine.trim_topics(NOW_MS), Ok(1));
+    assert_eq!(engine.trim_topics(NOW_MS), Ok(0));
+    assert_eq!(left(engine), 3);
+}
+
+#[test]
+fn a_trim_that_was_taken_back_is_tried_again() {
+    let (disk, mut engine) = due();
+    assert_eq!(engine.trim_topics(NOW_MS), Ok(1));
+    disk.inject(Fault::once(Calls::Writes, 1, IoError::Device(5)));
+    assert!(matches!(engine.append(NOW_MS), Err(WriteError::Append(_))));
+    assert_eq!(engine.trim_topics(NOW_MS), Ok(1));
+    commit(&mut engine);
+    assert_eq!(engine.trim_topics(NOW_MS), Ok(0));
+    assert_eq!(left(engine), 3);
+}
+
 #[test]
 fn a_retained_message_that_is_not_kept_is_not_shown() {
     let (_disk, mut engine) = new(options());
