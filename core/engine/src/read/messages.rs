@@ -151,7 +151,18 @@ struct Stream<S: SegmentStore> {
     entries: Entries<S>,
     /// How many more messages may be shown of it, if so many are kept.
     left: Option<u32>,
+    /// Until the first message is shown, the oldest first.
+    unchecked: Option<Unchecked>,
     next: Option<(MessagePosition, Found<S>)>,
+}
+
+/// A stream of which it is not known yet from where on it is kept. To find out is a walk back from its
+/// end over as many as are kept, which waits until its first message would be shown.
+struct Unchecked {
+    id: u64,
+    at: At,
+    count: u32,
+    high: Bound<Vec<u8>>,
 }
 
 /// Where a stream is; the greatest one comes first.
@@ -226,18 +237,23 @@ impl<S: SegmentStore> Messages<S> {
         id: u64,
         (topic, is_pattern): (Arc<str>, bool),
     ) -> Result<(), ReadError> {
-        let mut low = trimmed_to(&self.pin.view, id, at.lsn)?;
+        let (low, high) = bounds(id, request, trimmed_to(&self.pin.view, id, at.lsn)?);
         let target = if is_pattern { Target::Pattern(&topic) } else { Target::Topic(&topic) };
         let kept = self.rules.keep_last(target);
         // Whoever reads the newest ones first counts them meanwhile.
         let counts = request.newest_first && request.after.is_none() && request.to_ms == u64::MAX;
+        let left = kept.filter(|_| counts);
+        let (mut low, mut unchecked) = (low, None);
         if let Some(count) = kept.filter(|_| !counts) {
-            low = kept_from(&self.pin, (id, at), low, count)?;
+            if self.newest_first {
+                low = self.kept_low((id, at), low, count)?;
+            } else {
+                unchecked = Some(Unchecked { id, at, count, high: high.clone() });
+            }
         }
         let direction = if self.newest_first { Direction::Backward } else { Direction::Forward };
-        let entries = Entries::new(Arc::clone(&self.pin), at, bounds(id, request, low), direction)?;
-        let left = kept.filter(|_| counts);
-        let mut stream = Stream { topic, is_pattern, entries, left, next: None };
+        let entries = Entries::new(Arc::clone(&self.pin), at, (low, high), direction)?;
+        let mut stream = Stream { topic, is_pattern, entries, left, unchecked, next: None };
         if stream.advance()? {
             let limit = self.limits.streams;
             if self.streams.len() >= limit {
@@ -247,6 +263,19 @@ impl<S: SegmentStore> Messages<S> {
             self.push_head(self.streams.len().saturating_sub(1));
         }
         Ok(())
+    }
+
+    /// From where on a stream is kept.
+    fn kept_low(
+        &self,
+        stream: (u64, At),
+        low: Bound<Vec<u8>>,
+        count: u32,
+    ) -> Result<Bound<Vec<u8>>, ReadError> {
+        match low {
+            Bound::Included(low) => kept_from(&self.pin, stream, low, count).map(Bound::Included),
+            low => Ok(low),
+        }
     }
 
     fn push_head(&mut self, stream: usize) {
@@ -259,6 +288,10 @@ impl<S: SegmentStore> Messages<S> {
     fn next_message(&mut self) -> Result<Option<Message<S>>, ReadError> {
         while let Some(head) = self.heads.pop() {
             let Some(stream) = self.streams.get_mut(head.stream) else { continue };
+            if stream.passes(&self.pin, &head.at)? {
+                self.push_head(head.stream);
+                continue;
+            }
             let Some(next) = stream.next.take() else { continue };
             let topic = (&stream.topic, stream.is_pattern);
             let load = (&self.pin, &mut self.opener, self.limits.message_bytes);
@@ -272,6 +305,23 @@ impl<S: SegmentStore> Messages<S> {
 }
 
 impl<S: SegmentStore> Stream<S> {
+    /// Whether it goes on to a later message, for the one at hand is not kept any more.
+    fn passes(&mut self, pin: &Arc<Pin<S>>, message: &MessagePosition) -> Result<bool, ReadError> {
+        let Some(Unchecked { id, at, count, high }) = self.unchecked.take() else {
+            return Ok(false);
+        };
+        let here = key::message(id, message);
+        let first = kept_from(pin, (id, at), here.clone(), count)?;
+        if first == here {
+            return Ok(false);
+        }
+        let bounds = (Bound::Included(first), high);
+        self.entries = Entries::new(Arc::clone(pin), at, bounds, Direction::Forward)?;
+        self.next = None;
+        self.advance()?;
+        Ok(true)
+    }
+
     /// Goes to the next message that is there. False at the end.
     fn advance(&mut self) -> Result<bool, ReadError> {
         if self.left == Some(0) {
