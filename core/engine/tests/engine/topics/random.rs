@@ -111,7 +111,7 @@ impl Run {
 
     fn step(&mut self) {
         self.pass_time();
-        match self.prng.below(115) {
+        match self.prng.below(120) {
             0..36 => self.publish(false),
             36..41 => self.publish(true),
             41..49 => self.delete(),
@@ -128,7 +128,7 @@ impl Run {
             97 => self.restart_follower(),
             100..103 => self.set_topics(),
             103..105 => self.trim_by_rules(),
-            105..115 => self.transaction(),
+            105..120 => self.transaction(),
             _ => self.append_only(),
         }
         self.look();
@@ -244,8 +244,9 @@ impl Run {
     }
 
     fn append_only(&mut self) {
-        let appended = self.engine().append(NOW_MS).unwrap();
+        let (appended, now_ms) = (self.engine().append(NOW_MS).unwrap(), self.now_ms);
         self.engine().publish(appended);
+        self.happened.removals += u64::from(self.engine().free_expired(now_ms));
     }
 
     fn flush(&mut self) {

@@ -16,11 +16,12 @@ pub(super) struct Open {
 
 impl Run {
     pub(super) fn transaction(&mut self) {
-        let at = usize::try_from(self.prng.below(OPEN_MAX as u64)).unwrap();
+        let choices = OPEN_MAX.min(self.open.len() + 1);
+        let at = usize::try_from(self.prng.below(choices as u64)).unwrap();
         match self.prng.below(10) {
-            _ if at >= self.open.len() => self.begin(),
-            0..6 => self.publish_within(at),
-            6..9 => self.commit_one(at),
+            _ if at == self.open.len() => self.begin(),
+            0..5 => self.publish_within(at),
+            5..9 => self.commit_one(at),
             _ => self.abort_one(at),
         }
     }
