@@ -9,7 +9,7 @@ mod run;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use unison_serve::config::{EdgeConfig, EdgeSettings};
+use unison_serve::config::{self, EdgeConfig, EdgeSettings};
 use unison_serve::process::{ProcessError, print_line};
 
 /// Follows a hub, keeps the same log, and answers reads locally.
@@ -56,8 +56,8 @@ pub fn run_with(settings: EdgeSettings) -> Result<(), ProcessError> {
 }
 
 fn check(file: PathBuf) -> Result<(), ProcessError> {
-    let config = EdgeConfig::check(file)?;
-    print_line(format_args!("{config:#?}"));
+    let file = config::as_file(&EdgeConfig::check(file)?)?;
+    print_line(format_args!("{}", file.trim_end()));
     Ok(())
 }
 

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::signal::unix::{SignalKind, signal};
 use transfer::{ExportArguments, ImportArguments};
-use unison_serve::config::{EdgeSettings, HubConfig, HubSettings};
+use unison_serve::config::{self, EdgeSettings, HubConfig, HubSettings};
 use unison_serve::process::{ProcessError, print_line};
 use unison_serve::shutdown::StopSignals;
 
@@ -103,7 +103,8 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Edge(settings) => Ok(edge_node::run_with(*settings)?),
         Command::CheckConfig { file } => {
             let config = HubConfig::check(file).map_err(ProcessError::from)?;
-            print_line(format_args!("{config:#?}"));
+            let file = config::as_file(&config).map_err(ProcessError::from)?;
+            print_line(format_args!("{}", file.trim_end()));
             Ok(())
         }
         Command::Import(arguments) => transfer::import(&arguments).map_err(failed),

@@ -78,9 +78,12 @@ pub(crate) enum ShellError {
     /// A script that went on behind errors.
     #[error("{failures} commands failed")]
     Several {
-        /// How many.
+        /// How many, more than one.
         failures: u64,
     },
+    /// The same, behind one error.
+    #[error("a command failed")]
+    One,
     /// The terminal.
     #[error("the terminal: {0}")]
     Terminal(#[from] rustyline::error::ReadlineError),

@@ -63,6 +63,7 @@ impl<'a> Script<'a> {
         self.session.leave()?;
         match self.failures {
             0 => Ok(()),
+            1 => Err(ShellError::One),
             failures => Err(ShellError::Several { failures }),
         }
     }

@@ -118,7 +118,7 @@ fn a_script_stops_at_its_first_failure_and_says_where() {
     let (code, output, errors) = hub.shell(&["--keep-going"], script);
     assert_eq!((code, output.as_str()), (Some(1), "2\n3\n"));
     assert!(errors.contains("line 2") || errors.contains("line 4"), "{errors}");
-    assert!(errors.ends_with("1 commands failed\n"), "{errors}");
+    assert!(errors.ends_with("a command failed\n"), "{errors}");
     let (code, output, _) = hub.shell(&[], "get a\nexit\nget none --required\n");
     assert_eq!((code, output.as_str()), (Some(0), "3\n"));
 }
@@ -181,7 +181,7 @@ fn files_go_in_as_large_objects_and_come_out() {
     assert!(std::fs::read(target).unwrap() == octets);
     assert!(answers(&hub, "lob del maps/7; lob list").lines().count() == 1);
     let (code, _, errors) = run(&hub, &[], &format!("lob get maps/7 {target}2"));
-    assert!(code == Some(1) && errors.contains("no such large object"), "{errors}");
+    assert!(code == Some(1) && errors.contains(r#"no large object "maps/7""#), "{errors}");
     assert!(!std::path::Path::new(&format!("{target}2.partial")).exists());
 }
 

@@ -1,8 +1,9 @@
 //! `COMMAND`: the table as clients ask for it.
 
+use crate::glob;
 use crate::output::Output;
 use crate::parse::Command;
-use crate::refusal::unknown_subcommand;
+use crate::refusal::refuse_subcommand;
 use crate::table::{self, COMMANDS, Spec};
 use alloc::vec::Vec;
 
@@ -11,11 +12,8 @@ pub fn command(command: &Command<'_, '_>, output: &mut Output) {
     let named = command.arguments_from(2);
     match command.argument(1).to_ascii_lowercase().as_slice() {
         b"" => info_of_all(output),
-        b"count" => output.count(COMMANDS.len() as u64),
-        b"list" => {
-            output.array(COMMANDS.len());
-            COMMANDS.iter().for_each(|spec| output.bulk(spec.name.as_bytes()));
-        }
+        b"count" if command.len() == 2 => output.count(COMMANDS.len() as u64),
+        b"list" => list(command, output),
         b"info" if command.len() == 2 => info_of_all(output),
         b"info" => {
             output.array(named.len());
@@ -28,8 +26,43 @@ pub fn command(command: &Command<'_, '_>, output: &mut Output) {
         }
         b"docs" if command.len() == 2 => docs(output, &COMMANDS.iter().collect::<Vec<_>>()),
         b"docs" => docs(output, &named.filter_map(table::find).collect::<Vec<_>>()),
-        other => unknown_subcommand(output, other, "COMMAND"),
+        b"getkeys" if command.len() > 2 => keys(command, output),
+        _ => refuse_subcommand(output, command, &["count", "docs", "getkeys", "info", "list"]),
     }
+}
+
+/// Names of all commands, or of those that a pattern matches. There are neither modules nor categories.
+fn list(command: &Command<'_, '_>, output: &mut Output) {
+    let pattern = command.argument(4);
+    let filter = command.argument(3).to_ascii_lowercase();
+    let wanted: fn(&Spec, &[u8]) -> bool = match (filter.as_slice(), command.len()) {
+        (_, 2) => |_, _| true,
+        (b"pattern", 5) => |spec, pattern| glob::matches(pattern, spec.name.as_bytes()),
+        (b"module" | b"aclcat", 5) => |_, _| false,
+        _ => return output.err("syntax error"),
+    };
+    let named: Vec<&Spec> = COMMANDS.iter().filter(|spec| wanted(spec, pattern)).collect();
+    output.array(named.len());
+    named.iter().for_each(|spec| output.bulk(spec.name.as_bytes()));
+}
+
+/// The keys of the command that is given, name and all.
+fn keys(command: &Command<'_, '_>, output: &mut Output) {
+    let words = command.arguments_from(2);
+    let Some(spec) = table::find(command.argument(2)) else {
+        return output.err("Invalid command specified");
+    };
+    if spec.keys.0 == 0 {
+        return output.err("The command has no key arguments");
+    }
+    if !spec.takes(words.len()) {
+        return output.err("Invalid number of arguments specified for command");
+    }
+    let keys = spec.positions_of_keys(words.len());
+    let named = words.enumerate().filter(|(position, _)| keys.contains(position));
+    let named: Vec<&[u8]> = named.map(|(_, key)| key).collect();
+    output.array(named.len());
+    named.iter().for_each(|key| output.bulk(key));
 }
 
 fn info_of_all(output: &mut Output) {

@@ -19,6 +19,10 @@ pub enum Unit {
     UnixMilliseconds,
 }
 
+/// Longest time from now: what is longer ends, by any clock before the year 2109, beyond what a number
+/// of milliseconds says.
+const LIFETIME_MS_MAX: i64 = i64::MAX - (1 << 42);
+
 /// A time that a command gave, milliseconds; below zero it is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lifetime {
@@ -65,6 +69,9 @@ impl Unit {
         let factor = if matches!(self, Self::Seconds | Self::UnixSeconds) { 1_000 } else { 1 };
         let ms = value.checked_mul(factor).ok_or(LifetimeError::Invalid { command })?;
         Ok(match self {
+            Self::Seconds | Self::Milliseconds if ms > LIFETIME_MS_MAX => {
+                return Err(LifetimeError::Invalid { command });
+            }
             Self::Seconds | Self::Milliseconds => Lifetime::For(ms),
             Self::UnixSeconds | Self::UnixMilliseconds => Lifetime::Until(ms),
         })
@@ -150,6 +157,16 @@ mod tests {
         assert!(
             Lifetime::For(0).positive("set").is_err() && Lifetime::For(1).positive("set").is_ok()
         );
+    }
+
+    #[test]
+    fn what_would_end_beyond_all_clocks_is_refused() {
+        let long = b"9223372036854775807";
+        let invalid = Err(LifetimeError::Invalid { command: "pexpire" });
+        assert_eq!(Unit::Milliseconds.lifetime(long, "pexpire"), invalid);
+        assert_eq!(Unit::Seconds.lifetime(b"9223372036854775", "pexpire"), invalid);
+        let ends = Unit::UnixMilliseconds.lifetime(long, "pexpireat");
+        assert_eq!(ends, Ok(Lifetime::Until(i64::MAX)));
     }
 
     #[test]

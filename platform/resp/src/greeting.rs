@@ -2,9 +2,8 @@
 
 use crate::COMPATIBLE_VERSION;
 use crate::output::{Output, Protocol};
-use crate::parse::Command;
+use crate::parse::{Command, number};
 use crate::refusal::shown;
-use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
 
@@ -17,20 +16,18 @@ pub enum Wish<'b> {
     User(&'b [u8]),
 }
 
-/// The protocol that a `HELLO` asks for; `None` for one that there is not.
-#[must_use]
-pub fn protocol(command: &Command<'_, '_>, present: Protocol) -> Option<Protocol> {
-    match command.argument(1) {
-        _ if command.len() == 1 => Some(present),
-        b"2" => Some(Protocol::Two),
-        b"3" => Some(Protocol::Three),
-        _ => None,
+/// The protocol that a `HELLO` asks for.
+///
+/// # Errors
+/// There is no such protocol: what to answer, with its code.
+pub fn protocol(command: &Command<'_, '_>, present: Protocol) -> Result<Protocol, &'static str> {
+    match (command.len(), number(command.argument(1))) {
+        (1, _) => Ok(present),
+        (_, Some(2)) => Ok(Protocol::Two),
+        (_, Some(3)) => Ok(Protocol::Three),
+        (_, Some(_)) => Err("NOPROTO unsupported protocol version"),
+        (_, None) => Err("ERR Protocol version is not an integer or out of range"),
     }
-}
-
-/// Answers a protocol that there is not.
-pub fn unknown_protocol(output: &mut Output) {
-    output.error("NOPROTO unsupported protocol version");
 }
 
 /// Goes through the options of a `HELLO`.
@@ -46,32 +43,29 @@ pub fn wishes<'b>(
         match (option.to_ascii_lowercase().as_slice(), options.next()) {
             (b"setname", Some(name)) => grant(Wish::Name(name))?,
             (b"auth", Some(user)) => {
-                let password = options.next();
-                password.ok_or_else(|| "syntax error in HELLO option 'auth'".to_owned())?;
+                options.next().ok_or_else(|| syntax_error(option))?;
                 grant(Wish::User(user))?;
             }
-            _ => return Err(format!("syntax error in HELLO option '{}'", shown(option))),
+            _ => return Err(syntax_error(option)),
         }
     }
     Ok(())
 }
 
+fn syntax_error(option: &[u8]) -> String {
+    format!("Syntax error in HELLO option '{}'", shown(option))
+}
+
 /// Answers a `HELLO`: `role` as Redis calls it, `id` of the connection.
 pub fn greet(output: &mut Output, role: &str, id: u64) {
     output.map(7);
-    for (name, value) in [
-        ("server", "unisondb"),
-        ("version", COMPATIBLE_VERSION),
-        ("mode", "standalone"),
-        ("role", role),
-    ] {
-        output.bulk(name.as_bytes());
-        output.bulk(value.as_bytes());
-    }
-    output.bulk(b"proto");
+    let words = |output: &mut Output, words: &[&str]| {
+        words.iter().for_each(|word| output.bulk(word.as_bytes()));
+    };
+    words(output, &["server", "unisondb", "version", COMPATIBLE_VERSION, "proto"]);
     output.integer(if output.protocol == Protocol::Three { 3 } else { 2 });
-    output.bulk(b"id");
+    words(output, &["id"]);
     output.count(id);
-    output.bulk(b"modules");
+    words(output, &["mode", "standalone", "role", role, "modules"]);
     output.array(0);
 }

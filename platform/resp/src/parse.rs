@@ -318,14 +318,16 @@ fn header_line(input: &[u8], start: usize) -> Result<Option<&[u8]>, ProtocolErro
     line.strip_suffix(b"\r").map(Some).ok_or(ProtocolError::ExpectedLineEnd)
 }
 
-/// A decimal number as the protocol writes it: an optional minus and 1 to 19 digits.
+/// A decimal number as the protocol writes it: an optional minus and 1 to 19 digits. There is one way
+/// to write each, so text like `007` stays text: counting up from it would forget its zeros.
 #[must_use]
 pub fn number(text: &[u8]) -> Option<i64> {
     let (negative, digits) = match text.strip_prefix(b"-") {
         Some(digits) => (true, digits),
         None => (false, text),
     };
-    if digits.is_empty() || digits.len() > 19 {
+    let is_padded = digits.first() == Some(&b'0') && text.len() > 1;
+    if is_padded || digits.is_empty() || digits.len() > 19 {
         return None;
     }
     let mut value = 0_i64;

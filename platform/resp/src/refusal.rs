@@ -47,12 +47,21 @@ pub fn is_browser(command: &Command<'_, '_>) -> bool {
     name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:")
 }
 
-/// Answers a subcommand that there is not.
-pub fn unknown_subcommand(output: &mut Output, name: &[u8], of: &str) {
-    output.err(format_args!(
-        "unknown subcommand or wrong number of arguments for '{}' of {of}",
-        shown(name)
-    ));
+/// Refuses a command whose subcommand there is not among `known`, in small letters, or which has too
+/// few or too many arguments for it.
+pub fn refuse_subcommand(output: &mut Output, command: &Command<'_, '_>, known: &[&str]) {
+    let (of, name) = (shown(command.argument(0)), shown(command.argument(1)));
+    match known.iter().find(|known| name.eq_ignore_ascii_case(known)) {
+        Some(known) => output.err(format_args!(
+            "wrong number of arguments for '{}|{known}' command",
+            of.to_ascii_lowercase()
+        )),
+        None => output.err(format_args!(
+            "unknown subcommand '{name}'. {} has {}.",
+            of.to_ascii_uppercase(),
+            known.join(" ").to_ascii_uppercase()
+        )),
+    }
 }
 
 /// Bytes of a client as an error shows them: not too many, on one line.

@@ -1,5 +1,7 @@
 //! The commands: one line each, which is all that dispatch, arity checks and `COMMAND` know.
 
+use alloc::vec::Vec;
+
 /// What a command does to the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -156,6 +158,7 @@ pub struct Spec {
 const NO_KEYS: (i32, i32, i32) = (0, 0, 0);
 const ONE_KEY: (i32, i32, i32) = (1, 1, 1);
 const ALL_KEYS: (i32, i32, i32) = (1, -1, 1);
+const KEYS_OF_PAIRS: (i32, i32, i32) = (1, -1, 2);
 
 macro_rules! commands {
     ($($name:literal $arity:literal $keys:ident $kind:ident $verb:ident, $summary:literal;)*) => {
@@ -213,7 +216,7 @@ pub static COMMANDS: [Spec; 73] = commands![
     "info" -1 NO_KEYS Connection Info, "Shows the state of the server";
     "keys" 2 NO_KEYS Read Keys, "Lists the keys that match a pattern";
     "mget" -2 ALL_KEYS Read MultiGet, "Gives the values of keys at one moment";
-    "mset" -3 ALL_KEYS Write MultiSet, "Sets several keys at once";
+    "mset" -3 KEYS_OF_PAIRS Write MultiSet, "Sets several keys at once";
     "multi" 1 NO_KEYS Connection Multi, "Begins a transaction";
     "persist" 2 ONE_KEY Write Persist, "Makes a key or a row last for ever";
     "pexpire" -3 ONE_KEY Write Expire, "Makes a key or a row expire after milliseconds";
@@ -267,6 +270,19 @@ impl Spec {
     pub fn takes(&self, arguments: usize) -> bool {
         let arguments = i32::try_from(arguments).unwrap_or(i32::MAX);
         if self.arity < 0 { arguments >= -self.arity } else { arguments == self.arity }
+    }
+
+    /// Which of so many arguments, the name included, are keys.
+    #[must_use]
+    pub fn positions_of_keys(&self, arguments: usize) -> Vec<usize> {
+        let (first, last, step) = self.keys;
+        let position = |number: i32| usize::try_from(number).unwrap_or(0);
+        let end = if last < 0 { arguments } else { position(last) + 1 };
+        if first == 0 {
+            Vec::new()
+        } else {
+            (position(first)..end).step_by(position(step)).collect()
+        }
     }
 
     /// The flags that `COMMAND` shows.
@@ -357,6 +373,15 @@ mod tests {
         }
         assert!(find(b"nothing").is_none() && find(b"").is_none());
         assert!(find(&[b'x'; 100]).is_none());
+    }
+
+    #[test]
+    fn keys_stand_where_the_table_says() {
+        let positions = |name: &[u8], arguments| find(name).unwrap().positions_of_keys(arguments);
+        assert_eq!(positions(b"set", 5), [1]);
+        assert_eq!(positions(b"del", 4), [1, 2, 3]);
+        assert_eq!(positions(b"mset", 5), [1, 3]);
+        assert_eq!(positions(b"ping", 2), [0_usize; 0]);
     }
 
     #[test]

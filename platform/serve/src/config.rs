@@ -72,6 +72,15 @@ pub enum ConfigError {
         /// The largest possible.
         most: ByteSize,
     },
+    /// A number that is too small.
+    #[error("--{name} is 0, but has to be at least 1")]
+    Zero {
+        /// The flag.
+        name: &'static str,
+    },
+    /// The configuration cannot be shown as a file.
+    #[error("the configuration cannot be shown: {0}")]
+    Show(#[from] toml::ser::Error),
     /// A server that this build does not have.
     #[error("--{name}: this program was built without the feature `{name}`")]
     NotBuilt {
@@ -141,6 +150,32 @@ fn optional_server(
     match asked.unwrap_or(Listen::Off) {
         Listen::At(_) if !built => Err(ConfigError::NotBuilt { name }),
         listen => Ok(listen),
+    }
+}
+
+/// A configuration as the file that leads to it, every setting but those that have no default.
+///
+/// # Errors
+/// A path in it is no text.
+pub fn as_file(config: &impl serde::Serialize) -> Result<String, ConfigError> {
+    Ok(toml::to_string(config)?)
+}
+
+/// The data directory: where the node is started unless told otherwise.
+fn data_directory(asked: Option<PathBuf>) -> Result<PathBuf, ConfigError> {
+    let directory = asked.unwrap_or_else(|| PathBuf::from("unison-data"));
+    if directory.as_os_str().is_empty() {
+        return Err(ConfigError::Missing { name: "data-dir", purpose: "it names no directory" });
+    }
+    Ok(directory)
+}
+
+/// How many connections there may be: a node with none would answer nobody.
+fn connections(asked: Option<u32>) -> Result<u32, ConfigError> {
+    match asked {
+        Some(0) => Err(ConfigError::Zero { name: "connections-max" }),
+        Some(count) => Ok(count),
+        None => Ok(hub::CONNECTIONS_DEFAULT),
     }
 }
 

@@ -1,6 +1,7 @@
 //! A node as a process: what both binaries do between their configuration and their exit code.
 
 use std::future::Future;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -174,7 +175,10 @@ fn check_role(data_dir: &Path, role: &'static str) -> Result<(), ProcessError> {
             Err(ProcessError::Role { path, found, wanted: role })
         }
         Ok(_) => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        // Nobody's yet, or a directory only in name: opening it says what is wrong with it.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Ok(())
+        }
         Err(source) => Err(ProcessError::System { what: "reading the node's role", source }),
     }
 }

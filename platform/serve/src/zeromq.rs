@@ -27,7 +27,7 @@ pub(crate) async fn run(node: Arc<Node>, listener: TcpListener) {
         async move {
             let ended = connection::serve(&node, stream).await;
             if let Err(error) = ended {
-                tracing::info!(%peer, %error, "ZeroMQ subscriber left");
+                tracing::debug!(%peer, %error, "ZeroMQ subscriber left");
             }
             drop(place);
         }

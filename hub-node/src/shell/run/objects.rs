@@ -1,6 +1,7 @@
 //! Large objects, from files and into files.
 
-use super::{list_pages, written};
+use super::{absent, list_pages, written};
+use crate::client::ClientError;
 use crate::shell::commands::{ListArguments, ObjectCommand};
 use crate::shell::error::ShellError;
 use crate::shell::output::Cell;
@@ -37,13 +38,20 @@ fn get(session: &mut Session, key: &[u8], file: &Path) -> Result<(), ShellError>
     partial.push(".partial");
     let partial = Path::new(&partial);
     let mut target = File::create(partial).map_err(ShellError::file(partial))?;
-    let bytes = session.client.download(key, &mut target).inspect_err(|_| {
+    let bytes = session.client.download(key, &mut target).map_err(|error| {
         // It may not even be there; what matters is the first error.
         let _ = std::fs::remove_file(partial);
+        if is_absent(session, &error) { absent("large object", key) } else { error.into() }
     })?;
     std::fs::rename(partial, file).map_err(ShellError::file(file))?;
     let sentence = format!("{bytes} bytes in {}", file.display());
     Ok(session.output.done(&sentence, &[("bytes", bytes.into())])?)
+}
+
+/// Whether it is the object that there is not, and not its namespace.
+fn is_absent(session: &Session, error: &ClientError) -> bool {
+    let nothing = matches!(error, ClientError::Refused { status: 404, .. });
+    nothing && session.client.object_page(b"", 1, None).is_ok()
 }
 
 fn list(session: &mut Session, arguments: &ListArguments) -> Result<(), ShellError> {

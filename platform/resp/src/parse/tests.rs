@@ -162,7 +162,19 @@ fn the_bytes_that_are_missing_are_known_from_the_header() {
 fn numbers_to_both_ends() {
     assert_eq!(number(b"9223372036854775807"), Some(i64::MAX));
     assert_eq!(number(b"-9223372036854775808"), Some(i64::MIN));
-    for bad in ["", "-", "+1", "1 ", "9223372036854775808", "-9223372036854775809", "0x1"] {
+    for bad in [
+        "",
+        "-",
+        "-0",
+        "00",
+        "007",
+        "-07",
+        "+1",
+        "1 ",
+        "9223372036854775808",
+        "-9223372036854775809",
+        "0x1",
+    ] {
         assert_eq!(number(bad.as_bytes()), None, "{bad}");
     }
 }

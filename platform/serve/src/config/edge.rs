@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::hub::{CONNECTIONS_DEFAULT, MEMTABLE_BYTES};
+use super::hub::MEMTABLE_BYTES;
 use super::{
     Address, ByteSize, ConfigError, Listen, LogFormat, LogLevel, NamespaceList, Origins, Settings,
     layered,
@@ -137,14 +137,14 @@ impl EdgeConfig {
         Ok(Self {
             hub: given.hub.ok_or(hub)?,
             namespace: given.namespace.unwrap_or_else(NamespaceList::only_default),
-            data_dir: given.data_dir.unwrap_or_else(|| PathBuf::from("unison-data")),
+            data_dir: super::data_directory(given.data_dir)?,
             http: listen(given.http, 4100),
             http_allow_origin: given.http_allow_origin.unwrap_or_default(),
             resp: listen(given.resp, 4102),
             zeromq: super::optional_server("zeromq", cfg!(feature = "zeromq"), given.zeromq)?,
             ports_file: given.ports_file,
             memtable_size: super::within("memtable-size", memtable, MEMTABLE_BYTES)?,
-            connections_max: given.connections_max.unwrap_or(CONNECTIONS_DEFAULT),
+            connections_max: super::connections(given.connections_max)?,
             watchers_max: given.watchers_max.unwrap_or(crate::watch::WATCHERS_DEFAULT),
             backup_dir: given.backup_dir,
             keys_file: given.keys_file,

@@ -194,7 +194,7 @@ impl HubConfig {
             return Err(ConfigError::KeepsForFollowers);
         }
         Ok(Self {
-            data_dir: given.data_dir.unwrap_or_else(|| PathBuf::from("unison-data")),
+            data_dir: super::data_directory(given.data_dir)?,
             http: listen(given.http, 4000),
             http_allow_origin: given.http_allow_origin.unwrap_or_default(),
             resp: listen(given.resp, 4002),
@@ -216,7 +216,7 @@ impl HubConfig {
             )?,
             keep_bytes: given.keep_bytes,
             keep_time: given.keep_time,
-            connections_max: given.connections_max.unwrap_or(CONNECTIONS_DEFAULT),
+            connections_max: super::connections(given.connections_max)?,
             watchers_max: given.watchers_max.unwrap_or(crate::watch::WATCHERS_DEFAULT),
             backup_dir: given.backup_dir,
             keys_file: given.keys_file,

@@ -69,7 +69,7 @@ pub enum KeysError {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a key of 64 hexadecimal digits, or a list of such keys")]
 enum Keys {
     One(String),
     Several(Vec<String>),

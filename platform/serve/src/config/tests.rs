@@ -6,7 +6,7 @@ use clap::Args as _;
 use super::{
     Address, AddressError, ByteSize, ConfigError, DurabilityLevel, EdgeConfig, EdgeSettings,
     HubConfig, HubSettings, Listen, LogFormat, LogLevel, NamespaceList, Origins, Ports, Settings,
-    Span, UnitError,
+    Span, UnitError, as_file,
 };
 
 fn from_flags<S: Settings>(flags: &[&str]) -> S {
@@ -85,19 +85,19 @@ fn a_log_lets_records_go_only_where_nobody_follows() {
         let refused = resolve(&[keep]).unwrap_err();
         assert!(matches!(refused, ConfigError::KeepsForFollowers), "{refused}");
         let config = resolve(&[keep, "--link=off"]).unwrap();
-        let (_directory, path) = file(&toml::to_string(&config).unwrap());
+        let (_directory, path) = file(&as_file(&config).unwrap());
         assert_eq!(HubConfig::check(path).unwrap(), config);
     }
 }
 
 #[test]
 fn what_is_printed_can_be_read_again() {
-    let printed = toml::to_string(&every_hub_key()).unwrap();
+    let printed = as_file(&every_hub_key()).unwrap();
     let (_directory, path) = file(&printed);
     assert_eq!(HubConfig::check(path).unwrap(), every_hub_key());
     let (_directory, path) = file("hub = \"h:1\"\nnamespace = \"a,b\"");
     let edge = EdgeConfig::check(path).unwrap();
-    let (_directory, path) = file(&toml::to_string(&edge).unwrap());
+    let (_directory, path) = file(&as_file(&edge).unwrap());
     assert_eq!(EdgeConfig::check(path).unwrap(), edge);
 }
 
@@ -296,4 +296,16 @@ fn the_ports_file_appears_whole_and_replaces_an_older_one() {
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
     let error = ports.write(&directory.path().join("none/ports.json")).unwrap_err();
     assert!(error.to_string().contains("none/ports.json"));
+}
+
+#[test]
+fn what_would_serve_nobody_or_nowhere_is_refused() {
+    for key in ["connections_max = 0", "data_dir = \"\""] {
+        let (_directory, path) = file(key);
+        assert!(HubConfig::check(path).is_err(), "{key}");
+        let (_directory, path) = file(&format!("hub = \"h:1\"\n{key}"));
+        assert!(EdgeConfig::check(path).is_err(), "{key}");
+    }
+    let none = HubConfig::resolve(from_flags(&["--connections-max=0"])).unwrap_err();
+    assert_eq!(none.to_string(), "--connections-max is 0, but has to be at least 1");
 }

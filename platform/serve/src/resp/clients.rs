@@ -6,8 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use crate::DEFAULT_NAMESPACE;
+
 /// Longest name a client may give itself or its library, bytes.
 const NAME_MAX: usize = 256;
+
+/// What a client is told whose name cannot be shown.
+pub(super) const UNPRINTABLE_NAME: &str =
+    "Client names cannot contain spaces, newlines or special characters.";
 
 /// What is known of one connection.
 #[derive(Debug)]
@@ -15,7 +21,6 @@ pub(super) struct Client {
     pub(super) id: u64,
     peer: SocketAddr,
     since: Instant,
-    commands: AtomicU64,
     last_ms: AtomicU64,
     said: Mutex<Said>,
 }
@@ -45,7 +50,6 @@ impl Clients {
             id,
             peer,
             since: Instant::now(),
-            commands: AtomicU64::new(0),
             last_ms: AtomicU64::new(0),
             said: Mutex::new(Said { protocol: 2, ..Said::default() }),
         });
@@ -66,8 +70,7 @@ impl Clients {
 
 impl Client {
     /// Takes note that commands came.
-    pub(super) fn active(&self, commands: u64) {
-        self.commands.fetch_add(commands, Ordering::Relaxed);
+    pub(super) fn active(&self) {
         let now = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.last_ms.store(now, Ordering::Relaxed);
     }
@@ -80,26 +83,32 @@ impl Client {
         change(&mut lock(&self.said));
     }
 
-    /// The connection as `CLIENT LIST` shows it.
+    /// The connection as `CLIENT LIST` shows it: only fields that clients of Redis 7 know, and numbers
+    /// where they read numbers, for they give up on anything else.
     pub(super) fn line(&self) -> String {
         let age = self.since.elapsed();
         let last = self.last_ms.load(Ordering::Relaxed);
         let idle = u64::try_from(age.as_millis()).unwrap_or(u64::MAX).saturating_sub(last);
         let said = self.said();
         format!(
-            "id={} addr={} name={} age={} idle={} flags=N db={} tot-cmds={} resp={} lib-name={} lib-ver={}",
+            "id={} addr={} name={} age={} idle={} flags=N db={} user={} resp={} lib-name={} lib-ver={}",
             self.id,
             self.peer,
             said.name,
             age.as_secs(),
             idle / 1_000,
+            number_of(&said.namespace).map_or(-1, i64::from),
             said.namespace,
-            self.commands.load(Ordering::Relaxed),
             said.protocol,
             said.library,
             said.library_version,
         )
     }
+}
+
+/// The number that Redis has for a namespace: 0 for the default one, and a number that is its name.
+pub(super) fn number_of(namespace: &str) -> Option<u32> {
+    if namespace == DEFAULT_NAMESPACE { Some(0) } else { namespace.parse().ok() }
 }
 
 /// A name as `CLIENT LIST` can show it: printable, without spaces, not too long.

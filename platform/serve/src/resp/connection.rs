@@ -201,7 +201,7 @@ impl Connection {
         }
         session.finish(&mut run).await;
         drop(run);
-        session.client.active(commands);
+        session.client.active();
         session.server.node.metrics.resp.requests.inc_by(commands);
         if start == input.len() {
             input.clear()

@@ -19,6 +19,7 @@ mod resp_hashes;
 mod resp_limits;
 mod resp_tools;
 mod resp_transactions;
+mod resp_words;
 mod running;
 mod watch;
 #[cfg(feature = "zeromq")]

@@ -206,7 +206,7 @@ fn a_node_that_follows_reads_and_names_the_hub_for_writes() {
     client.ask(&["GET", "k"], "$-1\r\n");
     client.send(array(&["INFO", "replication"]));
     let info = client.bulk();
-    assert!(info.contains("role:replica\r\n"), "{info}");
+    assert!(info.contains("role:slave\r\n"), "{info}");
     assert!(info.contains("master_host:hub.example\r\nmaster_port:4003\r\n"), "{info}");
 }
 
@@ -218,21 +218,21 @@ fn the_protocol_is_negotiated() {
     client.ask(&["GET", "none"], "$-1\r\n");
     client.send(array(&["HELLO", "3", "AUTH", "default", "x", "SETNAME", "me"]));
     assert_eq!(client.line(), "%7");
-    let words = ["server", "unisondb", "version", "7.0.0", "mode", "standalone", "role", "master"];
+    let words = ["server", "unisondb", "version", "7.0.0", "proto"];
     words.iter().for_each(|word| assert_eq!(client.bulk(), *word));
-    assert_eq!(client.bulk(), "proto");
     assert_eq!(client.line(), ":3");
     assert_eq!(client.bulk(), "id");
     assert!(client.line().starts_with(':'));
-    assert_eq!(client.bulk(), "modules");
+    let words = ["mode", "standalone", "role", "master", "modules"];
+    words.iter().for_each(|word| assert_eq!(client.bulk(), *word));
     assert_eq!(client.line(), "*0");
     client.ask(&["GET", "none"], "_\r\n");
     client.ask(&["CLIENT", "GETNAME"], "$2\r\nme\r\n");
     client.ask(&["CONFIG", "GET", "save"], "%1\r\n$4\r\nsave\r\n$0\r\n\r\n");
-    client.ask(&["HELLO", "3", "BOGUS"], "-ERR syntax error in HELLO option 'BOGUS'\r\n");
+    client.ask(&["HELLO", "3", "BOGUS"], "-ERR Syntax error in HELLO option 'BOGUS'\r\n");
     client.ask(&["RESET"], "+RESET\r\n");
     client.ask(&["GET", "none"], "$-1\r\n");
-    client.ask(&["CLIENT", "GETNAME"], "$0\r\n\r\n");
+    client.ask(&["CLIENT", "GETNAME"], "$-1\r\n");
 }
 
 #[test]

@@ -158,7 +158,12 @@ fn refusals_are_worded_as_redis_words_them() {
         (&["SETEX", "a", "x", "1"], "value is not an integer or out of range"),
         (&["EXPIRE", "a", "x"], "value is not an integer or out of range"),
         (&["EXPIRE", "a", "9223372036854775807"], "invalid expire time in 'expire' command"),
+        (&["SET", "a", "1", "EX", "ten", "PX", "1"], "syntax error"),
+        (&["PSETEX", "a", "9223372036854775807", "1"], "invalid expire time in 'psetex' command"),
+        (&["PEXPIRE", "a", "9223372036854775807"], "invalid expire time in 'pexpire' command"),
+        (&["EXPIRE", "a", "007"], "value is not an integer or out of range"),
         (&["EXPIRE", "a", "1", "ZZ"], "Unsupported option ZZ"),
+        (&["EXPIRE", "a", "ten", "ZZ"], "Unsupported option ZZ"),
         (
             &["EXPIRE", "a", "1", "NX", "GT"],
             "NX and XX, GT or LT options at the same time are not compatible",
@@ -167,13 +172,21 @@ fn refusals_are_worded_as_redis_words_them() {
             &["EXPIRE", "a", "1", "GT", "LT"],
             "GT and LT options at the same time are not compatible",
         ),
-        (&["GETEX", "a", "EX", "0"], "invalid expire time in 'getex' command"),
         (&["GETEX", "a", "EX"], "syntax error"),
         (&["GETEX", "a", "PERSIST", "x"], "syntax error"),
         (&["EXPIRE", "a"], "wrong number of arguments for 'expire' command"),
     ] {
         client.ask(words, format!("-ERR {why}\r\n"));
     }
+}
+
+#[test]
+fn a_time_given_twice_counts_the_second_time_and_is_looked_at_when_there_is_a_key() {
+    let running = Running::hub();
+    let client = &mut running.resp_client();
+    client.ask(&["GETEX", "a", "EX", "0"], "$-1\r\n");
+    client.ask(&["SET", "a", "1", "EX", "ten", "EX", "99999999999"], "+OK\r\n");
+    client.ask(&["GETEX", "a", "EX", "0"], "-ERR invalid expire time in 'getex' command\r\n");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use unison_resp::greeting::{self, Wish};
 use unison_resp::output::{Output, Protocol};
 use unison_resp::parse::{Command, INLINE_BYTES_MAX};
 use unison_resp::refusal::{
-    ReadOnly, is_browser, shown, unknown_command, unknown_subcommand, wrong_arguments,
+    ReadOnly, is_browser, refuse_subcommand, shown, unknown_command, wrong_arguments,
 };
 use unison_resp::table::{self, Kind, Verb};
 use unison_resp::{describe, glob};
@@ -24,6 +24,10 @@ use reads::Refused;
 
 /// Longest name a caller may give itself, bytes.
 const NAME_MAX: usize = 64;
+/// What `CLIENT` has here.
+const CLIENT_SUBCOMMANDS: [&str; 7] =
+    ["getname", "id", "no-evict", "no-touch", "reply", "setinfo", "setname"];
+
 /// One caller's state.
 #[derive(Debug, Default)]
 pub(super) struct Session {
@@ -133,8 +137,9 @@ impl Session {
     }
 
     fn hello<D: BlockDevice>(&mut self, command: &Command<'_, '_>, service: &Service<'_, '_, D>) {
-        let Some(protocol) = greeting::protocol(command, self.output.protocol) else {
-            return greeting::unknown_protocol(&mut self.output);
+        let protocol = match greeting::protocol(command, self.output.protocol) {
+            Ok(protocol) => protocol,
+            Err(why) => return self.output.error(why),
         };
         let granted = greeting::wishes(command, |wish| match wish {
             Wish::Name(name) => self.set_name(name),
@@ -163,6 +168,7 @@ impl Session {
             (command.argument(1).to_ascii_lowercase(), command.argument(2));
         match (subcommand.as_slice(), command.len()) {
             (b"id", 2) => self.output.integer(0),
+            (b"getname", 2) if self.name.is_empty() => self.output.null(),
             (b"getname", 2) => self.output.bulk(self.name.as_bytes()),
             (b"setname", 3) => match self.set_name(argument) {
                 Ok(()) => self.output.ok(),
@@ -170,7 +176,7 @@ impl Session {
             },
             (b"setinfo", 4) | (b"no-evict" | b"no-touch", 3) => self.output.ok(),
             (b"reply", 3) if argument.eq_ignore_ascii_case(b"on") => self.output.ok(),
-            _ => unknown_subcommand(&mut self.output, &subcommand, "CLIENT"),
+            _ => refuse_subcommand(&mut self.output, command, &CLIENT_SUBCOMMANDS),
         }
     }
 
@@ -181,7 +187,7 @@ impl Session {
             (b"set" | b"rewrite" | b"resetstat", _) => {
                 return self.output.err("settings are given when the node boots: boot arguments");
             }
-            _ => return unknown_subcommand(&mut self.output, &subcommand, "CONFIG"),
+            _ => return refuse_subcommand(&mut self.output, command, &["get"]),
         }
         let wanted = |name: &str| {
             let mut patterns = command.arguments_from(2);

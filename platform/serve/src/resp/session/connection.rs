@@ -8,7 +8,7 @@ use unison_resp::parse::Command;
 
 use super::{Session, shown};
 use crate::DEFAULT_NAMESPACE;
-use crate::resp::clients::shown_name;
+use crate::resp::clients::{UNPRINTABLE_NAME, shown_name};
 
 pub(in crate::resp) fn ping(command: &Command<'_, '_>, output: &mut Output) {
     match command.len() {
@@ -99,8 +99,9 @@ pub(in crate::resp) fn reset(session: &mut Session, _: &Command<'_, '_>) {
 
 /// `HELLO [2 | 3] [AUTH user password] [SETNAME name]`.
 pub(in crate::resp) fn hello(session: &mut Session, command: &Command<'_, '_>) {
-    let Some(protocol) = greeting::protocol(command, session.output.protocol) else {
-        return greeting::unknown_protocol(&mut session.output);
+    let protocol = match greeting::protocol(command, session.output.protocol) {
+        Ok(protocol) => protocol,
+        Err(why) => return session.output.error(why),
     };
     if let Err(why) = greeting::wishes(command, |wish| grant(session, wish)) {
         return session.output.err(why);
@@ -113,7 +114,7 @@ pub(in crate::resp) fn hello(session: &mut Session, command: &Command<'_, '_>) {
 fn grant(session: &mut Session, wish: Wish<'_>) -> Result<(), String> {
     match wish {
         Wish::Name(name) => {
-            let name = shown_name(name).ok_or("a client name is printable, without spaces")?;
+            let name = shown_name(name).ok_or(UNPRINTABLE_NAME)?;
             session.client.say(|said| said.name = name);
             Ok(())
         }

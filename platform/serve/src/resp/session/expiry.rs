@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use unison_base::Lsn;
 use unison_engine::{Condition, ReadError};
 use unison_linux::store::{Reader, ValueRef};
-use unison_resp::expiry::{Lifetime, Unit};
+use unison_resp::expiry::Unit;
 use unison_resp::parse::Command;
 
 use super::changes::{Answer, Change, Planned, To};
@@ -68,9 +68,9 @@ pub(in crate::resp) fn expire<'c>(
     command: &Command<'_, 'c>,
 ) -> Result<Planned<'c>, String> {
     let (unit, name) = unit_of(command.argument(0));
+    let demands = Demands::of(command)?;
     let asked = unit.lifetime(command.argument(2), name);
     let lifetime = asked.map_err(|error| error.to_string())?;
-    let demands = Demands::of(command)?;
     let key = command.argument(1);
     let Some(found) = Present::find(reader, key)? else { return Ok(nothing()) };
     let end = lifetime.end(reader.now_ms());
@@ -131,16 +131,19 @@ pub(in crate::resp) fn get_and_expire<'c>(
     command: &Command<'_, 'c>,
 ) -> Result<Planned<'c>, String> {
     let key = command.argument(1);
-    let lifetime = get_option(command)?;
+    let option = get_option(command)?;
     let found = reader.get(key).map_err(|error| error.to_string())?;
     let Some(value) = found else { return Ok(Planned::Nothing(Answer::Null)) };
-    let end = match lifetime {
+    let end = match option {
         None => return Ok(Planned::Nothing(Answer::Value(value))),
         Some(None) if value.expires_at() == 0 => {
             return Ok(Planned::Nothing(Answer::Value(value)));
         }
         Some(None) => Some(0),
-        Some(Some(lifetime)) => lifetime.end(reader.now_ms()),
+        Some(Some((unit, time))) => {
+            let asked = unit.lifetime(time, "getex").and_then(|time| time.positive("getex"));
+            asked.map_err(|error| error.to_string())?.end(reader.now_ms())
+        }
     };
     let found = Present { is_row: false, lsn: value.lsn(), expires_at: value.expires_at() };
     Ok(Planned::Change(found.ending(key, end), Answer::Value(value)))
@@ -186,16 +189,16 @@ fn unit_of(name: &[u8]) -> (Unit, &'static str) {
     }
 }
 
-/// What `GETEX` does: nothing, `Some(None)` to let the key last, or a time.
-fn get_option(command: &Command<'_, '_>) -> Result<Option<Option<Lifetime>>, String> {
+/// What `GETEX` does: nothing, `Some(None)` to let the key last, or a time, which is looked at when
+/// there is a key.
+type GetOption<'c> = Option<Option<(Unit, &'c [u8])>>;
+
+fn get_option<'c>(command: &Command<'_, 'c>) -> Result<GetOption<'c>, String> {
     let (option, time) = (command.argument(2), command.argument(3));
     match (command.len(), Unit::of_option(option)) {
         (2, _) => Ok(None),
         (3, _) if option.eq_ignore_ascii_case(b"PERSIST") => Ok(Some(None)),
-        (4, Some(unit)) => {
-            let lifetime = unit.lifetime(time, "getex").and_then(|time| time.positive("getex"));
-            lifetime.map(|time| Some(Some(time))).map_err(|error| error.to_string())
-        }
+        (4, Some(unit)) => Ok(Some(Some((unit, time)))),
         _ => Err(SYNTAX.to_owned()),
     }
 }

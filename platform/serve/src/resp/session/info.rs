@@ -6,8 +6,8 @@ use unison_resp::info::{Info, database, lines};
 use unison_resp::parse::Command;
 
 use super::Session;
-use crate::DEFAULT_NAMESPACE;
 use crate::node::{Role, VERSION, memory_bytes};
+use crate::resp::clients::number_of;
 use crate::resp::server::Shared;
 
 /// Most namespaces and followers with a line of their own.
@@ -118,7 +118,12 @@ fn stats(shared: &Shared, _: &Namespace) -> String {
 }
 
 fn replication(shared: &Shared, namespace: &Namespace) -> String {
-    let mut text = lines([("role", shared.redis_role().to_owned())]);
+    // `HELLO` has another word for it than `INFO`.
+    let role = match shared.node.role {
+        Role::Hub => "master",
+        Role::Edge { .. } => "slave",
+    };
+    let mut text = lines([("role", role.to_owned())]);
     if let Role::Edge { hub } = &shared.node.role {
         let upstream = shared.node.health.upstream();
         let up = upstream.as_ref().is_some_and(|upstream| upstream.connected);
@@ -152,10 +157,8 @@ fn replication(shared: &Shared, namespace: &Namespace) -> String {
 
 /// The namespaces that have a number: the default one is 0.
 fn keyspace(shared: &Shared, _: &Namespace) -> String {
-    let number =
-        |name: &str| if name == DEFAULT_NAMESPACE { Some(0) } else { name.parse::<u32>().ok() };
     let all = shared.node.store.list();
-    let numbered = all.iter().filter_map(|each| Some((number(each.name().as_str())?, each)));
+    let numbered = all.iter().filter_map(|each| Some((number_of(each.name().as_str())?, each)));
     let mut text = String::new();
     for (number, namespace) in numbered.take(LINES_MAX) {
         let reader = namespace.reader();

@@ -4,26 +4,37 @@ use unison_base::limits::{NAMESPACES_MAX, VALUE_MAX};
 use unison_linux::store::Durability;
 use unison_resp::glob;
 use unison_resp::parse::{COMMAND_BYTES_MAX, Command, INLINE_BYTES_MAX};
-use unison_resp::refusal::unknown_subcommand;
+use unison_resp::refusal::refuse_subcommand;
 
 use super::{Session, shown};
-use crate::resp::clients::shown_name;
+use crate::resp::clients::{UNPRINTABLE_NAME, shown_name};
 
 pub(in crate::resp) fn client(session: &mut Session, command: &Command<'_, '_>) {
     let client = std::sync::Arc::clone(&session.client);
     let (subcommand, argument) = (command.argument(1).to_ascii_lowercase(), command.argument(2));
     match (subcommand.as_slice(), command.len()) {
         (b"id", 2) => session.output.count(client.id),
+        (b"getname", 2) if client.said().name.is_empty() => session.output.null(),
         (b"getname", 2) => session.output.bulk(client.said().name.as_bytes()),
         (b"info", 2) => session.output.verbatim(&(client.line() + "\n")),
         (b"list", _) => session.output.verbatim(&session.server.clients.list()),
         (b"setname", 3) => set_name(session, argument),
         (b"setinfo", 4) => set_info(session, argument, command.argument(3)),
-        (b"no-evict" | b"no-touch", 3) => session.output.ok(),
+        (b"no-evict" | b"no-touch", 3) if is_switch(argument) => session.output.ok(),
+        (b"no-evict" | b"no-touch", 3) => session.output.err("syntax error"),
         (b"reply", 3) if argument.eq_ignore_ascii_case(b"on") => session.output.ok(),
         (b"tracking", _) if argument.eq_ignore_ascii_case(b"off") => session.output.ok(),
-        _ => unknown_subcommand(&mut session.output, &subcommand, "CLIENT"),
+        _ => refuse_subcommand(&mut session.output, command, &CLIENT_SUBCOMMANDS),
     }
+}
+
+const CLIENT_SUBCOMMANDS: [&str; 10] = [
+    "getname", "id", "info", "list", "no-evict", "no-touch", "reply", "setinfo", "setname",
+    "tracking",
+];
+
+fn is_switch(word: &[u8]) -> bool {
+    word.eq_ignore_ascii_case(b"on") || word.eq_ignore_ascii_case(b"off")
 }
 
 fn set_name(session: &mut Session, name: &[u8]) {
@@ -32,9 +43,7 @@ fn set_name(session: &mut Session, name: &[u8]) {
             session.client.say(|said| said.name = name);
             session.output.ok();
         }
-        None => session
-            .output
-            .err("Client names cannot contain spaces, newlines or special characters."),
+        None => session.output.err(UNPRINTABLE_NAME),
     }
 }
 
@@ -60,10 +69,10 @@ pub(in crate::resp) fn config(session: &mut Session, command: &Command<'_, '_>) 
         (b"set", 4) if command.argument(2).eq_ignore_ascii_case(NOTIFICATIONS.as_bytes()) => {
             session.output.ok();
         }
-        (b"set" | b"rewrite" | b"resetstat", _) => session.output.err(
+        (b"set", 4..) | (b"rewrite" | b"resetstat", 2) => session.output.err(
             "settings are given when the server starts: flags, UNISON_ variables or the configuration file",
         ),
-        _ => unknown_subcommand(&mut session.output, &subcommand, "CONFIG"),
+        _ => refuse_subcommand(&mut session.output, command, &["get", "set"]),
     }
 }
 

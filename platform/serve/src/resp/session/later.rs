@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use unison_resp::parse::{Command, number};
+use unison_resp::reads::NOT_A_NUMBER;
 
 use super::Session;
 
@@ -27,12 +28,16 @@ impl Session {
     }
 
     async fn wait(&mut self, command: &Command<'_, '_>) {
-        let parse = |index| number(command.argument(index)).and_then(|n| u64::try_from(n).ok());
-        let (Some(wanted), Some(timeout_ms)) = (parse(1), parse(2)) else {
-            return self.output.err("value is not an integer or out of range");
+        let Some(wanted) = number(command.argument(1)) else {
+            return self.output.err(NOT_A_NUMBER);
         };
-        let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
-        let asked = Duration::from_millis(timeout_ms);
+        let asked = match number(command.argument(2)).map(u64::try_from) {
+            Some(Ok(timeout_ms)) => Duration::from_millis(timeout_ms),
+            Some(Err(_)) => return self.output.err("timeout is negative"),
+            None => return self.output.err("timeout is not an integer or out of range"),
+        };
+        // Below zero is no follower, which is what there always is.
+        let wanted = usize::try_from(wanted).unwrap_or(0);
         let patience = if asked.is_zero() { WAIT_MAX } else { asked.min(WAIT_MAX) };
         let node = std::sync::Arc::clone(&self.server.node);
         let (name, lsn) = (self.namespace.name().clone(), self.last_written);

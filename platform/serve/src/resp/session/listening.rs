@@ -7,7 +7,7 @@ use std::sync::Arc;
 use unison_engine::{ChangeFilter, ChangeId, Reached};
 use unison_resp::glob;
 use unison_resp::parse::Command;
-use unison_resp::refusal::unknown_subcommand;
+use unison_resp::refusal::refuse_subcommand;
 use unison_resp::subscriptions::{Sort, Subscriptions};
 
 use super::Session;
@@ -161,6 +161,6 @@ pub(in crate::resp) fn pubsub(session: &mut Session, command: &Command<'_, '_>) 
                 output.count(audience.count(Sort::Channel, name) as u64);
             }
         }
-        _ => unknown_subcommand(output, &subcommand, "PUBSUB"),
+        _ => refuse_subcommand(output, command, &["channels", "numpat", "numsub"]),
     }
 }

@@ -38,6 +38,7 @@ impl SetOptions {
     pub(super) fn of(command: &Command<'_, '_>) -> Result<Self, String> {
         let condition = Condition::Always;
         let mut options = Self { condition, previous: false, lifetime: None, keeps_expiry: false };
+        let mut time: Option<(Unit, &[u8])> = None;
         let mut words = command.arguments_from(3);
         while let Some(word) = words.next() {
             let is = |name: &str| word.eq_ignore_ascii_case(name.as_bytes());
@@ -49,18 +50,22 @@ impl SetOptions {
                     options.condition = Condition::Present;
                 }
                 (_, None) if is("GET") => options.previous = true,
-                (_, None) if is("KEEPTTL") && options.lifetime.is_none() => {
-                    options.keeps_expiry = true;
-                }
-                (_, Some(unit)) if options.lifetime.is_none() && !options.keeps_expiry => {
-                    let time = words.next().ok_or(SYNTAX)?;
-                    options.lifetime = Some(lifetime(unit, time, "set")?);
+                (_, None) if is("KEEPTTL") && time.is_none() => options.keeps_expiry = true,
+                (_, Some(unit)) if !options.keeps_expiry && is_unit_of(time, unit) => {
+                    time = Some((unit, words.next().ok_or(SYNTAX)?));
                 }
                 _ => return Err(SYNTAX.to_owned()),
             }
         }
+        options.lifetime = time.map(|(unit, text)| lifetime(unit, text, "set")).transpose()?;
         Ok(options)
     }
+}
+
+/// Whether a time may be given in this unit: once more in the same one is no contradiction, and the
+/// last counts.
+fn is_unit_of(before: Option<(Unit, &[u8])>, unit: Unit) -> bool {
+    before.is_none_or(|(before, _)| before == unit)
 }
 
 fn lifetime(unit: Unit, text: &[u8], command: &'static str) -> Result<Lifetime, String> {

@@ -101,7 +101,7 @@ fn replication<D: BlockDevice>(
     let lag = tenant.and_then(|tenant| view.follow?.lag(tenant, view.now_ms));
     let hub = view.hub();
     lines([
-        ("role", "replica".to_owned()),
+        ("role", "slave".to_owned()),
         ("master_host", hub.address.to_string()),
         ("master_port", hub.port.to_string()),
         ("master_link_status", if up { "up" } else { "down" }.to_owned()),
