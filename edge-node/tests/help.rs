@@ -23,3 +23,13 @@ fn every_flag_explains_itself() {
         assert!(text.contains(flag), "{flag} is not in {text}");
     }
 }
+
+#[test]
+fn a_checked_configuration_is_printed_as_a_file() {
+    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("edge.toml");
+    std::fs::write(&file, "hub = \"h:1\"\nnamespace = \"a,b\"\n").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_edge-node"));
+    let output = command.arg("check-config").arg(&file).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("namespace = [\"a\", \"b\"]\n"), "{text}");
+}

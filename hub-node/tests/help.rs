@@ -36,3 +36,15 @@ fn every_command_explains_itself() {
     assert!(help(&["wal", "inspect", "--help"]).contains("--records"));
     assert!(help(&["quickstart", "--help"]).contains("--check"));
 }
+
+#[test]
+fn a_checked_configuration_is_printed_as_the_file_that_leads_to_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("hub.toml");
+    std::fs::write(&file, "segment_size = 1048576\nresp = \"off\"\n").unwrap();
+    let printed = help(&["check-config", file.to_str().unwrap()]);
+    assert!(printed.contains("segment_size = \"1MiB\"\n"), "{printed}");
+    assert!(printed.contains("resp = \"off\"\n"), "{printed}");
+    std::fs::write(&file, &printed).unwrap();
+    assert_eq!(help(&["check-config", file.to_str().unwrap()]), printed);
+}

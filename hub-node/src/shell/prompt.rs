@@ -10,6 +10,7 @@ use rustyline::history::FileHistory;
 use rustyline::{CompletionType, Config, Editor};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Exit code of a process that Ctrl-C ended.
@@ -65,13 +66,17 @@ fn run(session: &mut Session, line: &str) -> Flow {
     })
 }
 
-/// Ctrl-C ends the command that runs; a second one ends the shell, should the command not look.
+/// Ctrl-C ends the command that runs; a second one ends the shell, should the command not look. It is
+/// listened to when this returns: the editor of lines puts back what it found, and must not find that
+/// nobody listens.
 fn watch_interrupts(interrupted: Arc<AtomicBool>) {
+    let (listening, listens) = channel::<()>();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let Ok(runtime) = runtime else { return };
         runtime.block_on(async {
             let Ok(mut interrupts) = signal(SignalKind::interrupt()) else { return };
+            drop(listening);
             while interrupts.recv().await.is_some() {
                 if interrupted.swap(true, Ordering::AcqRel) {
                     std::process::exit(INTERRUPTED);
@@ -79,4 +84,6 @@ fn watch_interrupts(interrupted: Arc<AtomicBool>) {
             }
         });
     });
+    // Nothing is sent: the other end is dropped then, and also when it cannot listen.
+    let _ = listens.recv();
 }

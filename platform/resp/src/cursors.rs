@@ -7,8 +7,13 @@ use alloc::vec::Vec;
 use unison_base::NamespaceName;
 
 /// Cursors of an earlier process must not mean anything in this one: numbers start at the time of
-/// the start in milliseconds, times this. Stays below 2^63 for 4,000 years.
-const NUMBERS_A_MS: u64 = 1 << 16;
+/// the start in milliseconds, times this.
+const NUMBERS_A_MS: u64 = 1 << 11;
+/// Starts that are told apart: up to the year 2109. Clients in JavaScript keep a cursor in a number that
+/// is exact below 2^53 only, so all of them lie below.
+const STARTS: u64 = 1 << 42;
+/// Most bytes of the keys of all places: more than are needed unless keys are very long.
+const KEY_BYTES_MAX: usize = 8 << 20;
 
 /// The places that scans may go on from.
 #[derive(Debug)]
@@ -16,6 +21,7 @@ pub struct Cursors {
     next: u64,
     kept: VecDeque<(NamespaceName, Vec<u8>)>,
     kept_max: usize,
+    key_bytes: usize,
 }
 
 impl Cursors {
@@ -23,16 +29,18 @@ impl Cursors {
     /// `kept_max` places are kept.
     #[must_use]
     pub fn new(started_ms: u64, kept_max: usize) -> Self {
-        let next = started_ms.saturating_mul(NUMBERS_A_MS).max(1);
-        Self { next, kept: VecDeque::new(), kept_max: kept_max.max(1) }
+        let next = (started_ms % STARTS).saturating_mul(NUMBERS_A_MS).max(1);
+        Self { next, kept: VecDeque::new(), kept_max: kept_max.max(1), key_bytes: 0 }
     }
 
     /// A number for "behind `key`".
     pub fn keep(&mut self, namespace: &NamespaceName, key: Vec<u8>) -> u64 {
-        if self.kept.len() == self.kept_max {
-            self.kept.pop_front();
-        }
+        self.key_bytes = self.key_bytes.saturating_add(key.len());
         self.kept.push_back((namespace.clone(), key));
+        while self.kept.len() > self.kept_max || self.key_bytes > KEY_BYTES_MAX {
+            let Some((_, oldest)) = self.kept.pop_front() else { break };
+            self.key_bytes = self.key_bytes.saturating_sub(oldest.len());
+        }
         let number = self.next;
         self.next += 1;
         number
@@ -51,11 +59,33 @@ impl Cursors {
 
 #[cfg(test)]
 mod tests {
-    use super::{Cursors, NUMBERS_A_MS};
+    use super::{Cursors, KEY_BYTES_MAX, NUMBERS_A_MS};
     use alloc::string::ToString;
+    use alloc::vec::Vec;
     use unison_base::NamespaceName;
 
     const CURSORS_MAX: usize = 100;
+
+    #[test]
+    fn a_cursor_is_exact_as_a_floating_point_number() {
+        let name = NamespaceName::new("a").unwrap();
+        for start in [1_800_000_000_000, (1 << 42) - 1, u64::MAX >> 22, u64::MAX - 1] {
+            let cursor = Cursors::new(start, CURSORS_MAX).keep(&name, b"k".to_vec());
+            assert!(cursor < 1 << 53, "{start}: {cursor}");
+        }
+    }
+
+    #[test]
+    fn long_keys_are_kept_up_to_so_many_bytes() {
+        let name = NamespaceName::new("a").unwrap();
+        let mut cursors = Cursors::new(7, usize::MAX);
+        let long = || alloc::vec![b'k'; KEY_BYTES_MAX / 4];
+        let numbers: Vec<u64> = (0..6).map(|_| cursors.keep(&name, long())).collect();
+        let found = numbers.iter().filter(|number| cursors.find(&name, **number).is_some());
+        assert_eq!((found.count(), cursors.find(&name, numbers[1])), (4, None));
+        let last = cursors.keep(&name, b"short".to_vec());
+        assert_eq!(cursors.find(&name, last), Some(b"short".to_vec()));
+    }
 
     #[test]
     fn a_cursor_is_good_until_too_many_came_after_it() {

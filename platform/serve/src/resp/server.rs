@@ -19,7 +19,7 @@ use crate::listen::Gate;
 use crate::node::{Node, Role};
 
 /// Most places that scans may go on from.
-const CURSORS_MAX: usize = 4_096;
+const CURSORS_MAX: usize = 65_536;
 /// Locks among which the keys of read-change-write commands are spread.
 const TURNS: usize = 64;
 
