@@ -7,6 +7,9 @@ use alloc::format;
 use alloc::string::String;
 use core::fmt::Display;
 
+/// What a client is told that wants no replies, or some only.
+pub const REPLIES_ALWAYS: &str = "every command is answered: CLIENT REPLY ON is all there is";
+
 /// Most bytes of a client's word that an error shows.
 const SHOWN_BYTES_MAX: usize = 128;
 

@@ -34,6 +34,12 @@ fn subcommands_are_refused_by_name_or_by_their_arguments() {
             "unknown subcommand 'FOO'. COMMAND has COUNT DOCS GETKEYS INFO LIST.",
         ),
         (&["CLIENT", "NO-EVICT", "x"], "syntax error"),
+        (&["CLIENT", "REPLY", "OFF"], "every command is answered: CLIENT REPLY ON is all there is"),
+        (
+            &["CLIENT", "TRACKING", "ON"],
+            "clients are not told what to forget; SUBSCRIBE to __keyspace@0__:<key> tells them what was written",
+        ),
+        (&["CLIENT", "TRACKING"], "wrong number of arguments for 'client|tracking' command"),
         (&["HELLO", "x"], "Protocol version is not an integer or out of range"),
         (&["HELLO", "3", "AUTH", "x"], "Syntax error in HELLO option 'AUTH'"),
         (

@@ -12,7 +12,8 @@ use unison_resp::greeting::{self, Wish};
 use unison_resp::output::{Output, Protocol};
 use unison_resp::parse::{Command, INLINE_BYTES_MAX};
 use unison_resp::refusal::{
-    ReadOnly, is_browser, refuse_subcommand, shown, unknown_command, wrong_arguments,
+    REPLIES_ALWAYS, ReadOnly, is_browser, refuse_subcommand, shown, unknown_command,
+    wrong_arguments,
 };
 use unison_resp::table::{self, Kind, Verb};
 use unison_resp::{describe, glob};
@@ -176,6 +177,7 @@ impl Session {
             },
             (b"setinfo", 4) | (b"no-evict" | b"no-touch", 3) => self.output.ok(),
             (b"reply", 3) if argument.eq_ignore_ascii_case(b"on") => self.output.ok(),
+            (b"reply", 3) => self.output.err(REPLIES_ALWAYS),
             _ => refuse_subcommand(&mut self.output, command, &CLIENT_SUBCOMMANDS),
         }
     }

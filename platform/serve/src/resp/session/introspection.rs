@@ -4,7 +4,7 @@ use unison_base::limits::{NAMESPACES_MAX, VALUE_MAX};
 use unison_linux::store::Durability;
 use unison_resp::glob;
 use unison_resp::parse::{COMMAND_BYTES_MAX, Command, INLINE_BYTES_MAX};
-use unison_resp::refusal::refuse_subcommand;
+use unison_resp::refusal::{REPLIES_ALWAYS, refuse_subcommand};
 
 use super::{Session, shown};
 use crate::resp::clients::{UNPRINTABLE_NAME, shown_name};
@@ -23,10 +23,14 @@ pub(in crate::resp) fn client(session: &mut Session, command: &Command<'_, '_>) 
         (b"no-evict" | b"no-touch", 3) if is_switch(argument) => session.output.ok(),
         (b"no-evict" | b"no-touch", 3) => session.output.err("syntax error"),
         (b"reply", 3) if argument.eq_ignore_ascii_case(b"on") => session.output.ok(),
-        (b"tracking", _) if argument.eq_ignore_ascii_case(b"off") => session.output.ok(),
+        (b"reply", 3) => session.output.err(REPLIES_ALWAYS),
+        (b"tracking", 3..) if argument.eq_ignore_ascii_case(b"off") => session.output.ok(),
+        (b"tracking", 3..) => session.output.err(NO_TRACKING),
         _ => refuse_subcommand(&mut session.output, command, &CLIENT_SUBCOMMANDS),
     }
 }
+
+const NO_TRACKING: &str = "clients are not told what to forget; SUBSCRIBE to __keyspace@0__:<key> tells them what was written";
 
 const CLIENT_SUBCOMMANDS: [&str; 10] = [
     "getname", "id", "info", "list", "no-evict", "no-touch", "reply", "setinfo", "setname",
