@@ -160,6 +160,13 @@ fn every_planted_bug_is_found() {
     let found = each!(0 1 2 3 4 5 6 7 8 9);
     drop(std::panic::take_hook());
     assert_eq!(found.len(), BUGS.len());
+    let silent: Vec<_> = tree::all::<Memory<0>>()
+        .into_iter()
+        .map(|check| check.name)
+        .filter(|name| found.iter().all(|(_, checks)| !checks.contains(name)))
+        .collect();
+    // A check that no bug breaks may be one that cannot fail.
+    assert!(silent.is_empty(), "no bug is for {silent:?}");
     for (bug, checks) in found {
         let first = checks.first().copied().unwrap_or("-");
         println!("{:24} found by {:2} checks, first {first}", format!("{bug:?}"), checks.len());

@@ -70,6 +70,8 @@ bugs! {
     ViewIsBlind,
     /// A view past the end is empty.
     ViewPastEnd,
+    /// What is released is gone.
+    ReleaseForgets,
 }
 
 #[derive(Debug)]
@@ -228,6 +230,11 @@ impl SegmentFile for Planted {
     }
 
     fn release(&self, offset: u64, length: u64) {
+        if self.bug == Bug::ReleaseForgets && offset.saturating_add(length) <= self.size() {
+            let zeros = vec![0; usize::try_from(length).unwrap()];
+            // A segment that is not of the log keeps what it has.
+            let _ = self.inner.write_at(offset, &zeros);
+        }
         self.inner.release(offset, length);
     }
 }
