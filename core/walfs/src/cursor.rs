@@ -246,7 +246,7 @@ fn frames_from<S: SegmentStore>(
     let corrupt = ReadError::Corrupt { at: pin.extent.position(*offset) };
     let least = frame_length(pin, *offset)?;
     let left = usize::try_from(pin.extent.end().saturating_sub(*offset)).unwrap_or(usize::MAX);
-    let slice = Slice::<S>::read(&pin.file, *offset, max_bytes.max(least).min(left))?;
+    let slice = Slice::<S>::read(Arc::clone(&pin.file), *offset, max_bytes.max(least).min(left))?;
     let (mut lsn, mut bytes, mut count) = (next, 0, 0_u32);
     for frame in Frames::new(&slice) {
         let Ok((at, frame)) = frame else { break };

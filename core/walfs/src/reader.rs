@@ -150,7 +150,7 @@ impl<S: SegmentStore> LogReader<S> {
             table.holding(segment, end).map(|segment| segment.file(&self.shared.store))
         };
         let file = self.shared.table.with(open).ok_or(absent)??;
-        Ok(Slice::read(&file, u64::from(offset), length)?)
+        Ok(Slice::read(file, u64::from(offset), length)?)
     }
 
     /// All segments there are: of the log, kept for values, set aside.
@@ -292,7 +292,7 @@ pub(crate) fn checked_frame<S: SegmentStore>(
 fn any_frame<S: SegmentStore>(pin: &Pin<S>, offset: u64) -> Result<CheckedFrame<S>, ReadError> {
     let corrupt = ReadError::Corrupt { at: pin.extent.position(offset) };
     let bytes = frame_length(pin, offset)?;
-    let slice = Slice::read(&pin.file, offset, bytes)?;
+    let slice = Slice::read(Arc::clone(&pin.file), offset, bytes)?;
     let frame = frame::read_frame(&slice).map_err(|_| corrupt)?;
     let (lsn, crc) = (frame.lsn, frame.crc);
     let payload = HEADER_BYTES..HEADER_BYTES + frame.payload.len();

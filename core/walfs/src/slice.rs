@@ -17,9 +17,9 @@ enum Bytes<S: SegmentStore> {
 
 impl<S: SegmentStore> Slice<S> {
     /// `length` bytes of `file`; the caller has bounded the length by the file.
-    pub(crate) fn read(file: &Arc<S::File>, offset: u64, length: usize) -> Result<Self, IoError> {
+    pub(crate) fn read(file: Arc<S::File>, offset: u64, length: usize) -> Result<Self, IoError> {
         if file.view(offset, length).is_some() {
-            return Ok(Self(Bytes::Mapped { file: Arc::clone(file), offset, length }));
+            return Ok(Self(Bytes::Mapped { file, offset, length }));
         }
         let mut bytes: Arc<[u8]> = repeat_n(0, length).collect();
         if let Some(buffer) = Arc::get_mut(&mut bytes) {

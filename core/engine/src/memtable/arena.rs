@@ -106,6 +106,7 @@ fn tail(entry: &Entry) -> Expiry {
 }
 
 /// Chunk of a word, and its number within.
+#[inline]
 fn locate(word: u32) -> (u32, u32) {
     if word >= GROWING_WORDS {
         let behind = word - GROWING_WORDS;
@@ -276,17 +277,20 @@ impl<'a> EntryRef<'a> {
     }
 
     /// Number of the older version of the same key.
+    #[inline]
     pub(super) fn older(&self) -> Option<u32> {
         let words = self.words();
         words.get(OLDER).and_then(|older| older.checked_sub(1))
     }
 
+    #[inline]
     pub(super) fn lsn(&self) -> Lsn {
         let words = self.words();
         let half = |at: usize| words.get(at).copied().unwrap_or_default();
         Lsn(joined(half(LSN_LOW), half(LSN_HIGH)))
     }
 
+    #[inline]
     pub(super) fn entry(&self) -> Entry {
         let [_, _, flags, _, _, segment, offset, length, crc] = self.words();
         if flags & FLAG_TOMBSTONE != 0 {
@@ -328,6 +332,7 @@ impl<'a> EntryRef<'a> {
     }
 
     /// True for an entry whose record never came to be.
+    #[inline]
     pub(super) fn is_dead(&self) -> bool {
         self.flags() & FLAG_DEAD != 0
     }
@@ -338,10 +343,12 @@ impl<'a> EntryRef<'a> {
         }
     }
 
+    #[inline]
     fn flags(&self) -> u32 {
         self.words().get(KEY_AND_FLAGS).copied().unwrap_or_default()
     }
 
+    #[inline]
     fn key_bytes(&self) -> usize {
         usize::try_from(self.flags() & KEY_BYTES_MASK).unwrap_or_default()
     }
@@ -355,7 +362,13 @@ impl<'a> EntryRef<'a> {
 
     #[inline]
     pub(super) fn has_key(&self, key: &[u8]) -> bool {
-        self.key_bytes() == key.len() && self.key_words().eq(key.chunks(4).map(word_of))
+        if self.key_bytes() != key.len() {
+            return false;
+        }
+        let mut words = self.key_words();
+        let (whole, rest) = key.as_chunks();
+        whole.iter().all(|bytes| words.next() == Some(u32::from_le_bytes(*bytes)))
+            && words.next().is_none_or(|last| last == word_of(rest))
     }
 
     pub(super) fn is_same_key(&self, other: &EntryRef<'_>) -> bool {
@@ -384,9 +397,12 @@ impl<'a> EntryRef<'a> {
 
     /// Copies the key.
     pub(super) fn copy_key(&self, target: &mut Vec<u8>) {
+        let bytes = self.key_bytes();
         target.clear();
-        target.extend(self.key_words().flat_map(u32::to_le_bytes));
-        target.truncate(self.key_bytes());
+        target.resize(bytes.next_multiple_of(4), 0);
+        let (words, _) = target.as_chunks_mut();
+        words.iter_mut().zip(self.key_words()).for_each(|(to, word)| *to = word.to_le_bytes());
+        target.truncate(bytes);
     }
 }
 

@@ -281,6 +281,10 @@ impl Memtable {
     /// The newest version of a key at or below `lsn`.
     #[inline]
     pub(crate) fn find(&self, key: &[u8], lsn: Lsn) -> Option<(Lsn, Entry)> {
+        // Between a flush and the next write every read comes by here.
+        if self.keys.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
         let hash = KeyHash::new(self.seed, key);
         loop {
             let found: Result<_, Outgrown> = self.body.with(|body| {

@@ -31,6 +31,7 @@ impl Item {
     }
 
     /// By key, and of one key the newest first. Numbers of entries grow with time.
+    #[inline]
     pub(super) fn order(&self, other: &Self, arena: &Arena) -> Order {
         self.prefix
             .cmp(&other.prefix)
@@ -155,18 +156,18 @@ fn sort(words: impl Iterator<Item = u32>, arena: &Arena) -> Vec<Item> {
     items
 }
 
-fn merged(one: &[Item], other: &[Item], arena: &Arena) -> Vec<Item> {
+fn merged(mut one: &[Item], mut other: &[Item], arena: &Arena) -> Vec<Item> {
     let mut items = Vec::with_capacity(one.len() + other.len());
-    let (mut one, mut other) = (one.iter().peekable(), other.iter().peekable());
-    loop {
-        let next = match (one.peek(), other.peek()) {
-            (Some(first), Some(second)) if first.order(second, arena).is_le() => one.next(),
-            (_, Some(_)) => other.next(),
-            (_, None) => one.next(),
-        };
-        match next {
-            Some(item) => items.push(*item),
-            None => return items,
+    while let ([first, behind_first @ ..], [second, behind_second @ ..]) = (one, other) {
+        if first.order(second, arena).is_le() {
+            items.push(*first);
+            one = behind_first;
+        } else {
+            items.push(*second);
+            other = behind_second;
         }
     }
+    items.extend_from_slice(one);
+    items.extend_from_slice(other);
+    items
 }

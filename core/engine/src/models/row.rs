@@ -65,9 +65,9 @@ pub(crate) fn start(row: &[u8]) -> Vec<u8> {
 pub(super) fn start_of(prefix: u8, row: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(row.len() + 16);
     bytes.push(prefix);
-    for &byte in row {
-        bytes.push(byte);
-        if byte == 0 {
+    for part in row.split_inclusive(|byte| *byte == 0) {
+        bytes.extend_from_slice(part);
+        if part.ends_with(&[0]) {
             bytes.push(ESCAPED);
         }
     }

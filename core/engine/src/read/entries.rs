@@ -57,7 +57,9 @@ pub(super) struct Entries<S: SegmentStore> {
     at: At,
     pub(super) direction: Direction,
     memory: MemtableMerge,
+    /// `None` behind the last entry.
     tree: Option<TreeRange>,
+    /// The tree's next entry, once it was looked at.
     tree_head: Option<(TreeBytes, TreeBytes)>,
     bounds: Bounds,
 }
@@ -84,24 +86,32 @@ impl<S: SegmentStore> Entries<S> {
     fn open_tree(&mut self) -> Result<(), TreeError> {
         let (low, high) = &self.bounds;
         let (low, high) = (low.as_ref().map(Vec::as_slice), high.as_ref().map(Vec::as_slice));
+        self.tree_head = None;
         self.tree = match is_empty(&self.bounds) {
             true => None,
             false => self.pin.view.tree.range(low, high)?,
         };
-        self.advance_tree()
+        Ok(())
     }
 
-    fn advance_tree(&mut self) -> Result<(), TreeError> {
-        let next = self.tree.as_mut().and_then(|range| match self.direction {
-            Direction::Forward => range.next(),
-            Direction::Backward => range.next_back(),
-        });
-        self.tree_head = next.transpose()?;
+    /// Looks at the tree's next entry.
+    fn look_at_tree(&mut self) -> Result<(), TreeError> {
+        if let (Some(range), None) = (&mut self.tree, &self.tree_head) {
+            let next = match self.direction {
+                Direction::Forward => range.next(),
+                Direction::Backward => range.next_back(),
+            };
+            match next {
+                Some(next) => self.tree_head = Some(next?),
+                None => self.tree = None,
+            }
+        }
         Ok(())
     }
 
     /// Passes over everything in the tree that begins with `prefix`, at which the scan is.
     pub(super) fn pass_tree(&mut self, prefix: &[u8]) -> Result<(), TreeError> {
+        self.look_at_tree()?;
         let inside = |(key, _): &(TreeBytes, TreeBytes)| key.value().starts_with(prefix);
         if !self.tree_head.as_ref().is_some_and(inside) {
             return Ok(());
@@ -127,20 +137,23 @@ impl<S: SegmentStore> Entries<S> {
 
     /// The next key, removed ones included; `None` at the far end.
     pub(super) fn step(&mut self) -> Result<Option<Version<S>>, ReadError> {
-        let version = match self.side() {
-            None => return Ok(None),
-            Some(Ordering::Less) => self.take_memory()?,
+        self.look_at_tree()?;
+        match self.side() {
+            None => Ok(None),
+            Some(Ordering::Less) => self.take_memory(),
             Some(Ordering::Equal) => {
-                self.advance_tree()?;
-                self.take_memory()?
+                self.tree_head = None;
+                self.take_memory()
             }
-            Some(Ordering::Greater) => Some(self.take_tree()?),
-        };
-        Ok(version.filter(|version| !self.is_beyond(version.key())))
+            Some(Ordering::Greater) => Ok(Some(self.take_tree()?)),
+        }
     }
 
     fn take_memory(&mut self) -> Result<Option<Version<S>>, ReadError> {
         let Some(version) = self.memory.next() else { return Ok(None) };
+        if self.is_beyond(version.key.as_bytes()) {
+            return Ok(None);
+        }
         let expiry = version.entry.expiry();
         let content = match version.entry {
             Entry::Row { .. } => Content::Row,
@@ -164,7 +177,6 @@ impl<S: SegmentStore> Entries<S> {
         let corrupt = TreeError::Corrupt { table: TreeTable::Data };
         let (key, entry) = self.tree_head.take().ok_or(corrupt)?;
         let found = found(TreeEntry::decode(entry.value()).ok_or(corrupt)?);
-        self.advance_tree()?;
         let (lsn, expiry) = (found.lsn, found.expiry);
         let content = match self.pin.view.is_past(expiry, self.at) {
             true => Content::Removed,

@@ -29,6 +29,7 @@ pub(crate) enum TreeValue<'a> {
 
 impl<'a> TreeEntry<'a> {
     /// `None` when the bytes are no entry.
+    #[inline]
     pub(crate) fn decode(bytes: &'a [u8]) -> Option<Self> {
         let lsn = Lsn(u64_at(bytes, 0)?);
         let &flags = bytes.get(FLAGS_AT)?;
