@@ -4,6 +4,7 @@
 //! reference that was measured in the same minute: the bare writes and syncs of the machine, redb
 //! alone, SQLite, and redis-server where it is installed.
 
+mod count;
 mod device;
 mod floor;
 mod log;
@@ -35,6 +36,9 @@ struct Arguments {
     /// Keys of the key-value suites
     #[arg(long, default_value_t = 200_000)]
     keys: u64,
+    /// Does only this, once, and prints how many operations it was: for `ci/instructions`
+    #[arg(long, value_enum)]
+    count: Option<count::Scenario>,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -48,6 +52,9 @@ fn main() -> anyhow::Result<()> {
     let mut report = Report::default();
     let setting =
         measure::Setting { root: root.path(), reps: arguments.reps, keys: arguments.keys };
+    if let Some(scenario) = arguments.count {
+        return count::run(&setting, scenario);
+    }
     if wanted("log") {
         log::append(&setting, &mut report)?;
     }

@@ -3,9 +3,19 @@
 use crate::workload::Workload;
 use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
 use std::path::Path;
+use unison_base::checksum::crc32c;
 
 const TABLE: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("data");
 const CACHE_BYTES: usize = 256 << 20;
+
+/// What is done with a value that was read. Returns a number that is not 0.
+pub(crate) type Look = fn(&[u8]) -> usize;
+
+/// All its bytes are read and checked, as ours are.
+pub(crate) fn summed(value: &[u8]) -> usize {
+    std::hint::black_box(crc32c(value));
+    value.len()
+}
 
 /// A redb database file.
 pub(crate) struct Redb(Database);
@@ -33,24 +43,34 @@ impl Redb {
     }
 
     /// `count` random reads in one read transaction; returns the bytes read.
-    pub(crate) fn gets(&self, workload: &mut Workload, count: u64) -> anyhow::Result<usize> {
+    pub(crate) fn gets(
+        &self,
+        workload: &mut Workload,
+        count: u64,
+        look: Look,
+    ) -> anyhow::Result<usize> {
         let table = self.0.begin_read()?.open_table(TABLE)?;
         let mut bytes = 0;
         for _ in 0..count {
             let key = workload.random_key();
-            bytes += table.get(key.as_slice())?.map_or(0, |value| value.value().len());
+            bytes += table.get(key.as_slice())?.map_or(0, |value| look(value.value()));
         }
         Ok(bytes)
     }
 
     /// `count` scans of 100 entries; returns the bytes read.
-    pub(crate) fn scans(&self, workload: &mut Workload, count: u64) -> anyhow::Result<usize> {
+    pub(crate) fn scans(
+        &self,
+        workload: &mut Workload,
+        count: u64,
+        look: Look,
+    ) -> anyhow::Result<usize> {
         let table = self.0.begin_read()?.open_table(TABLE)?;
         let mut bytes = 0;
         for _ in 0..count {
             let key = workload.random_key();
             for entry in table.range(key.as_slice()..)?.take(100) {
-                bytes += entry?.1.value().len();
+                bytes += look(entry?.1.value());
             }
         }
         Ok(bytes)
