@@ -1,5 +1,6 @@
 //! The memtable against an ordered map of versions.
 
+use super::arena::{Arena, NewEntry};
 use super::{Direction, Entry, INDEX_BYTES, Location, Memtable, MemtableCursor, StorageKey};
 use crate::expiry::Expiry;
 use alloc::collections::BTreeMap;
@@ -184,6 +185,36 @@ fn keys_of_every_length_come_back() {
         let stored = [&[0xFE], user.as_slice()].concat();
         assert_eq!(StorageKey::prefixed(0xFE, &user).as_bytes(), stored);
         assert_eq!(StorageKey::from_storage(&stored).as_bytes(), stored);
+    }
+}
+
+/// The table's hash keeps keys apart almost always, so this asks the entries themselves.
+#[test]
+fn an_entry_knows_its_own_key_from_every_other() {
+    let (mut arena, mut keys) = (Arena::default(), Vec::new());
+    arena.grow();
+    for length in 0..=9 {
+        let key: Vec<u8> = (1..=length).collect();
+        let others = (0..key.len()).map(|at| {
+            let mut other = key.clone();
+            other[at] = 0;
+            other
+        });
+        keys.extend(others.chain([key.clone()]));
+    }
+    let words: Vec<u32> = (0..).step_by(16).take(keys.len()).collect();
+    for (&word, key) in words.iter().zip(&keys) {
+        let new = NewEntry { key, hash: 0, older: 0, lsn: Lsn(1), entry: entry(1) };
+        arena.write(word, &new);
+    }
+    let mut copy = Vec::new();
+    for (&word, own) in words.iter().zip(&keys) {
+        let entry = arena.entry(word).expect("written");
+        entry.copy_key(&mut copy);
+        assert_eq!(&copy, own);
+        for key in &keys {
+            assert_eq!(entry.has_key(key), key == own, "{own:?} and {key:?}");
+        }
     }
 }
 
