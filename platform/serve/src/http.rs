@@ -38,9 +38,11 @@ mod transaction;
 mod transaction_write;
 mod tree_backup;
 mod ttl;
+mod turns;
 mod upload;
 mod watch;
 mod whole;
 
 pub use error::ApiError;
 pub use server::HttpServer;
+pub(crate) use turns::Turns;

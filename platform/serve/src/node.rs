@@ -10,6 +10,7 @@ use unison_resp::refusal::ReadOnly;
 use crate::budget::{Budget, INPUT_BYTES_MAX, REPLIES_BYTES_MAX};
 use crate::config::{Address, Origins};
 use crate::health::LinkHealth;
+use crate::http::Turns;
 use crate::metrics::Metrics;
 use crate::shutdown::Shutdown;
 use crate::watch::Watchers;
@@ -55,6 +56,8 @@ pub struct Node {
     pub(crate) input: Arc<Budget>,
     /// Memory of replies that wait for the end of their transaction, and for their client.
     pub(crate) replies: Arc<Budget>,
+    /// Whose turn it is to add to an object.
+    pub(crate) uploads: Turns,
     started: Instant,
     started_ms: u64,
 }
@@ -98,6 +101,7 @@ impl Node {
             allow_origin: options.allow_origin,
             input: Budget::new(INPUT_BYTES_MAX),
             replies: Budget::new(REPLIES_BYTES_MAX),
+            uploads: Turns::default(),
             started: Instant::now(),
             started_ms: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
         })

@@ -27,8 +27,8 @@ pub enum TransactionError {
     /// A condition of its commit did not hold, and it was aborted.
     #[error("a condition of the transaction did not hold and it was aborted")]
     Conflict,
-    /// A record of it could not be written: nothing of it happens.
-    #[error("a record of the transaction could not be written; it is aborted")]
+    /// Its node stopped, or a record of it could not be written: nothing of it happens.
+    #[error("the node stopped or could not write a record of the transaction; it is aborted")]
     Failed,
     /// It changes too much.
     #[error(

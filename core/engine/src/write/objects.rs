@@ -122,6 +122,8 @@ impl<S: SegmentStore> Engine<S> {
     pub fn uploaded_bytes(&self, id: TxnId, object: &[u8]) -> Result<u64, TransactionError> {
         let key = StorageKey::from_storage(&id.0);
         match self.transactions.get(&key) {
+            // It ends with the next write to it, or when transactions are tended.
+            Some(open) if open.is_broken => Err(TransactionError::Failed),
             Some(open) => Ok(open.object_bytes(object::keys(object).head()).unwrap_or_default()),
             None => {
                 let ending = self.transactions.ending(&key);

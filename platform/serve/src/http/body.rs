@@ -15,6 +15,8 @@ use crate::node::Node;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a body that is too large is taken in and forgotten.
 const LINGER: Duration = Duration::from_secs(2);
+/// How long a client may send nothing, however quick it was before.
+const IDLE: Duration = Duration::from_secs(30);
 /// Beyond that a body has to come at this rate, bytes a second.
 const RATE_MIN: u64 = 16 << 10;
 
@@ -25,9 +27,7 @@ pub(super) async fn read(
     mut body: Body,
     limit: usize,
 ) -> Result<Vec<u8>, ApiError> {
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    let announced = announced.and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
-    if announced > limit as u64 {
+    if announced(headers).is_some_and(|announced| announced > limit as u64) {
         // Who waits for a permission to send has sent nothing that would have to be taken.
         return Err(if headers.contains_key(header::EXPECT) {
             ApiError::BodyTooLarge { limit }
@@ -38,7 +38,7 @@ pub(super) async fn read(
     let began = Instant::now();
     let (mut bytes, mut share) = (Vec::new(), node.input.share());
     loop {
-        let left = deadline(began, bytes.len()).saturating_duration_since(Instant::now());
+        let left = patience(began.elapsed(), bytes.len());
         let frame = tokio::time::timeout(left, body.frame()).await;
         let Some(frame) = frame.map_err(|_| ApiError::TooSlow)? else { return Ok(bytes) };
         let broken = |_| ApiError::Malformed("the body is broken off".to_owned());
@@ -61,9 +61,15 @@ async fn too_large(mut body: Body, limit: usize) -> ApiError {
     ApiError::BodyTooLarge { limit }
 }
 
-/// When a body of which `received` bytes came has to go on at the latest.
-pub(super) fn deadline(began: Instant, received: usize) -> Instant {
-    began + PATIENCE + Duration::from_secs(received as u64 / RATE_MIN)
+/// How long the next bytes of a body may take of which `received` came within a time.
+pub(super) fn patience(within: Duration, received: usize) -> Duration {
+    let all = PATIENCE + Duration::from_secs(received as u64 / RATE_MIN);
+    all.saturating_sub(within).min(IDLE)
+}
+
+/// The length that a request says its body has, if it says one.
+pub(super) fn announced(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// For a field that may be left out: it may be `null` as well.
@@ -89,4 +95,19 @@ where
 pub(super) fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ApiError> {
     serde_json::from_slice(bytes)
         .map_err(|error| ApiError::Malformed(format!("the body is not what is expected: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::patience;
+    use std::time::Duration;
+
+    #[test]
+    fn a_body_comes_at_a_rate_and_without_long_rests() {
+        let seconds = |within, received| patience(Duration::from_secs(within), received).as_secs();
+        assert_eq!((seconds(0, 0), seconds(4, 0), seconds(11, 0)), (10, 6, 0));
+        assert_eq!((seconds(20, 16 << 10), seconds(20, 160 << 10)), (0, 0));
+        assert_eq!(seconds(20, 320 << 10), 10);
+        assert_eq!(seconds(20, 4 << 30), 30, "a quick beginning is no leave to stay away");
+    }
 }

@@ -54,6 +54,9 @@ pub enum ApiError {
         /// Where it goes on.
         expected: u64,
     },
+    /// Another request goes on with the upload in its place.
+    #[error("another request has gone on with the upload")]
+    UploadTaken,
     /// A range behind the end of an object.
     #[error("the object has {bytes} bytes and none of them is in the range")]
     Range {
@@ -129,9 +132,10 @@ impl ApiError {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::Exists(_) | Self::UploadOffset { .. } | Self::SettingsNeedKey => {
-                StatusCode::CONFLICT
-            }
+            Self::Exists(_)
+            | Self::UploadOffset { .. }
+            | Self::UploadTaken
+            | Self::SettingsNeedKey => StatusCode::CONFLICT,
             Self::Range { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::BodyTooLarge { .. } | Self::RowTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Conflict(_) => StatusCode::PRECONDITION_FAILED,

@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use unison_base::Lsn;
-use unison_engine::{Operation, Write};
+use unison_engine::{Condition, Operation, Write};
 
 use super::condition::{condition, etag, unneeded, versioned};
 use super::error::ApiError;
@@ -16,7 +16,7 @@ use super::kv::{refuse_on_follower, write};
 use super::object_body::ObjectBody;
 use super::path::AtKey;
 use super::range::{Range, range};
-use super::upload::{AbortOnDrop, Upload, new_transaction};
+use super::upload::{AbortOnDrop, Upload, check_announced, new_transaction};
 use crate::commit::commit_one;
 use crate::node::Node;
 
@@ -40,11 +40,13 @@ pub(super) async fn put(
 ) -> Result<Response, ApiError> {
     refuse_on_follower(&node)?;
     let condition = condition(&headers)?;
+    check_announced(&headers)?;
+    refuse_in_time(&at, condition).await?;
     let transaction = new_transaction();
     commit_one(&at.namespace, Write::new(Operation::Begin).within(transaction)).await?;
     let abort = AbortOnDrop::new(&at.namespace, transaction);
-    let mut upload =
-        Upload { namespace: &at.namespace, transaction, object: &at.key, condition, bytes: 0 };
+    let (namespace, object) = (&*at.namespace, at.key.as_slice());
+    let mut upload = Upload { namespace, transaction, object, condition, bytes: 0, turn: None };
     upload.receive(&node, body).await?;
     let bytes = upload.bytes;
     let commit = Write::new(Operation::Commit(&[])).within(transaction);
@@ -53,6 +55,23 @@ pub(super) async fn put(
     let (lsn, checksum) = (written.lsn, written.checksum.unwrap_or_default());
     let body = Uploaded { success: true, bytes, checksum, lsn: lsn.0 };
     Ok(versioned(lsn, body))
+}
+
+/// Says that a condition does not hold before the octets come. It has to hold at the commit too.
+async fn refuse_in_time(at: &AtKey, condition: Condition) -> Result<(), ApiError> {
+    if condition == Condition::Always {
+        return Ok(());
+    }
+    let (reader, key) = (at.namespace.reader(), at.key.clone());
+    let found = tokio::task::spawn_blocking(move || reader.snapshot().object(&key)).await??;
+    let current = found.map(|object| object.lsn());
+    let holds = match condition {
+        Condition::Always => true,
+        Condition::Absent => current.is_none(),
+        Condition::Present => current.is_some(),
+        Condition::UnchangedSince(lsn) => current.unwrap_or(Lsn::ZERO) == lsn,
+    };
+    if holds { Ok(()) } else { Err(ApiError::Conflict(current)) }
 }
 
 pub(super) async fn delete(

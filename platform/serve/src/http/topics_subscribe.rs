@@ -7,6 +7,8 @@
 //! behind it. The greeting has the id of the newest message that is not told of, for a client that is
 //! cut off before the first one.
 
+mod beginning;
+
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -19,7 +21,7 @@ use unison_engine::{
     ChangeFilter, ChangeId, MessageId, MessagePosition, MessageRequest, Models, Reached,
     TopicFilter,
 };
-use unison_linux::store::{Message, Namespace, Reader, Snapshot};
+use unison_linux::store::{Message, Namespace, Reader};
 
 use super::error::ApiError;
 use super::event_stream::{self, HEARTBEAT, Part, Teller};
@@ -33,6 +35,7 @@ use super::watch::not_ahead;
 use crate::config::Span;
 use crate::node::{Node, Role};
 use crate::watch::Watcher;
+use beginning::last_before;
 
 /// A part of the stream is written once it has this many bytes.
 const PART_BYTES: usize = 64 << 10;
@@ -153,22 +156,6 @@ fn begin(reader: &Reader, asked: &TopicFilter, start: &Start) -> Result<(From, V
     let place = after.map_or(NO_MESSAGE, |after| after.id()).max(seen);
     greeting.extend_from_slice(format!("id: {}-{}\n\n", place.lsn, place.index).as_bytes());
     Ok((From { ms: 0, after, seen }, greeting))
-}
-
-/// The newest message that is not to be told of; those that are come behind it.
-fn last_before(
-    snapshot: &Snapshot,
-    asked: &TopicFilter,
-    is_told: &dyn Fn(MessageId) -> bool,
-) -> Result<Option<MessagePosition>, ApiError> {
-    let request = MessageRequest { newest_first: true, ..MessageRequest::all(asked) };
-    for message in snapshot.messages(request)? {
-        let at = message?.at;
-        if !is_told(at.id()) {
-            return Ok(Some(at));
-        }
-    }
-    Ok(None)
 }
 
 /// Appends a message as an event.

@@ -15,7 +15,7 @@ use super::error::ApiError;
 use super::kv::refuse_on_follower;
 use super::path::{AtTransaction, InNamespace};
 use super::query::Query;
-use super::upload::{Upload, new_transaction};
+use super::upload::{Upload, check_announced, new_transaction};
 use crate::commit::commit_one;
 use crate::node::Node;
 
@@ -161,33 +161,41 @@ pub(super) async fn append_object(
     at: AtTransaction,
     State(node): State<Arc<Node>>,
     uri: Uri,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Success>, ApiError> {
     let (key, offset) = object_of(&uri)?;
     if declared(at.id, Model::Lob)? == Change::Delete {
-        return remove(&at, &key).await;
+        return remove(&node, &at, &key).await;
     }
+    check_announced(&headers)?;
+    let turn = Some(node.uploads.take(at.id, &key).await);
     let bytes = uploaded(&at, &key)?;
     if offset.is_some_and(|offset| offset != bytes) {
         return Err(ApiError::UploadOffset { expected: bytes });
     }
     let condition = Condition::Always;
     let (namespace, transaction) = (&*at.namespace, at.id);
-    let mut upload = Upload { namespace, transaction, object: &key, condition, bytes };
+    let mut upload = Upload { namespace, transaction, object: &key, condition, bytes, turn };
     upload.receive(&node, body).await?;
     Ok(Json(Success { success: true, bytes: Some(upload.bytes) }))
 }
 
-async fn remove(at: &AtTransaction, key: &[u8]) -> Result<Json<Success>, ApiError> {
+async fn remove(node: &Node, at: &AtTransaction, key: &[u8]) -> Result<Json<Success>, ApiError> {
+    let _turn = node.uploads.take(at.id, key).await;
     let objects = [key];
     let delete = Write::new(Operation::DeleteObjects(&objects)).within(at.id);
     commit_one(&at.namespace, delete).await?;
     Ok(Json(Success::PLAIN))
 }
 
-pub(super) async fn delete_object(at: AtTransaction, uri: Uri) -> Result<Json<Success>, ApiError> {
+pub(super) async fn delete_object(
+    at: AtTransaction,
+    State(node): State<Arc<Node>>,
+    uri: Uri,
+) -> Result<Json<Success>, ApiError> {
     declared(at.id, Model::Lob)?;
-    remove(&at, &object_of(&uri)?.0).await
+    remove(&node, &at, &object_of(&uri)?.0).await
 }
 
 pub(super) async fn object_progress(

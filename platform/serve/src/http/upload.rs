@@ -5,16 +5,18 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::body::Body;
+use axum::http::HeaderMap;
 use http_body_util::BodyExt;
 use unison_base::TxnId;
-use unison_base::limits::CHUNK_BYTES_MAX;
-use unison_engine::{Condition, Operation, Write, WriteError};
+use unison_base::limits::{CHUNK_BYTES_MAX, OBJECT_BYTES_MAX};
+use unison_engine::{Condition, Operation, TransactionError, Write, WriteError};
 use unison_linux::SystemEntropy;
 use unison_linux::store::Namespace;
 use unison_ports::Entropy as _;
 
-use super::body::deadline;
+use super::body::{announced, patience};
 use super::error::ApiError;
+use super::turns::Turn;
 use crate::commit::commit_one;
 use crate::node::Node;
 
@@ -34,6 +36,16 @@ pub(super) struct Upload<'a> {
     pub(super) condition: Condition,
     /// Bytes put so far.
     pub(super) bytes: u64,
+    /// Where others could add to the object too.
+    pub(super) turn: Option<Turn>,
+}
+
+/// Refuses a body that is announced as larger than an object may be.
+pub(super) fn check_announced(headers: &HeaderMap) -> Result<(), ApiError> {
+    let limit = OBJECT_BYTES_MAX;
+    let above = announced(headers).is_some_and(|bytes| bytes > limit);
+    let error = || WriteError::Transaction(TransactionError::ObjectBytes { limit });
+    if above { Err(error().into()) } else { Ok(()) }
 }
 
 impl Upload<'_> {
@@ -47,7 +59,7 @@ impl Upload<'_> {
         let mut chunk = Vec::with_capacity(CHUNK_BYTES_MAX);
         let mut received = 0;
         loop {
-            let left = deadline(began, received).saturating_duration_since(Instant::now());
+            let left = patience(began.elapsed(), received);
             let frame = tokio::time::timeout(left, body.frame()).await;
             let Some(frame) = frame.map_err(|_| ApiError::TooSlow)? else { break };
             let broken = |_| ApiError::Malformed("the body is broken off".to_owned());
@@ -78,6 +90,18 @@ impl Upload<'_> {
 
     /// Puts a chunk, or parts of it where segments are smaller than a chunk.
     async fn put(&mut self, chunk: &[u8]) -> Result<(), ApiError> {
+        let turn = self.turn.take();
+        let held = match &turn {
+            Some(turn) => Some(turn.hold().await.ok_or(ApiError::UploadTaken)?),
+            None => None,
+        };
+        let put = self.put_parts(chunk).await;
+        drop(held);
+        self.turn = turn;
+        put
+    }
+
+    async fn put_parts(&mut self, chunk: &[u8]) -> Result<(), ApiError> {
         let mut parts = vec![chunk];
         while let Some(part) = parts.pop() {
             match self.put_record(part).await {

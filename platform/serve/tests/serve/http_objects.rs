@@ -179,3 +179,71 @@ fn segments_smaller_than_a_chunk_take_objects_too() {
     let part = request(&running, &format!("GET {PATH}"), &[("range", "bytes=100000-299999")], "");
     assert!(part.body == whole[100_000..300_000]);
 }
+
+/// A connection that seems dead, and whose rest comes when another one has gone on in its place.
+#[test]
+fn an_upload_that_goes_on_elsewhere_takes_nothing_from_the_connection_before() {
+    let running = Running::hub();
+    let whole = octets(1_500_000);
+    let begun = request(&running, "POST /api/v1/default/tx/begin", &[], "").json();
+    let path = format!("/api/v1/default/tx/{}/lob?key=o", begun["txnId"].as_str().unwrap());
+    let uploaded = || request(&running, &format!("GET {path}"), &[], "").json()["bytes"].as_u64();
+    let mut before = Client::connect(running.http);
+    before.send(format!(
+        "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 1500000\r\n\r\n"
+    ));
+    before.send(&whole[..600_000]);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while uploaded() != Some(524_288) {
+        assert!(Instant::now() < deadline, "two chunks of it have come");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let rest = &whole[524_288..];
+    let mut after = Client::connect(running.http);
+    after.send(format!(
+        "POST {path}&offset=524288 HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+        rest.len()
+    ));
+    after.send(&rest[..300_000]);
+    while uploaded() != Some(786_432) {
+        assert!(Instant::now() < deadline, "a chunk has come from the second connection");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    before.send(&whole[600_000..1_100_000]);
+    let refused = answer(&before.rest());
+    assert_eq!(
+        (refused.status, refused.error().as_str()),
+        (409, "another request has gone on with the upload")
+    );
+    after.send(&rest[300_000..]);
+    let done = answer(&after.rest());
+    assert_eq!((done.status, done.json()["bytes"].as_u64()), (200, Some(1_500_000)));
+    let commit = path.replace("/lob?key=o", "/commit");
+    assert_eq!(request(&running, &format!("POST {commit}"), &[], "").status, 200);
+    let got = request(&running, "GET /api/v1/default/lob/o", &[], "");
+    assert_eq!((got.status, got.body == whole), (200, true));
+}
+
+#[test]
+fn what_cannot_be_stored_is_refused_before_it_is_sent() {
+    let running = Running::hub();
+    assert_eq!(send(&running, &format!("PUT {PATH}"), "", b"1").status, 200);
+    let begun = request(&running, "POST /api/v1/default/tx/begin", &[], "").json();
+    let part = format!("/api/v1/default/tx/{}/lob?key=o", begun["txnId"].as_str().unwrap());
+    for (head, header, bytes, status) in [
+        (format!("PUT {PATH}"), "if-none-match: *", 1 << 30, 412),
+        (format!("PUT {PATH}"), "if-match: 999", 1 << 30, 412),
+        (format!("PUT {PATH}none"), "if-match: *", 1 << 30, 412),
+        (format!("PUT {PATH}"), "x: y", (16_u64 << 30) + 1, 413),
+        (format!("POST {part}"), "x: y", (16_u64 << 30) + 1, 413),
+    ] {
+        let mut client = Client::connect(running.http);
+        client.send(format!(
+            "{head} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nexpect: 100-continue\r\n\
+             content-length: {bytes}\r\n{header}\r\n\r\n"
+        ));
+        let refused = answer(&client.rest());
+        assert_eq!(refused.status, status, "{head} {header}");
+    }
+    assert_eq!(open_transactions(&running), 1, "the one that was begun by hand");
+}

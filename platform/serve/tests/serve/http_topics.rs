@@ -261,3 +261,34 @@ fn a_client_that_comes_from_a_node_that_is_ahead_is_told_of_nothing_again() {
         assert_eq!(events.data()["payload"], "Mw==");
     }
 }
+
+/// More messages than a walk back takes, many of the same time, and every place among them.
+#[test]
+fn a_client_that_was_away_for_long_goes_on_where_it_was() {
+    let running = Running::hub();
+    let namespace = running.store.namespace("default").unwrap();
+    let batches: Vec<u64> = (0..8)
+        .map(|_| {
+            let messages = vec![NewMessage { topic: "a", ..NewMessage::default() }; 400];
+            namespace.write(&Write::new(Operation::Publish(&messages))).unwrap().lsn.0
+        })
+        .collect();
+    let first_id = |query: &str, last_id: Option<&str>| {
+        let mut events =
+            Events::of(running.http, &format!("topics/subscribe?filter=%23{query}"), last_id);
+        events.data()["id"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(first_id("&start=0", None), format!("{}-0", batches[0]));
+    assert_eq!(first_id("", Some("0-0")), format!("{}-0", batches[0]));
+    for lsn in &batches {
+        assert_eq!(first_id(&format!("&start={lsn}"), None), format!("{lsn}-0"));
+        for index in [0, 1, 398] {
+            let seen = format!("{lsn}-{index}");
+            assert_eq!(first_id("", Some(&seen)), format!("{lsn}-{}", index + 1));
+        }
+    }
+    for (at, lsn) in batches.iter().enumerate().skip(1) {
+        let seen = format!("{}-399", batches[at - 1]);
+        assert_eq!(first_id("", Some(&seen)), format!("{lsn}-0"));
+    }
+}

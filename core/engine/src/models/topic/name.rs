@@ -6,6 +6,9 @@ use unison_base::limits::{TOPIC_LEVELS_MAX, TOPIC_NAME_MAX};
 const SEPARATOR: char = '/';
 const ONE: &str = "+";
 const REST: &str = "#";
+/// The same in the way of writing with `.` for `/`.
+const DOTTED_ONE: &str = "*";
+const DOTTED_REST: &str = "...";
 /// Topics whose names begin with this are of the system: no leading wildcard finds them.
 const SYSTEM: char = '$';
 
@@ -35,6 +38,9 @@ pub enum TopicError {
     /// The name of a topic has a wildcard.
     #[error("the name of a topic has no `+` and no `#`")]
     Wildcard,
+    /// The name of a topic has a wildcard of the dotted way of writing.
+    #[error("the dotted name of a topic has no `*` and no `...`")]
+    DottedWildcard,
     /// A wildcard shares its level with other characters, or `#` is not last.
     #[error("a wildcard is a level of its own, and `#` is the last one")]
     WildcardPlace,
@@ -93,22 +99,23 @@ impl TopicFilter {
     /// # Errors
     /// What is wrong with the text.
     pub fn from_dotted(text: &str) -> Result<Self, TopicError> {
-        let slashed = topic_from_dotted(text.strip_suffix("...").unwrap_or(text));
-        let stars = |level: &str| String::from(if level == "*" { ONE } else { level });
+        let (above, rest) = match text.strip_suffix(DOTTED_REST) {
+            Some("") => return Self::new(REST),
+            Some(above) => (above, Some(REST)),
+            None => (text, None),
+        };
+        if above.contains(DOTTED_REST) {
+            return Err(TopicError::WildcardPlace);
+        }
         let mut whole = String::new();
-        if !text.starts_with("...") {
-            for (index, level) in slashed?.split(SEPARATOR).enumerate() {
-                if level.contains('*') && level != "*" {
-                    return Err(TopicError::WildcardPlace);
-                }
-                whole.push_str(if index > 0 { "/" } else { "" });
-                whole.push_str(&stars(level));
+        for level in slashed(above)?.split(SEPARATOR).chain(rest) {
+            if level.contains(DOTTED_ONE) && level != DOTTED_ONE {
+                return Err(TopicError::WildcardPlace);
             }
+            whole.push_str(if level == DOTTED_ONE { ONE } else { level });
+            whole.push(SEPARATOR);
         }
-        if text.ends_with("...") {
-            whole.push_str(if whole.is_empty() { "" } else { "/" });
-            whole.push_str(REST);
-        }
+        whole.pop();
         Self::new(&whole)
     }
 
@@ -206,9 +213,17 @@ pub(crate) fn check_topic(name: &str) -> Result<(), TopicError> {
 /// The name of a topic in the way of writing with `.` for `/`.
 ///
 /// # Errors
-/// [`TopicError::Dotted`] when it has a character that is special in the other way of writing. The
-/// rest is checked when the name is used.
+/// [`TopicError::Dotted`] when it has a character that is special in the other way of writing,
+/// [`TopicError::DottedWildcard`] when it has one that is in this. The rest is checked when the name
+/// is used.
 pub fn topic_from_dotted(name: &str) -> Result<String, TopicError> {
+    if name.contains(DOTTED_ONE) || name.contains(DOTTED_REST) {
+        return Err(TopicError::DottedWildcard);
+    }
+    slashed(name)
+}
+
+fn slashed(name: &str) -> Result<String, TopicError> {
     if name.contains([SEPARATOR, '+', '#']) {
         return Err(TopicError::Dotted);
     }

@@ -283,15 +283,29 @@ fn texts_that_are_no_topics_are_refused() {
 #[test]
 fn the_dotted_way_of_writing_is_read() {
     let slashed = |text| TopicFilter::from_dotted(text).map(|filter| filter.as_str().into());
-    for (dotted, expected) in
-        [("a.b", "a/b"), ("a.*.b", "a/+/b"), ("a...", "a/#"), ("...", "#"), ("*...", "+/#")]
-    {
+    for (dotted, expected) in [
+        ("a.b", "a/b"),
+        ("a.*.b", "a/+/b"),
+        ("a...", "a/#"),
+        ("...", "#"),
+        ("*...", "+/#"),
+        ("a..b", "a//b"),
+        ("....", "//#"),
+        (".", "/"),
+        ("a....", "a//#"),
+    ] {
         assert_eq!(slashed(dotted), Ok::<String, _>(expected.into()), "{dotted}");
     }
     assert_eq!(slashed("a/b"), Err(TopicError::Dotted));
-    assert_eq!(slashed("a.b*"), Err(TopicError::WildcardPlace));
+    // What is not at the end must not be read as "all topics".
+    for text in ["a.b*", "...a...", "a...b", "...a", "......", "a*..."] {
+        assert_eq!(slashed(text), Err(TopicError::WildcardPlace), "{text}");
+    }
     assert_eq!(topic_from_dotted("a.b"), Ok("a/b".into()));
     assert_eq!(topic_from_dotted("a.#"), Err(TopicError::Dotted));
+    for name in ["a.*", "*", "a...", "a*b"] {
+        assert_eq!(topic_from_dotted(name), Err(TopicError::DottedWildcard), "{name}");
+    }
 }
 
 #[test]

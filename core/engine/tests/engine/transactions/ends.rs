@@ -270,3 +270,23 @@ fn a_commit_asks_for_so_many_versions() {
     assert!(matches!(error, WriteError::KeyLength { bytes: 0, .. }), "{error}");
     commit(&mut engine, id(1), &vec![check; BATCH_OPERATIONS_MAX]).unwrap();
 }
+
+#[test]
+fn an_upload_does_not_go_on_when_its_node_was_away() {
+    let (disk, mut engine) = fixture::new(options());
+    begin(&mut engine, id(1)).unwrap();
+    chunk(&mut engine, id(1), b"o", b"333").unwrap();
+    fixture::commit(&mut engine);
+    assert_eq!(engine.uploaded_bytes(id(1), b"o"), Ok(3));
+    assert_eq!(engine.uploaded_bytes(id(1), b"another"), Ok(0));
+    drop(engine);
+    let mut engine = fixture::open(&disk, options());
+    // Before and behind the record that says so.
+    for _ in 0..2 {
+        assert_eq!(engine.uploaded_bytes(id(1), b"o"), Err(TransactionError::Failed));
+        engine.tend_transactions(NOW_MS).unwrap();
+        fixture::commit(&mut engine);
+        assert_eq!(engine.open_transactions(), 0);
+    }
+    assert_eq!(engine.uploaded_bytes(id(2), b"o"), Err(TransactionError::Unknown));
+}
