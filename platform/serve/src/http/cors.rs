@@ -13,6 +13,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::error::ApiError;
 use crate::config::Origins;
 use crate::node::Node;
 
@@ -22,20 +23,27 @@ const EVERY: HeaderValue = HeaderValue::from_static("*");
 /// Seconds for which a browser need not ask again: the most that one of them takes.
 const ASKED_FOR_SECONDS: HeaderValue = HeaderValue::from_static("7200");
 
-/// Answers what a browser asks before a page's request, and says in every other answer whose pages
-/// may read it.
+/// A browser sends some writes of any page without asking, and only keeps the answer from it.
+const FOREIGN: ApiError = ApiError::Forbidden(
+    "pages of this origin may not write here: it is named with --http-allow-origin",
+);
+
+/// Answers what a browser asks before a page's request, refuses writes of pages that are not named,
+/// and says in every other answer whose pages may read it.
 pub(super) async fn answer(
     State(node): State<Arc<Node>>,
     request: Request,
     next: Next,
 ) -> Response {
     let origins = &node.allow_origin;
-    let origin = request.headers().get(ORIGIN).filter(|origin| origins.allow(origin.as_bytes()));
-    let origin = origin.cloned();
+    let allowed = |origin: &&HeaderValue| origins.allow(origin.as_bytes());
+    let origin = request.headers().get(ORIGIN).filter(allowed).cloned();
+    let is_foreign = !request.headers().get_all(ORIGIN).iter().all(|origin| allowed(&origin));
     let asks = request.method() == Method::OPTIONS
         && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
     let mut response = match &origin {
         Some(_) if asks => permission(),
+        _ if is_foreign && !request.method().is_safe() => FOREIGN.into_response(),
         _ => next.run(request).await,
     };
     sign(origins, origin, response.headers_mut());

@@ -47,20 +47,23 @@ fn document() -> Value {
             }
         }
     }
-    document.pointer_mut("/paths").into_iter().for_each(add_common_answer);
+    document.pointer_mut("/paths").into_iter().for_each(add_common_answers);
     if let Some(info) = document.get_mut("info").and_then(Value::as_object_mut) {
         info.insert("version".to_owned(), VERSION.into());
     }
     document
 }
 
-/// What the connection answers, whatever the request is about.
-fn add_common_answer(paths: &mut Value) {
-    let answer = serde_json::json!({ "$ref": "#/components/responses/HeadTooLarge" });
+/// What is answered whatever the request is about: by the connection, and to pages of other origins.
+fn add_common_answers(paths: &mut Value) {
+    let answer = |name| serde_json::json!({ "$ref": format!("#/components/responses/{name}") });
     let items = paths.as_object_mut().into_iter().flat_map(Map::values_mut);
-    for operation in items.filter_map(Value::as_object_mut).flat_map(Map::values_mut) {
+    for (method, operation) in items.filter_map(Value::as_object_mut).flatten() {
         if let Some(answers) = operation.get_mut("responses").and_then(Value::as_object_mut) {
-            answers.insert("431".to_owned(), answer.clone());
+            answers.insert("431".to_owned(), answer("HeadTooLarge"));
+            if method != "get" {
+                answers.insert("403".to_owned(), answer("Forbidden"));
+            }
         }
     }
 }

@@ -11,9 +11,11 @@ use unison_base::TxnId;
 /// The number of the newest request, held while one adds a chunk.
 type Newest = tokio::sync::Mutex<u64>;
 
+type Objects = BTreeMap<(TxnId, Vec<u8>), Weak<Newest>>;
+
 /// Objects that are added to: as many as there are requests that do.
 #[derive(Debug, Default)]
-pub(crate) struct Turns(Mutex<BTreeMap<(TxnId, Vec<u8>), Weak<Newest>>>);
+pub(crate) struct Turns(Mutex<Objects>);
 
 /// The turn of one request, until another one has come.
 #[derive(Debug)]

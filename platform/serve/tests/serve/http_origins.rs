@@ -59,3 +59,27 @@ fn a_browser_that_asks_first_is_answered() {
     let plain = request(&running, "OPTIONS /api/v1/default/kv/a", &[("origin", PAGE)], "");
     assert_eq!(plain.status, 405, "no question, so nothing special");
 }
+
+/// A browser sends a page's form or text to anywhere without asking first.
+#[test]
+fn pages_that_are_not_named_write_nothing() {
+    for (origins, named) in
+        [("off", false), ("https://b.example", false), (PAGE, true), ("*", true)]
+    {
+        let running = start(origins);
+        let send = |head: &str, headers: &[(&str, &str)]| {
+            let body = r#"{"operation":"put","items":[{"key":"a","value":"MQ=="}]}"#;
+            request(&running, head, headers, body).status
+        };
+        let head = "POST /api/v1/default/kv/batch";
+        let status = if named { 200 } else { 403 };
+        let page = [("origin", PAGE), ("content-type", "text/plain")];
+        assert_eq!(send(head, &page), status, "{origins}");
+        assert_eq!(send("DELETE /api/v1/default/kv/a", &page), status, "{origins}");
+        // One origin that is named does not speak for another one.
+        let two = [("origin", PAGE), ("origin", "https://c.example")];
+        assert_eq!(send(head, &two) == 200, origins == "*", "{origins}");
+        assert_eq!(from_page(&running, "GET /api/v1/default/kv/a", PAGE).status, 200);
+        assert_eq!(send(head, &[]), 200, "what is no browser says no origin");
+    }
+}
