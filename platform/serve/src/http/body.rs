@@ -91,8 +91,11 @@ where
     Ok(Option::<Text<'a>>::deserialize(from)?.map(|text| text.0).unwrap_or_default())
 }
 
-/// The JSON in a body.
+/// The JSON object in a body. An array of its fields, which serde would take too, is none.
 pub(super) fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ApiError> {
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        return Err(ApiError::Malformed("the body is a JSON object, not an array".to_owned()));
+    }
     serde_json::from_slice(bytes)
         .map_err(|error| ApiError::Malformed(format!("the body is not what is expected: {error}")))
 }
