@@ -20,7 +20,7 @@ use unison_base::checksum::Crc32;
 use unison_base::limits::TRANSACTION_INDEX_BYTES_MAX;
 
 /// What versions that were written over may take beside those that were not, bytes.
-const OWN_SPARE_BYTES: usize = 64 << 10;
+const OWN_SPARE_BYTES: usize = 4 << 10;
 
 /// The kinds of change in a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,6 +112,11 @@ impl Open {
     /// What it takes in the index, bytes.
     pub(crate) fn index_bytes(&self) -> usize {
         self.index_bytes
+    }
+
+    /// What its reader's form of it takes in memory, bytes; 0 when nobody reads in it.
+    pub(super) fn own_bytes(&self) -> usize {
+        self.own.as_ref().map_or(0, |own| own.memory())
     }
 
     /// CRC-32 (IEEE) of all values put, one behind the other.
@@ -220,7 +225,7 @@ impl Open {
 
     /// Its changes in the form that a reader takes them; `None` when there are none. Topics that it names
     /// are in it, messages are not: they have their place when the transaction is committed.
-    pub(crate) fn own(&mut self) -> Option<Arc<Memtable>> {
+    pub(super) fn own(&mut self) -> Option<Arc<Memtable>> {
         if self.own.is_none() && !self.changes.is_empty() {
             let own = Memtable::new(0);
             for (key, &(lsn, entry)) in &self.changes {

@@ -3,9 +3,10 @@
 
 use super::open::Open;
 use super::step::{At, Sink, Version};
-use crate::memtable::StorageKey;
+use crate::memtable::{Memtable, StorageKey};
 use crate::records::TypeOfChange;
 use alloc::collections::{BTreeMap, VecDeque};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use unison_base::Lsn;
 use unison_base::limits::TRANSACTIONS_INDEX_BYTES_MAX;
@@ -41,6 +42,9 @@ pub(crate) struct Transactions {
     endings: VecDeque<(StorageKey, Ending)>,
     /// What all open ones take, bytes.
     index_bytes: usize,
+    /// What their readers' forms of them take beside that, bytes. The bound on the table does not know
+    /// it: it must say the same on every node, and only the node that writes has readers in them.
+    own_bytes: usize,
 }
 
 impl Transactions {
@@ -53,12 +57,14 @@ impl Transactions {
     }
 
     fn insert(&mut self, id: StorageKey, open: Open) {
+        self.own_bytes = self.own_bytes.saturating_add(open.own_bytes());
         self.index_bytes = self.index_bytes.saturating_add(OPEN_BYTES + open.index_bytes());
         self.open.insert(id, open);
     }
 
     fn take(&mut self, id: &StorageKey) -> Option<Open> {
         let open = self.open.remove(id)?;
+        self.own_bytes = self.own_bytes.saturating_sub(open.own_bytes());
         self.index_bytes = self.index_bytes.saturating_sub(OPEN_BYTES + open.index_bytes());
         Some(open)
     }
@@ -66,11 +72,20 @@ impl Transactions {
     fn change(&mut self, id: &StorageKey, change: impl FnOnce(&mut Open)) {
         let Some(open) = self.open.get_mut(id) else { return };
         let others = self.index_bytes.saturating_sub(open.index_bytes());
+        let others_own = self.own_bytes.saturating_sub(open.own_bytes());
         change(open);
         if others.saturating_add(open.index_bytes()) > TABLE_BYTES_MAX {
             open.break_up();
         }
         self.index_bytes = others.saturating_add(open.index_bytes());
+        self.own_bytes = others_own.saturating_add(open.own_bytes());
+    }
+
+    /// One of them as a reader takes it; `None` when it has changed nothing.
+    pub(crate) fn own(&mut self, id: &StorageKey) -> Option<Arc<Memtable>> {
+        let mut own = None;
+        self.change(id, |open| own = open.own());
+        own
     }
 
     pub(super) fn prepare(&mut self, id: &StorageKey, at: At, change: Option<TypeOfChange>) {
@@ -110,9 +125,14 @@ impl Transactions {
         self.open.len()
     }
 
-    /// What all take in memory and will take in the index, bytes.
+    /// What all take until their end and will take in the index, bytes.
     pub(crate) fn index_bytes(&self) -> usize {
         self.index_bytes
+    }
+
+    /// What all take in memory, with what their readers need, bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.index_bytes.saturating_add(self.own_bytes)
     }
 
     /// What the commit of one will take in the index, bytes.
@@ -156,6 +176,7 @@ impl Transactions {
     pub(crate) fn break_all(&mut self) {
         self.open.values_mut().for_each(Open::break_up);
         self.index_bytes = self.open.len().saturating_mul(OPEN_BYTES);
+        self.own_bytes = 0;
     }
 
     /// Everything so far is in the log.

@@ -144,6 +144,11 @@ impl Arena {
         usize::try_from(locate(word).0).is_ok_and(|chunk| chunk < self.chunks.len())
     }
 
+    /// What the chunks take, bytes.
+    pub(super) fn memory(&self) -> usize {
+        self.chunks.iter().map(|chunk| size_of_val::<[AtomicU32]>(chunk)).sum()
+    }
+
     /// Adds the next chunk.
     pub(super) fn grow(&mut self) {
         let chunk = u32::try_from(self.chunks.len()).unwrap_or(u32::MAX);

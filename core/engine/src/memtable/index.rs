@@ -99,6 +99,11 @@ impl Body {
         self.slots.len()
     }
 
+    /// What table and entries take, bytes.
+    pub(super) fn memory(&self) -> usize {
+        size_of_val::<[AtomicUsize]>(&self.slots).saturating_add(self.arena.memory())
+    }
+
     fn at(&self, probe: u64) -> Option<&AtomicUsize> {
         let mask = self.slots.len() - 1;
         self.slots.get(usize::try_from(probe & u64::try_from(mask).ok()?).ok()?)

@@ -378,6 +378,13 @@ impl Memtable {
         self.bytes.load(Ordering::Relaxed)
     }
 
+    /// What it has taken from the allocator, bytes: chunks that are not full yet count whole. Only the
+    /// writer changes it.
+    pub(crate) fn memory(&self) -> usize {
+        let runs = self.runs.with(Runs::memory);
+        size_of::<Self>().saturating_add(runs).saturating_add(self.body.with(Body::memory))
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.bytes() == 0 && self.log_bytes() == 0
     }

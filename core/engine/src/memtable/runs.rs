@@ -126,6 +126,13 @@ impl Runs {
         runs
     }
 
+    /// What they take, bytes; the tail as if a reader had sorted all of it.
+    pub(super) fn memory(&self) -> usize {
+        let sorted: usize = self.sorted.iter().map(|run| size_of_val::<[Item]>(run)).sum();
+        let tail = self.tail.words.len() * (size_of::<AtomicU32>() + size_of::<Item>());
+        sorted.saturating_add(tail)
+    }
+
     /// Entries in the tail.
     pub(super) fn tail_entries(&self) -> usize {
         self.tail.used.load(Ordering::Acquire)

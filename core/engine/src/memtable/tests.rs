@@ -227,3 +227,16 @@ fn memory_is_counted_near_the_truth() {
     let entry = 9 * 4 + 8;
     assert_eq!(memtable.bytes(), 1_000 * (entry + INDEX_BYTES));
 }
+
+#[test]
+fn what_is_not_full_yet_counts_as_taken() {
+    let memtable = Memtable::new(0);
+    memtable.insert(b"one", Lsn(1), Entry::Tombstone);
+    assert!(memtable.memory() >= 4 << 10, "the first chunk of the arena");
+    for lsn in 2..=20_000_u64 {
+        memtable.insert(&lsn.to_be_bytes(), Lsn(lsn), Entry::Tombstone);
+        let entries = usize::try_from(lsn).unwrap() * (9 * 4 + 8 + 24 + 2 * size_of::<usize>());
+        assert!(memtable.memory() + 4 * (9 + 2) >= entries, "{lsn}");
+    }
+    assert!(memtable.memory() <= 2 * memtable.bytes());
+}

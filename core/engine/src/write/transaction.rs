@@ -381,10 +381,10 @@ impl<S: SegmentStore> Engine<S> {
         self.transactions.len()
     }
 
-    /// What open transactions take in memory and will take in the index, bytes.
+    /// What open transactions take in memory, with what is kept for reads in them, bytes.
     #[must_use]
     pub fn transactions_bytes(&self) -> usize {
-        self.transactions.index_bytes()
+        self.transactions.bytes()
     }
 
     /// A record without entries.

@@ -1,6 +1,5 @@
 //! Reads in a transaction that goes on.
 
-use crate::apply::Open;
 use crate::engine::Engine;
 use crate::errors::WriteError;
 use crate::memtable::StorageKey;
@@ -40,7 +39,7 @@ impl<S: SegmentStore> Engine<S> {
     /// What a transaction sees.
     pub(super) fn view_within(&mut self, id: &StorageKey) -> Arc<View> {
         let view = self.shared.view.load();
-        match self.transactions.get_mut(id).and_then(Open::own) {
+        match self.transactions.own(id) {
             Some(own) => Arc::new(View::within(own, &view)),
             None => view,
         }

@@ -155,3 +155,31 @@ fn what_expired_for_all_since_it_was_said_to_live_longer_is_gone_in_it_too() {
     let refused = engine.stage(&longer, NOW_MS).unwrap_err();
     assert_eq!(refused, WriteError::Conflict { current: None });
 }
+
+#[test]
+fn what_is_kept_to_read_in_it_is_counted_and_does_not_grow_with_each_overwriting() {
+    const OWN_MIN: usize = 4 << 10;
+    const OWN_MAX: usize = 32 << 10;
+    let (_disk, mut engine) = fixture::new(options());
+    let none = engine.transactions_bytes();
+    begin(&mut engine, id(1)).unwrap();
+    begin(&mut engine, id(2)).unwrap();
+    put(&mut engine, id(1), b"k", b"v").unwrap();
+    let before = engine.transactions_bytes();
+    for number in 0..700_u32 {
+        let put = Operation::Put { key: b"k", value: &number.to_be_bytes() };
+        on(&mut engine, put, Condition::Present).unwrap();
+        fixture::commit(&mut engine);
+        let grown = engine.transactions_bytes() - before;
+        assert!(grown <= OWN_MAX, "{number}: {grown}");
+        let own = engine.reader_within(id(1), NOW_MS).unwrap();
+        assert_eq!(get(&own, b"k"), Some(number.to_be_bytes().to_vec()));
+        let grown = engine.transactions_bytes() - before;
+        assert!((OWN_MIN..=OWN_MAX).contains(&grown), "{number}: {grown}");
+    }
+    let both = engine.transactions_bytes();
+    abort(&mut engine, id(1)).unwrap();
+    assert!(engine.transactions_bytes() < both - OWN_MIN);
+    commit(&mut engine, id(2), &[]).unwrap();
+    assert_eq!(engine.transactions_bytes(), none);
+}
