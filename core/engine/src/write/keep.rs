@@ -35,6 +35,10 @@ pub(super) struct Keeping {
     /// By stream: how many it keeps, and how many it got since it was trimmed.
     counted: BTreeMap<u64, (u32, u32)>,
     due: BTreeSet<u64>,
+    /// The next one is the first that is due from here on: each has its turn.
+    turn: u64,
+    /// Due, but they could not be read: they hold up no others, and no message waits for them.
+    unreadable: BTreeSet<u64>,
     /// One that is due got too many to wait any longer.
     urgent: bool,
     /// Streams were forgotten that may have got some.
@@ -49,6 +53,7 @@ impl Keeping {
         if self.counted.len() >= COUNTED_MAX && !self.counted.contains_key(&stream) {
             self.counted.clear();
             self.due.clear();
+            self.unreadable.clear();
             self.forgotten = true;
         }
         let allowed = (keep / 2).max(NEW_MIN);
@@ -77,7 +82,7 @@ impl Keeping {
         let mut taken = Vec::new();
         while taken.len() < TRIM_STREAMS_MAX
             && *left > 0
-            && let Some(stream) = self.due.pop_first()
+            && let Some(stream) = self.pop_due()
         {
             if let Some((keep, new)) = self.counted.get_mut(&stream) {
                 *new = 0;
@@ -87,6 +92,19 @@ impl Keeping {
         }
         self.urgent &= !self.due.is_empty();
         taken
+    }
+
+    fn pop_due(&mut self) -> Option<u64> {
+        let next = self.due.range(self.turn..).next().or_else(|| self.due.first());
+        let stream = next.copied()?;
+        self.due.remove(&stream);
+        self.turn = stream.saturating_add(1);
+        Some(stream)
+    }
+
+    /// What could not be read is due again.
+    fn look_again(&mut self) {
+        self.due.append(&mut self.unreadable);
     }
 
     /// Streams that were taken are not trimmed: the next trim takes them. A message does not wait for
@@ -114,13 +132,17 @@ impl Keeping {
 
 impl<S: SegmentStore> Engine<S> {
     /// Trims topics that have more messages than their rule keeps, when they got many since the last
-    /// time, until that took long. Returns how many; the records are staged. On a follower the leader does
-    /// it.
+    /// time, until that took long. Returns how many; the records are staged. What cannot be read is left
+    /// for the next call. On a follower the leader does it.
     ///
     /// # Errors
     /// As [`stage`](Self::stage); what is left is trimmed by the next call.
     pub fn trim_topics(&mut self, now_ms: u64) -> Result<usize, WriteError> {
-        if self.options.role == LogRole::Follower || !self.topics.keeping.has_due() {
+        if self.options.role == LogRole::Follower {
+            return Ok(0);
+        }
+        self.topics.keeping.look_again();
+        if !self.topics.keeping.has_due() {
             return Ok(0);
         }
         self.accepting()?;
@@ -137,9 +159,20 @@ impl<S: SegmentStore> Engine<S> {
     }
 
     fn trim_due(&mut self, left: &mut u32, now_ms: u64) -> Result<usize, WriteError> {
-        let due = self.topics.keeping.take_due(left);
-        let trimmed = self.trim_streams(&due, now_ms);
-        let streams = due.into_iter().map(|(stream, _)| stream);
+        let (view, log) = (self.shared.view.load(), self.shared.log.clone());
+        let pin = Arc::new(Pin { view, log });
+        let keeping = &mut self.topics.keeping;
+        let mut trims = Vec::new();
+        for (stream, keep) in keeping.take_due(left) {
+            match bound(&pin, stream, keep) {
+                Ok(bound) => trims.extend(bound.map(|bound| (stream, bound))),
+                Err(_) => {
+                    keeping.unreadable.insert(stream);
+                }
+            }
+        }
+        let trimmed = self.stage_trims(&trims, now_ms);
+        let streams = trims.into_iter().map(|(stream, _)| stream);
         match trimmed {
             Ok(_) => self.topics.keeping.staged.extend(streams),
             Err(_) => self.topics.keeping.give_back(streams),
@@ -147,19 +180,17 @@ impl<S: SegmentStore> Engine<S> {
         trimmed
     }
 
-    fn trim_streams(&mut self, due: &[(u64, u32)], now_ms: u64) -> Result<usize, WriteError> {
-        let (view, log) = (self.shared.view.load(), self.shared.log.clone());
-        let pin = Arc::new(Pin { view, log });
-        let mut trims = Vec::new();
-        for &(stream, keep) in due {
-            trims.extend(bound(&pin, stream, keep)?.map(|bound| (stream, bound)));
-        }
+    fn stage_trims(
+        &mut self,
+        trims: &[(u64, (u64, Lsn))],
+        now_ms: u64,
+    ) -> Result<usize, WriteError> {
         if trims.is_empty() {
             return Ok(0);
         }
         let kind = (OperationType::Trim, EntryType::Event);
         self.begin_record(kind, None, trims.len(), now_ms);
-        for (stream, bound) in &trims {
+        for (stream, bound) in trims {
             self.topics.entries.trim(&mut self.encoder, *stream, *bound);
         }
         self.encoder.finish();
@@ -197,6 +228,21 @@ mod tests {
             let mut left = WALKED_MAX;
             assert_eq!(keeping.take_due(&mut left).len(), taken);
             assert_eq!((left, keeping.has_due()), (0, due));
+        }
+        assert!(!keeping.is_urgent());
+    }
+
+    #[test]
+    fn one_that_cannot_be_read_has_its_turn_again_behind_all_others() {
+        let mut keeping = Keeping::default();
+        for (stream, keep) in [(1, WALKED_MAX), (2, 5), (3, WALKED_MAX)] {
+            keeping.published(stream, keep);
+        }
+        for first in [&[(1, WALKED_MAX)][..], &[(2, 5), (3, WALKED_MAX)], &[(1, WALKED_MAX)]] {
+            let mut left = WALKED_MAX;
+            assert_eq!(keeping.take_due(&mut left), first);
+            keeping.unreadable.insert(1);
+            keeping.look_again();
         }
         assert!(!keeping.is_urgent());
     }

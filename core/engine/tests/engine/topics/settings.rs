@@ -4,11 +4,12 @@ use super::model::{Known, Model, Moment};
 use super::{filter, message, payloads, publish, publish_pattern, retained, trim, write};
 use crate::fixture::{self, NOW_MS, Sim, commit, flush, follower_options, new, options};
 use crate::follow::fetch;
+use redb::StorageBackend;
 use unison_base::Lsn;
 use unison_base::limits::{KEEP_LAST_MAX, TOPIC_RULES_BYTES_MAX, TOPIC_RULES_MAX};
 use unison_engine::{
-    EngineOptions, FOREVER, KEEP_ALL, MessageRequest, NewMessage, Operation, Reader, SettingsError,
-    TopicFilter, TopicRule, TopicSettings, Write, WriteError,
+    EngineOptions, FOREVER, KEEP_ALL, MessageId, MessageRequest, NewMessage, Operation, ReadError,
+    Reader, SettingsError, TopicFilter, TopicRule, TopicSettings, Write, WriteError,
 };
 use unison_ports::IoError;
 use unison_sim::disk::{Calls, CrashDisk, Fault, SimStore};
@@ -234,6 +235,52 @@ fn a_trim_that_was_taken_back_is_tried_again() {
     commit(&mut engine);
     assert_eq!(engine.trim_topics(NOW_MS), Ok(0));
     assert_eq!(left(engine), 3);
+}
+
+/// Makes the entries of these messages in the tree unreadable, while no engine is open.
+fn rot_entries(disk: &CrashDisk, messages: &[MessageId]) {
+    let tree = disk.tree("ns");
+    let mut bytes = vec![0; usize::try_from(tree.len().unwrap()).unwrap()];
+    tree.read(0, &mut bytes).unwrap();
+    for message in messages {
+        let flags = message.lsn.0.to_le_bytes().len();
+        // The LSN, no flag, and a place in the first segment.
+        let entry = [&message.lsn.0.to_le_bytes()[..], &[0, 1, 0, 0, 0]].concat();
+        let places = bytes.windows(entry.len()).enumerate().filter(|(_, there)| *there == entry);
+        let places: Vec<_> = places.map(|(at, _)| at + flags).collect();
+        assert!(!places.is_empty(), "{message:?}");
+        places.iter().for_each(|at| tree.write(*at as u64, &[0x80]).unwrap());
+    }
+}
+
+#[test]
+fn a_topic_that_cannot_be_read_holds_up_no_trim_and_no_message_of_others() {
+    let (disk, mut engine) = new(options());
+    set(&mut engine, None, &[rule("t/#", None, Some(1))]);
+    let rotten: Vec<_> = (0..3).map(|_| publish(&mut engine, "t/1", &[7; 100])).collect();
+    for _ in 0..3 {
+        publish(&mut engine, "t/2", &[7; 100]);
+    }
+    flush(&mut engine);
+    engine.close().unwrap();
+    rot_entries(&disk, &rotten);
+    let mut engine = fixture::open(&disk, options());
+    // Both are due, for what is in them is not known.
+    let both = ["t/1", "t/2"].map(|topic| message(topic, b""));
+    write(&mut engine, Operation::Publish(&both)).unwrap();
+    for trimmed in [1, 0] {
+        assert_eq!(engine.trim_topics(NOW_MS), Ok(trimmed));
+        commit(&mut engine);
+    }
+    // So many that the next message has to wait for a trim.
+    write(&mut engine, Operation::Publish(&[message("t/1", b""); 40])).unwrap();
+    publish(&mut engine, "t/3", b"");
+    publish(&mut engine, "other", b"");
+    set(&mut engine, None, &[]);
+    assert_eq!(payloads(&engine.reader(), "t/2").len(), 1);
+    let (snapshot, filter) = (engine.reader().snapshot(), filter("t/1"));
+    let read = snapshot.messages(MessageRequest::all(&filter)).and_then(Iterator::collect);
+    assert!(matches!(read.map(|all: Vec<_>| all.len()), Err(ReadError::Tree(_))));
 }
 
 #[test]
