@@ -49,6 +49,9 @@ impl ChangeKind {
 pub struct Change<'a> {
     /// Its name.
     pub id: ChangeId,
+    /// When its record was written, milliseconds since 1970. Of a transaction that is the record in it: the messages of one
+    /// have the time of its commit, which is not before.
+    pub time_ms: u64,
     /// Of which model.
     pub model: ChangeModel,
     /// What happened.

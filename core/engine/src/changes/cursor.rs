@@ -247,6 +247,7 @@ impl<S: SegmentStore> Changes<S> {
         let keys = |epoch| shared.view.with(|view| epoch_key(view, &shared.log, epoch));
         let mut telling = Telling {
             lsn: record.lsn,
+            time_ms: decoded.hlc().millis(),
             index: 0,
             from: place.next,
             objects: Objects::default(),

@@ -40,6 +40,8 @@ pub(super) enum Stop {
 pub(super) struct Telling<'v> {
     /// The record that the events have their names of: of a transaction its commit.
     pub(super) lsn: Lsn,
+    /// When the record at hand was written, ms since 1970.
+    pub(super) time_ms: u64,
     /// The index of the next event.
     pub(super) index: u32,
     /// Events below this one are passed over.
@@ -85,6 +87,7 @@ struct Said<'a> {
 impl Telling<'_> {
     /// Tells of the events of a record.
     pub(super) fn record(&mut self, record: &Record<'_>) -> ControlFlow<Stop> {
+        self.time_ms = record.hlc().millis();
         match record.kind {
             Kind::Put => self.keys(record, ChangeKind::Put),
             Kind::Delete => self.keys(record, ChangeKind::Delete),
@@ -128,7 +131,8 @@ impl Telling<'_> {
     fn tell_as(&mut self, id: ChangeId, said: Said<'_>, is_of_pattern: bool) -> ControlFlow<Stop> {
         let Said { model, kind, key, expiry, body } = said;
         let expires_at = expiry.is_set().then_some(expiry.0);
-        let change = Change { id, model, kind, key, is_of_pattern, expires_at, body };
+        let time_ms = self.time_ms;
+        let change = Change { id, time_ms, model, kind, key, is_of_pattern, expires_at, body };
         (self.visit)(&change).map_break(|()| Stop::BrokenOff)
     }
 
@@ -168,13 +172,12 @@ impl Telling<'_> {
     fn messages(&mut self, record: &Record<'_>) -> ControlFlow<Stop> {
         let pattern = record.kind == Kind::PublishPatterns;
         let names = if pattern { KeyKind::Pattern } else { KeyKind::Topic };
-        let time_ms = record.hlc().millis();
         for (place, (message, ..)) in (0..).zip(messages(record)) {
             let Some(id) = self.next_id() else { continue };
             let Some(name) = self.name(names, message.stream)? else { continue };
             // Of one in a transaction only the commit counts.
             let index = if self.lsn == record.lsn() { place } else { u32::MAX };
-            let at = MessagePosition { time_ms, lsn: self.lsn, index };
+            let at = MessagePosition { time_ms: self.time_ms, lsn: self.lsn, index };
             let expiry = Expiry(message.expires_at);
             let opened = self.opener.open(&message, &at, self.keys);
             let said = Said {

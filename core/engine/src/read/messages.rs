@@ -194,16 +194,25 @@ impl PartialEq for Head {
 impl Eq for Head {}
 
 impl<S: SegmentStore> Messages<S> {
+    /// Of no stream yet.
+    fn none(
+        pin: &Arc<Pin<S>>,
+        (rules, opener): (Arc<Rules>, Opener),
+        (request, limits): (&MessageRequest<'_>, MessageLimits),
+    ) -> Self {
+        let (streams, heads) = (Vec::new(), BinaryHeap::new());
+        let (pin, ended) = (Arc::clone(pin), false);
+        let newest_first = request.newest_first;
+        Self { pin, rules, opener, limits, newest_first, streams, heads, ended }
+    }
+
     pub(super) fn new(
         pin: &Arc<Pin<S>>,
         at: At,
         (patterns, rules, opener): (&Patterns, Arc<Rules>, Opener),
         (request, limits): (&MessageRequest<'_>, MessageLimits),
     ) -> Result<Self, ReadError> {
-        let (streams, heads) = (Vec::new(), BinaryHeap::new());
-        let (pin, ended) = (Arc::clone(pin), false);
-        let newest_first = request.newest_first;
-        let mut messages = Self { pin, rules, opener, limits, newest_first, streams, heads, ended };
+        let mut messages = Self::none(pin, (rules, opener), (request, limits));
         messages.add_topics(at, request)?;
         let mut found = Vec::new();
         patterns.overlapping(request.filter, |id, text| found.push((id, Arc::clone(text))));
@@ -213,14 +222,39 @@ impl<S: SegmentStore> Messages<S> {
         Ok(messages)
     }
 
+    /// Of these topics, and patterns (`true`), alone.
+    pub(super) fn of<'a>(
+        pin: &Arc<Pin<S>>,
+        at: At,
+        (rules, opener): (Arc<Rules>, Opener),
+        streams: impl Iterator<Item = (&'a str, bool)>,
+        (request, limits): (&MessageRequest<'_>, MessageLimits),
+    ) -> Result<Self, ReadError> {
+        let mut messages = Self::none(pin, (rules, opener), (request, limits));
+        for stream in streams {
+            messages.add_named(at, request, stream)?;
+        }
+        Ok(messages)
+    }
+
+    /// A topic or a pattern that may not be there.
+    fn add_named(
+        &mut self,
+        at: At,
+        request: &MessageRequest<'_>,
+        (name, is_pattern): (&str, bool),
+    ) -> Result<(), ReadError> {
+        let kind = if is_pattern { KeyKind::Text } else { KeyKind::Name };
+        match numbers(&self.pin.view, &key::name(kind, name), at.lsn)? {
+            Some((_, id, _)) => self.add(at, request, id, (name.into(), is_pattern)),
+            None => Ok(()),
+        }
+    }
+
     fn add_topics(&mut self, at: At, request: &MessageRequest<'_>) -> Result<(), ReadError> {
         let filter = request.filter;
         if filter.is_topic() {
-            let key = key::name(KeyKind::Name, filter.as_str());
-            return match numbers(&self.pin.view, &key, at.lsn)? {
-                Some((_, id, _)) => self.add(at, request, id, (filter.as_str().into(), false)),
-                None => Ok(()),
-            };
+            return self.add_named(at, request, (filter.as_str(), false));
         }
         let names = Names::new(&self.pin, at, (KeyKind::Name, filter), None)?;
         let mut names = names.within(self.limits.names);

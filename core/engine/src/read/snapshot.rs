@@ -112,6 +112,21 @@ impl<S: SegmentStore> Snapshot<S> {
         Messages::new(&self.pin, self.at, (&self.patterns, rules, opener), (&request, limits))
     }
 
+    /// As [`messages`](Self::messages), of these topics and patterns (`true`) alone, whatever the
+    /// request's filter says. One that is not there has no messages.
+    ///
+    /// # Errors
+    /// As [`messages`](Self::messages).
+    pub fn messages_of<'a>(
+        &self,
+        streams: impl Iterator<Item = (&'a str, bool)>,
+        request: MessageRequest<'_>,
+    ) -> Result<Messages<S>, ReadError> {
+        let rules = rules_at(&self.pin, &self.rules, self.at.lsn)?;
+        let opening = (rules, Opener::new(Arc::clone(&self.keys)));
+        Messages::of(&self.pin, self.at, opening, streams, (&request, MessageLimits::default()))
+    }
+
     /// The topics that a filter finds, behind `after`, in the order of their levels.
     ///
     /// # Errors

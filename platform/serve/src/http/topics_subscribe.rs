@@ -1,30 +1,29 @@
 //! `GET /topics/subscribe`: messages as they become visible, as Server-Sent Events, behind those that
 //! are there already.
 //!
-//! A subscription is a position in the order of time and a filter. Its messages are read as all others
-//! are, page by page, so it shows what a read shows: what is committed, of topics that come later too.
-//! The id of an event is the message's, so a client that comes back with `Last-Event-ID` goes on
-//! behind it. The greeting has the id of the newest message that is not told of, for a client that is
-//! cut off before the first one.
+//! A subscription is a position in the order of time and a filter. What has been there for long is read
+//! by topics, what comes is found by the log: it says which topics have news, and only these are read,
+//! however many there are. Either way messages are read as all others are, so it shows what a read
+//! shows: what is committed, of topics that come later too. The id of an event is the message's, so a
+//! client that comes back with `Last-Event-ID` goes on behind it. The greeting has the place for a
+//! client that is cut off before the first one.
 
 mod beginning;
+mod subscription;
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use unison_base::Lsn;
 use unison_engine::{
-    ChangeFilter, ChangeId, MessageId, MessagePosition, MessageRequest, Models, Reached,
-    TopicFilter,
+    ChangeFilter, ChangeId, ChangeModel, MessageId, Models, ReadError, TopicFilter,
 };
-use unison_linux::store::{Message, Namespace, Reader};
+use unison_linux::store::{Namespace, Reader, Snapshot};
 
 use super::error::ApiError;
-use super::event_stream::{self, HEARTBEAT, Part, Teller};
+use super::event_stream;
 use super::line::Line;
 use super::moment::{moment_ms, now_ms};
 use super::path::InNamespace;
@@ -34,11 +33,15 @@ use super::topics_read::{MessageBody, filter, text};
 use super::watch::not_ahead;
 use crate::config::Span;
 use crate::node::{Node, Role};
-use crate::watch::Watcher;
 use beginning::last_before;
+use subscription::{From, Source, Subscription};
 
-/// A part of the stream is written once it has this many bytes.
-const PART_BYTES: usize = 64 << 10;
+/// What a stream begins with.
+const GREETING: &[u8] = b": subscribed\n\n";
+/// So many records back the log is read, whatever is in it: a few tens of MiB of small ones.
+const NEAR_RECORDS: u64 = 65_536;
+/// Behind all messages of a record, in as many digits as an id has.
+const LAST_INDEX: u32 = 999_999_999;
 /// Most bytes of retained messages that a subscription begins with.
 const RETAINED_BYTES_MAX: usize = 4 << 20;
 const TOO_MUCH_RETAINED: &str =
@@ -58,22 +61,11 @@ enum Start {
     Time(u64),
 }
 
-/// What has to be told next.
-struct Subscription {
-    watcher: Watcher,
-    namespace: Arc<Namespace>,
-    filter: TopicFilter,
-    from: From,
-    line: Line,
-}
-
-/// Which messages are to come.
-#[derive(Clone, Copy)]
-struct From {
-    ms: u64,
-    after: Option<MessagePosition>,
-    /// Told of at another node, which may be ahead of this one.
+/// From where on messages are told, in which way, and what is told before all else.
+struct Beginning {
+    source: Source,
     seen: MessageId,
+    greeting: Vec<u8>,
 }
 
 pub(super) async fn subscribe(
@@ -89,15 +81,40 @@ pub(super) async fn subscribe(
         Start::From(lsn) => not_to_come(&node, &namespace, lsn)?,
         Start::Now | Start::Retained | Start::Time(_) => {}
     }
-    let nothing = ChangeFilter { models: Models::NONE, ..ChangeFilter::default() };
-    let applied = ChangeId::whole(namespace.reader().applied());
-    let watcher = node.watchers.watch(&namespace, nothing, applied)?;
+    let applied = namespace.reader().applied();
+    let mut watcher =
+        node.watchers.watch(&namespace, news_of(&filter), ChangeId::whole(applied))?;
+    let in_log = place_in_log(&start).filter(|place| {
+        watcher.go_behind(*place, news_of(&filter));
+        watcher.check().is_ok()
+    });
     let (reader, asked) = (namespace.reader(), filter.clone());
-    let begin = move || begin(&reader, &asked, &start);
-    let (from, greeting) = tokio::task::spawn_blocking(begin).await??;
+    let is_near = in_log.is_some_and(|place| applied.0.saturating_sub(place.lsn.0) <= NEAR_RECORDS);
+    let begin = move || begin(&reader, &asked, &start, (in_log.is_some(), is_near));
+    let Beginning { source, seen, greeting } = tokio::task::spawn_blocking(begin).await??;
+    if let (Source::Log, None) = (&source, in_log) {
+        watcher.go_behind(ChangeId::whole(seen.lsn), news_of(&filter));
+    }
     let line = Line::new(&node, namespace.name());
-    let subscription = Subscription { watcher, namespace, filter, from, line };
+    let subscription = Subscription::new(watcher, namespace, (filter, source, seen), line);
     Ok(event_stream::answer(&greeting, subscription))
+}
+
+/// The events that say that there is something to tell.
+fn news_of(filter: &TopicFilter) -> ChangeFilter {
+    let models = Models::NONE.with(ChangeModel::Topic);
+    ChangeFilter { models, topics: Some(filter.clone()), ..ChangeFilter::default() }
+}
+
+/// Behind which event the log has all that is to be told. Of the record that a message was in, there
+/// may be more.
+fn place_in_log(start: &Start) -> Option<ChangeId> {
+    let first = match start {
+        Start::Behind(seen) => seen.lsn,
+        Start::From(lsn) => *lsn,
+        Start::Now | Start::Retained | Start::Time(_) => return None,
+    };
+    Some(ChangeId::whole(Lsn(first.0.saturating_sub(1))))
 }
 
 /// A hub knows which record is the next one. A time in milliseconds, which other requests take, would
@@ -134,35 +151,71 @@ fn start(query: &Query, headers: &HeaderMap) -> Result<Start, ApiError> {
     }
 }
 
-/// Where it begins, and what is told before all else.
-fn begin(reader: &Reader, asked: &TopicFilter, start: &Start) -> Result<(From, Vec<u8>), ApiError> {
+/// Where it begins. The log tells of what came last; further back the topics do, unless they are too
+/// many to be merged.
+fn begin(
+    reader: &Reader,
+    asked: &TopicFilter,
+    start: &Start,
+    (is_in_log, is_near): (bool, bool),
+) -> Result<Beginning, ApiError> {
     let snapshot = reader.snapshot();
-    let mut greeting = b": subscribed\n\n".to_vec();
-    let behind = |first: &dyn Fn(MessageId) -> bool| last_before(&snapshot, asked, first);
-    let (after, seen) = match *start {
-        Start::Time(ms) => return Ok((From { ms, after: None, seen: NO_MESSAGE }, greeting)),
-        Start::Now | Start::Retained => (behind(&|_| false)?, NO_MESSAGE),
-        Start::From(lsn) => (behind(&|id| id.lsn >= lsn)?, NO_MESSAGE),
-        Start::Behind(seen) => (behind(&|id| id > seen)?, seen),
-    };
-    if let Start::Retained = start {
-        for message in snapshot.retained(asked, None)? {
-            write_data(&MessageBody::of(&message?, asked), &mut greeting);
-            if greeting.len() > RETAINED_BYTES_MAX {
-                return Err(ApiError::Malformed(TOO_MUCH_RETAINED.to_owned()));
-            }
+    match *start {
+        Start::Time(ms) => {
+            let source = Source::Topics(From { ms, after: None });
+            return Ok(Beginning { source, seen: NO_MESSAGE, greeting: GREETING.to_vec() });
         }
+        Start::Now => return Ok(from_log(MessageId { lsn: snapshot.lsn(), index: LAST_INDEX })),
+        Start::Retained => {
+            let mut beginning = from_log(MessageId { lsn: snapshot.lsn(), index: LAST_INDEX });
+            let retained = retained(&snapshot, asked)?;
+            beginning.greeting.splice(GREETING.len()..GREETING.len(), retained);
+            return Ok(beginning);
+        }
+        Start::From(_) | Start::Behind(_) => {}
     }
-    let place = after.map_or(NO_MESSAGE, |after| after.id()).max(seen);
-    greeting.extend_from_slice(format!("id: {}-{}\n\n", place.lsn, place.index).as_bytes());
-    Ok((From { ms: 0, after, seen }, greeting))
+    let seen = match *start {
+        Start::Behind(seen) => seen,
+        Start::From(lsn) if lsn > Lsn::ZERO => MessageId { lsn: lsn.prev(), index: LAST_INDEX },
+        _ => NO_MESSAGE,
+    };
+    if is_near {
+        return Ok(from_log(seen));
+    }
+    match last_before(&snapshot, asked, &|id| id > seen) {
+        Ok(after) => {
+            let place = after.map_or(NO_MESSAGE, |after| after.id()).max(seen);
+            Ok(Beginning {
+                source: Source::Topics(From { ms: 0, after }),
+                seen,
+                greeting: greeting(place),
+            })
+        }
+        Err(ApiError::Read(ReadError::Streams { .. })) if is_in_log => Ok(from_log(seen)),
+        Err(error) => Err(error),
+    }
 }
 
-/// Appends a message as an event.
-fn write(message: &Message, asked: &TopicFilter, text: &mut Vec<u8>) {
-    let body = MessageBody::of(message, asked);
-    text.extend_from_slice(format!("id: {}\n", body.id).as_bytes());
-    write_data(&body, text);
+fn from_log(seen: MessageId) -> Beginning {
+    Beginning { source: Source::Log, seen, greeting: greeting(seen) }
+}
+
+/// With the place to come back to for a client that is cut off before the first message.
+fn greeting(place: MessageId) -> Vec<u8> {
+    let id = format!("id: {}-{}\n\n", place.lsn, place.index);
+    [GREETING, id.as_bytes()].concat()
+}
+
+/// The retained messages as events.
+fn retained(snapshot: &Snapshot, asked: &TopicFilter) -> Result<Vec<u8>, ApiError> {
+    let mut text = Vec::new();
+    for message in snapshot.retained(asked, None)? {
+        write_data(&MessageBody::of(&message?, asked), &mut text);
+        if text.len() > RETAINED_BYTES_MAX {
+            return Err(ApiError::Malformed(TOO_MUCH_RETAINED.to_owned()));
+        }
+    }
+    Ok(text)
 }
 
 /// Appends an event without an id: a client that is cut off behind it comes back to the same place.
@@ -171,75 +224,4 @@ fn write_data(body: &MessageBody, text: &mut Vec<u8>) {
     // A vector takes everything that is written to it, and the body has no maps with odd keys.
     let _ = serde_json::to_writer(&mut *text, body);
     text.extend_from_slice(b"\n\n");
-}
-
-/// The messages behind a position, as many as make a part.
-fn read(
-    reader: &Reader,
-    asked: &TopicFilter,
-    from: &From,
-) -> Result<(Vec<u8>, Option<MessagePosition>), ApiError> {
-    let snapshot = reader.snapshot();
-    let From { ms: from_ms, after, seen } = *from;
-    let request = MessageRequest { from_ms, after, ..MessageRequest::all(asked) };
-    let (mut part, mut last) = (Vec::new(), after);
-    for message in snapshot.messages(request)? {
-        let message = message?;
-        last = Some(message.at);
-        if message.at.id() > seen {
-            write(&message, asked, &mut part);
-        }
-        if part.len() >= PART_BYTES {
-            break;
-        }
-    }
-    Ok((part, last))
-}
-
-impl Teller for Subscription {
-    async fn part(mut self: Box<Self>) -> Part<Self> {
-        loop {
-            if let Some(news) = self.line.news() {
-                return (news, Some(self));
-            }
-            // First, so that what comes while messages are read is a beat that is not waited for.
-            match self.watcher.look(&mut |_| ControlFlow::Continue(())) {
-                Ok(Reached::End) => {}
-                Ok(Reached::More) => {
-                    tokio::task::yield_now().await;
-                    continue;
-                }
-                Err(ended) => {
-                    self.watcher.count_end(&ended);
-                    return (end(&ended.to_string()), None);
-                }
-            }
-            let (reader, asked) = (self.namespace.reader(), self.filter.clone());
-            let from = self.from;
-            let read = move || read(&reader, &asked, &from);
-            let found = tokio::task::spawn_blocking(read).await.map_err(ApiError::from);
-            match found.and_then(|found| found) {
-                Err(error) => return (end(&error.to_string()), None),
-                Ok((part, last)) => {
-                    self.from.after = last;
-                    if !part.is_empty() {
-                        return (part.into(), Some(self));
-                    }
-                }
-            }
-            let Self { watcher, line, .. } = &mut *self;
-            tokio::select! {
-                () = watcher.beat() => {}
-                () = line.turn() => {}
-                () = tokio::time::sleep(HEARTBEAT) => {
-                    return (Bytes::from_static(b":\n\n"), Some(self));
-                }
-            }
-        }
-    }
-}
-
-/// The last event of a stream that cannot go on.
-fn end(error: &str) -> Bytes {
-    format!("event: end\ndata: {}\n\n", serde_json::json!({ "error": error })).into()
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use axum::body::Bytes;
 use tokio::sync::watch;
-use unison_engine::{Change, ChangeId, Changes, ChangesError, Reached};
+use unison_engine::{Change, ChangeFilter, ChangeId, Changes, ChangesError, Reached};
 use unison_linux::FileStore;
 
 use super::parts::{Part, Parts};
@@ -56,6 +56,11 @@ impl Watcher {
     /// Whether the next event can be told, if it is there.
     pub(crate) fn check(&mut self) -> Result<(), ChangesError> {
         self.changes.check()
+    }
+
+    /// Goes to another place in the log, with an eye for other events.
+    pub(crate) fn go_behind(&mut self, event: ChangeId, filter: ChangeFilter) {
+        self.changes = self.place.namespace.reader().changes(filter, event);
     }
 
     /// All events up to here were told or not wanted.

@@ -14,7 +14,7 @@ fn post(running: &Running, path: &str, body: &Value) -> Answer {
     request(running, &format!("POST {TOPICS}/{path}"), &[], &body.to_string())
 }
 
-fn publish(running: &Running, topic: &str, payload: &str) -> String {
+pub(super) fn publish(running: &Running, topic: &str, payload: &str) -> String {
     let answer = post(running, "publish", &json!({ "topic": topic, "payload": payload }));
     assert_eq!(answer.status, 200, "{}", answer.json());
     let id = answer.json()["id"].as_str().unwrap().to_owned();
@@ -205,7 +205,7 @@ fn a_subscription_tells_what_is_there_and_what_comes_and_goes_on_where_it_was() 
 }
 
 /// The id of the greeting: where a client comes back to that heard nothing yet.
-fn greeted(events: &mut Events) -> String {
+pub(super) fn greeted(events: &mut Events) -> String {
     assert_eq!(events.line().unwrap(), "retry: 1000");
     while events.last_id.is_empty() {
         let line = events.line().unwrap();

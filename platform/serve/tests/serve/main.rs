@@ -8,6 +8,7 @@ mod http_objects;
 mod http_origins;
 mod http_rows;
 mod http_space;
+mod http_subscriptions;
 mod http_topic_settings;
 mod http_topics;
 mod http_transactions;

@@ -145,6 +145,26 @@ fn sixteen_readers_never_see_another_topics_payload() {
 }
 
 #[test]
+fn some_topics_and_patterns_are_read_alone() {
+    let (_disk, mut engine) = new(options());
+    for (topic, payload) in [("a/b", b"1"), ("a/c", b"2"), ("a/d", b"3"), ("a/b", b"4")] {
+        publish(&mut engine, topic, payload);
+    }
+    let pattern = [message("a/+", b"5")];
+    write(&mut engine, Operation::PublishPattern(&pattern)).unwrap();
+    flush(&mut engine);
+    publish(&mut engine, "a/c", b"6");
+    let (snapshot, any) = (engine.reader().snapshot(), filter("#"));
+    let read = |streams: &[(&str, bool)]| -> Vec<u8> {
+        let messages = snapshot.messages_of(streams.iter().copied(), MessageRequest::all(&any));
+        messages.unwrap().flat_map(|message| message.unwrap().payload().to_vec()).collect()
+    };
+    assert_eq!(read(&[("a/c", false), ("a/b", false), ("none", false)]), b"1246");
+    assert_eq!(read(&[("a/+", true), ("a/d", false)]), b"35");
+    assert_eq!(read(&[("a/+", false), ("a/d", true)]), b"");
+}
+
+#[test]
 fn an_empty_payload_and_one_of_a_byte_come_back() {
     let (disk, mut engine) = new(options());
     publish(&mut engine, "t", b"");
