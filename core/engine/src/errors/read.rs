@@ -39,6 +39,12 @@ pub enum ReadError {
         /// Most names.
         limit: usize,
     },
+    /// Messages that rules do not keep, or that are gone, are more than the reader passes.
+    #[error("a read of messages looks at no more than {limit} of them; narrow the filter")]
+    Keys {
+        /// Most keys of messages.
+        limit: usize,
+    },
     /// A message is larger than the reader takes.
     #[error("a message of {bytes} bytes is above the {limit} that can be answered now")]
     MessageSize {

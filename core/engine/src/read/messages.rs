@@ -1,6 +1,7 @@
 //! Messages of all topics and patterns that a filter reaches, merged in the order of time.
 
 use super::entries::{Content, Entries, until_end};
+use super::keys_left::KeysLeft;
 use super::rules::{is_kept, kept_from};
 use super::seal::epoch_key;
 use super::topics::{Names, numbers, trimmed_to};
@@ -57,6 +58,8 @@ pub struct MessageLimits {
     pub streams: usize,
     /// Most names of topics that a filter with wildcards looks at.
     pub names: usize,
+    /// Most keys of messages that are looked at, those that are passed over counted.
+    pub keys: usize,
     /// Most bytes of a message, headers included: as it is stored, and as it is unfolded.
     pub message_bytes: usize,
 }
@@ -64,7 +67,8 @@ pub struct MessageLimits {
 impl Default for MessageLimits {
     /// What every reader keeps to.
     fn default() -> Self {
-        Self { streams: READ_STREAMS_MAX, names: usize::MAX, message_bytes: usize::MAX }
+        let all = usize::MAX;
+        Self { streams: READ_STREAMS_MAX, names: all, keys: all, message_bytes: all }
     }
 }
 
@@ -138,6 +142,7 @@ pub struct Messages<S: SegmentStore> {
     rules: Arc<Rules>,
     opener: Opener,
     limits: MessageLimits,
+    keys: KeysLeft,
     newest_first: bool,
     streams: Vec<Stream<S>>,
     heads: BinaryHeap<Head>,
@@ -151,7 +156,7 @@ struct Stream<S: SegmentStore> {
     entries: Entries<S>,
     /// How many more messages may be shown of it, if so many are kept.
     left: Option<u32>,
-    /// Until the first message is shown, the oldest first.
+    /// Until the first message is shown.
     unchecked: Option<Unchecked>,
     next: Option<(MessagePosition, Found<S>)>,
 }
@@ -162,6 +167,7 @@ struct Unchecked {
     id: u64,
     at: At,
     count: u32,
+    low: Bound<Vec<u8>>,
     high: Bound<Vec<u8>>,
 }
 
@@ -202,8 +208,8 @@ impl<S: SegmentStore> Messages<S> {
     ) -> Self {
         let (streams, heads) = (Vec::new(), BinaryHeap::new());
         let (pin, ended) = (Arc::clone(pin), false);
-        let newest_first = request.newest_first;
-        Self { pin, rules, opener, limits, newest_first, streams, heads, ended }
+        let (keys, newest_first) = (KeysLeft::new(limits.keys), request.newest_first);
+        Self { pin, rules, opener, limits, keys, newest_first, streams, heads, ended }
     }
 
     pub(super) fn new(
@@ -277,39 +283,22 @@ impl<S: SegmentStore> Messages<S> {
         // Whoever reads the newest ones first counts them meanwhile.
         let counts = request.newest_first && request.after.is_none() && request.to_ms == u64::MAX;
         let left = kept.filter(|_| counts);
-        let (mut low, mut unchecked) = (low, None);
-        if let Some(count) = kept.filter(|_| !counts) {
-            if self.newest_first {
-                low = self.kept_low((id, at), low, count)?;
-            } else {
-                unchecked = Some(Unchecked { id, at, count, high: high.clone() });
-            }
-        }
         let direction = if self.newest_first { Direction::Backward } else { Direction::Forward };
-        let entries = Entries::new(Arc::clone(&self.pin), at, (low, high), direction)?;
+        let pin = Arc::clone(&self.pin);
+        let entries = Entries::new(pin, at, (low.clone(), high.clone()), direction)?;
+        let unchecked = kept.filter(|_| !counts);
+        let unchecked = unchecked.map(|count| Unchecked { id, at, count, low, high });
         let mut stream = Stream { topic, is_pattern, entries, left, unchecked, next: None };
-        if stream.advance()? {
-            let limit = self.limits.streams;
-            if self.streams.len() >= limit {
-                return Err(ReadError::Streams { limit });
-            }
-            self.streams.push(stream);
-            self.push_head(self.streams.len().saturating_sub(1));
+        if !stream.advance(&mut self.keys)? {
+            return Ok(());
         }
+        let limit = self.limits.streams;
+        if self.streams.len() >= limit {
+            return Err(ReadError::Streams { limit });
+        }
+        self.streams.push(stream);
+        self.push_head(self.streams.len().saturating_sub(1));
         Ok(())
-    }
-
-    /// From where on a stream is kept.
-    fn kept_low(
-        &self,
-        stream: (u64, At),
-        low: Bound<Vec<u8>>,
-        count: u32,
-    ) -> Result<Bound<Vec<u8>>, ReadError> {
-        match low {
-            Bound::Included(low) => kept_from(&self.pin, stream, low, count).map(Bound::Included),
-            low => Ok(low),
-        }
     }
 
     fn push_head(&mut self, stream: usize) {
@@ -322,7 +311,7 @@ impl<S: SegmentStore> Messages<S> {
     fn next_message(&mut self) -> Result<Option<Message<S>>, ReadError> {
         while let Some(head) = self.heads.pop() {
             let Some(stream) = self.streams.get_mut(head.stream) else { continue };
-            if stream.passes(&self.pin, &head.at)? {
+            if stream.passes(&self.pin, &head.at, &mut self.keys)? {
                 self.push_head(head.stream);
                 continue;
             }
@@ -330,7 +319,7 @@ impl<S: SegmentStore> Messages<S> {
             let topic = (&stream.topic, stream.is_pattern);
             let load = (&self.pin, &mut self.opener, self.limits.message_bytes);
             let message = Message::load(load, topic, next)?;
-            stream.advance()?;
+            stream.advance(&mut self.keys)?;
             self.push_head(head.stream);
             return Ok(Some(message));
         }
@@ -339,29 +328,46 @@ impl<S: SegmentStore> Messages<S> {
 }
 
 impl<S: SegmentStore> Stream<S> {
-    /// Whether it goes on to a later message, for the one at hand is not kept any more.
-    fn passes(&mut self, pin: &Arc<Pin<S>>, message: &MessagePosition) -> Result<bool, ReadError> {
-        let Some(Unchecked { id, at, count, high }) = self.unchecked.take() else {
+    /// Whether the message at hand is not kept any more: the stream has gone on to one that is, or to
+    /// its end.
+    fn passes(
+        &mut self,
+        pin: &Arc<Pin<S>>,
+        message: &MessagePosition,
+        keys: &mut KeysLeft,
+    ) -> Result<bool, ReadError> {
+        let Some(Unchecked { id, at, count, low, high }) = self.unchecked.take() else {
             return Ok(false);
         };
-        let here = key::message(id, message);
-        let first = kept_from(pin, (id, at), here.clone(), count)?;
-        if first == here {
-            return Ok(false);
+        let (direction, here) = (self.entries.direction, key::message(id, message));
+        let lowest = match (direction, low) {
+            (Direction::Backward, Bound::Included(low)) => low,
+            _ => here.clone(),
+        };
+        let first = kept_from(pin, (id, at), (lowest, count), keys)?;
+        let (bounds, passes) = match direction {
+            Direction::Forward if first == here => return Ok(false),
+            Direction::Forward => ((Bound::Included(first), high), true),
+            Direction::Backward => {
+                let passes = first > here;
+                ((Bound::Included(first), Bound::Excluded(here)), passes)
+            }
+        };
+        self.entries = Entries::new(Arc::clone(pin), at, bounds, direction)?;
+        if passes {
+            self.next = None;
+            self.advance(keys)?;
         }
-        let bounds = (Bound::Included(first), high);
-        self.entries = Entries::new(Arc::clone(pin), at, bounds, Direction::Forward)?;
-        self.next = None;
-        self.advance()?;
-        Ok(true)
+        Ok(passes)
     }
 
     /// Goes to the next message that is there. False at the end.
-    fn advance(&mut self) -> Result<bool, ReadError> {
+    fn advance(&mut self, keys: &mut KeysLeft) -> Result<bool, ReadError> {
         if self.left == Some(0) {
             return Ok(false);
         }
         while let Some(version) = self.entries.step()? {
+            keys.look()?;
             let corrupt = TreeError::Corrupt { table: TreeTable::Data };
             let (_, at) = key::message_of(version.key()).ok_or(corrupt)?;
             let (lsn, expiry) = (version.lsn, version.expiry);
@@ -409,6 +415,7 @@ pub struct RetainedMessages<S: SegmentStore> {
     rules: Arc<Rules>,
     opener: Opener,
     names: Names<S>,
+    keys: KeysLeft,
     filter: TopicFilter,
     bytes_max: usize,
     ended: bool,
@@ -423,7 +430,8 @@ impl<S: SegmentStore> RetainedMessages<S> {
     ) -> Result<Self, ReadError> {
         let names = Names::new(pin, at, (KeyKind::Name, filter), after)?.within(limits.names);
         let (pin, filter, bytes_max) = (Arc::clone(pin), filter.clone(), limits.message_bytes);
-        Ok(Self { pin, at, rules, opener, names, filter, bytes_max, ended: false })
+        let keys = KeysLeft::new(limits.keys);
+        Ok(Self { pin, at, rules, opener, names, keys, filter, bytes_max, ended: false })
     }
 
     fn next_message(&mut self) -> Result<Option<Message<S>>, ReadError> {
@@ -450,7 +458,7 @@ impl<S: SegmentStore> RetainedMessages<S> {
         }
         let Some(found) = view.find(&key, self.at)? else { return Ok(None) };
         if let Some(count) = self.rules.keep_last(Target::Topic(&name))
-            && !is_kept(&self.pin, (id, self.at), &at, count)?
+            && !is_kept(&self.pin, (id, self.at), (&at, count), &mut self.keys)?
         {
             return Ok(None);
         }

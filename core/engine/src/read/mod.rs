@@ -4,6 +4,7 @@ mod came;
 mod count;
 mod entries;
 mod expiring;
+mod keys_left;
 mod merge;
 mod messages;
 mod object;
@@ -32,6 +33,7 @@ pub use topics::{TopicName, Topics};
 pub use value::ValueRef;
 
 pub(crate) use count::Counted;
+pub(crate) use keys_left::KeysLeft;
 pub(crate) use own::{own, record_of};
 pub(crate) use reader::Shared;
 pub(crate) use row::cell;

@@ -1,6 +1,7 @@
 //! The settings of topics at an LSN, and what they keep of a stream of messages.
 
 use super::entries::{Content, Entries};
+use super::keys_left::KeysLeft;
 use super::value::Pin;
 use crate::errors::{ReadError, TreeError, TreeTable};
 use crate::expiry::At;
@@ -48,14 +49,15 @@ pub(super) fn rules_at<S: SegmentStore>(pin: &Arc<Pin<S>>, known: &Known, lsn: L
 pub(crate) fn kept_from<S: SegmentStore>(
     pin: &Arc<Pin<S>>,
     (stream, at): (u64, At),
-    low: Vec<u8>,
-    count: u32,
+    (low, count): (Vec<u8>, u32),
+    keys: &mut KeysLeft,
 ) -> Result<Vec<u8>, ReadError> {
     let end = successor(&key::stream(stream));
     let bounds = (Bound::Included(low.clone()), Bound::Excluded(end));
     let mut entries = Entries::new(Arc::clone(pin), at, bounds, Direction::Backward)?;
     let mut left = count;
     while let Some(version) = entries.step()? {
+        keys.look()?;
         if let Content::Value(_) = version.content {
             left = left.saturating_sub(1);
             if left == 0 {
@@ -86,8 +88,8 @@ pub(crate) fn has_any<S: SegmentStore>(
 pub(super) fn is_kept<S: SegmentStore>(
     pin: &Arc<Pin<S>>,
     (stream, at): (u64, At),
-    message: &MessagePosition,
-    count: u32,
+    (message, count): (&MessagePosition, u32),
+    keys: &mut KeysLeft,
 ) -> Result<bool, ReadError> {
     let end = successor(&key::stream(stream));
     let bounds = (Bound::Excluded(key::message(stream, message)), Bound::Excluded(end));
@@ -96,6 +98,7 @@ pub(super) fn is_kept<S: SegmentStore>(
     while newer < count
         && let Some(version) = entries.step()?
     {
+        keys.look()?;
         newer = newer.saturating_add(u32::from(matches!(version.content, Content::Value(_))));
     }
     Ok(newer < count)

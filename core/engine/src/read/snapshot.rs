@@ -98,10 +98,11 @@ impl<S: SegmentStore> Snapshot<S> {
     }
 
     /// As [`messages`](Self::messages), for a reader that has less memory and less time. The iterator
-    /// ends with [`ReadError::MessageSize`] at a message above the limit.
+    /// ends with [`ReadError::MessageSize`] at a message above the limit, and with [`ReadError::Keys`]
+    /// when it has looked at so many.
     ///
     /// # Errors
-    /// As [`messages`](Self::messages), and [`ReadError::Names`].
+    /// As [`messages`](Self::messages), and [`ReadError::Names`] and [`ReadError::Keys`].
     pub fn messages_within(
         &self,
         request: MessageRequest<'_>,
@@ -167,7 +168,8 @@ impl<S: SegmentStore> Snapshot<S> {
     }
 
     /// As [`retained`](Self::retained), for a reader that has less memory and less time. The iterator
-    /// ends with [`ReadError::MessageSize`] or [`ReadError::Names`] where a limit is.
+    /// ends with [`ReadError::MessageSize`], [`ReadError::Names`] or [`ReadError::Keys`] where a limit
+    /// is.
     ///
     /// # Errors
     /// As [`retained`](Self::retained).

@@ -10,7 +10,7 @@ use crate::engine::Engine;
 use crate::errors::{ReadError, WriteError};
 use crate::expiry::At;
 use crate::models::topic::key;
-use crate::read::{Pin, has_any, kept_from, trimmed_to};
+use crate::read::{KeysLeft, Pin, has_any, kept_from, trimmed_to};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -208,7 +208,7 @@ fn bound<S: SegmentStore>(
 ) -> Result<Option<(u64, Lsn)>, ReadError> {
     let at = At::newest(0);
     let low = trimmed_to(&pin.view, stream, Lsn::MAX)?;
-    let first = kept_from(pin, (stream, at), low.clone(), keep)?;
+    let first = kept_from(pin, (stream, at), (low.clone(), keep), &mut KeysLeft::unlimited())?;
     let Some((_, first)) = key::message_of(&first) else { return Ok(None) };
     let bound = key::from_record(stream, first.time_ms, first.lsn);
     let older = has_any(pin, at, (low, bound))?;

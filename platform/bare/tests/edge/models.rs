@@ -2,7 +2,7 @@
 
 use crate::hub::WALL_MS;
 use crate::reply::Reply;
-use crate::world::{HTTP, World};
+use crate::world::{DISK_BYTES, HTTP, World, boot_line};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use unison_bare::board::HeapFigures;
@@ -13,6 +13,7 @@ use unison_engine::{
     TopicSettings, Write,
 };
 use unison_ports::Entropy;
+use unison_sim::blocks::CrashBlocks;
 
 /// Memory for records, and none for answers that are not small.
 const SHORT: HeapFigures = HeapFigures { used: 48 << 20, peak: 48 << 20, budget: 64 << 20 };
@@ -183,6 +184,39 @@ fn one_answer_looks_at_a_bounded_number_of_topics() {
         cursor = page["cursor"].as_str().unwrap_or_default().to_owned();
     }
     assert_eq!((listed, cursor.as_str()), (names, ""));
+}
+
+/// Topics that keep less than they have, all of them published to by turns.
+fn long_topics(world: &mut World, topics: usize, messages: usize, keep: u32) {
+    let filter = TopicFilter::new("#").unwrap();
+    let rule = TopicRule { filter, ttl_ms: None, keep_last: Some(keep) };
+    set(world, &TopicSettings { rules: vec![rule], ..TopicSettings::default() });
+    let names: Vec<_> = (0..topics).map(|number| format!("t/{number}")).collect();
+    let all: Vec<_> =
+        (0..topics * messages).map(|number| message(&names[number % topics], b"")).collect();
+    for messages in all.chunks(900) {
+        world.hub().write(&Write::new(Operation::Publish(messages)));
+    }
+    world.catch_up();
+}
+
+#[test]
+fn one_answer_looks_at_a_bounded_number_of_messages() {
+    let disk = CrashBlocks::new(4 * DISK_BYTES);
+    let mut world = World::with_disk(Some(disk), &boot_line());
+    long_topics(&mut world, 17, 4_000, 3_990);
+    let looked = "a read of messages looks at no more than 65637 of them; narrow the filter";
+    let all = get(&mut world, "topics/messages");
+    assert_eq!(all, (413, json!({ "error": looked })));
+    // The newest ones are counted while they are shown; behind a cursor each topic is counted anew.
+    let (status, page) = get(&mut world, "topics/messages?order=newest");
+    assert_eq!((status, page["items"].as_array().unwrap().len()), (200, 100));
+    let cursor = page["cursor"].as_str().unwrap();
+    let (status, page) = get(&mut world, &format!("topics/messages?order=newest&cursor={cursor}"));
+    assert!(status == 200 && page["cursor"].is_string(), "{page}");
+    assert_eq!(page["items"].as_array().unwrap().len(), 16, "as far as the looks went");
+    let (status, page) = get(&mut world, "topics/messages?filter=t/3");
+    assert_eq!((status, page["items"].as_array().unwrap().len()), (200, 100));
 }
 
 #[test]

@@ -8,8 +8,9 @@ use redb::StorageBackend;
 use unison_base::Lsn;
 use unison_base::limits::{KEEP_LAST_MAX, TOPIC_RULES_BYTES_MAX, TOPIC_RULES_MAX};
 use unison_engine::{
-    EngineOptions, FOREVER, KEEP_ALL, MessageId, MessageRequest, NewMessage, Operation, ReadError,
-    Reader, SettingsError, TopicFilter, TopicRule, TopicSettings, Write, WriteError,
+    EngineOptions, FOREVER, KEEP_ALL, Message, MessageId, MessageLimits, MessageRequest,
+    NewMessage, Operation, ReadError, Reader, SettingsError, TopicFilter, TopicRule, TopicSettings,
+    Write, WriteError,
 };
 use unison_ports::IoError;
 use unison_sim::disk::{Calls, CrashDisk, Fault, SimStore};
@@ -188,6 +189,62 @@ fn a_topic_shows_the_newest_so_many_and_the_log_follows() {
     super::everywhere((disk, engine), |reader| {
         assert_eq!(payloads(reader, "t/1").len(), left);
         assert_eq!(payloads(reader, "other").len(), 200);
+    });
+}
+
+/// Payloads until the end or the first error, and that.
+fn shown_within(
+    found: Result<impl Iterator<Item = Result<Message<SimStore>, ReadError>>, ReadError>,
+) -> (Vec<Vec<u8>>, Option<ReadError>) {
+    let mut shown = Vec::new();
+    for message in match found {
+        Ok(found) => found,
+        Err(error) => return (shown, Some(error)),
+    } {
+        match message {
+            Ok(message) => shown.push(message.payload().to_vec()),
+            Err(error) => return (shown, Some(error)),
+        }
+    }
+    (shown, None)
+}
+
+/// Two topics of twelve messages that keep ten: looks at those that are passed over count, and at those
+/// that are counted to find where a topic begins.
+#[test]
+fn a_read_looks_at_no_more_messages_than_its_reader_lets_it() {
+    let (disk, mut engine) = new(options());
+    set(&mut engine, None, &[rule("#", None, Some(10))]);
+    for number in 0..12_u8 {
+        let payload = [number];
+        let retained = |topic| NewMessage { retain: number == 4, ..message(topic, &payload) };
+        let messages = [retained("a"), retained("b")];
+        write(&mut engine, Operation::Publish(&messages)).unwrap();
+    }
+    let all = filter("#");
+    let oldest = MessageRequest::all(&all);
+    let newest = MessageRequest { newest_first: true, to_ms: u64::MAX - 1, ..oldest };
+    super::everywhere((disk, engine), |reader| {
+        let snapshot = reader.snapshot();
+        let within = |keys| MessageLimits { keys, ..MessageLimits::default() };
+        let messages =
+            |request, keys| shown_within(snapshot.messages_within(request, within(keys)));
+        let retained = |keys| shown_within(snapshot.retained_within(&all, None, within(keys)));
+        let reads: [(&dyn Fn(usize) -> _, usize, usize); 3] = [
+            (&|keys| messages(oldest, keys), 20, 2 + 2 * (10 + 1) + 2 * 9),
+            (&|keys| messages(newest, keys), 20, 2 + 2 * 10 + 2 * 9),
+            (&retained, 2, 2 * 7),
+        ];
+        for (read, count, looks) in reads {
+            let (whole, ended) = read(usize::MAX);
+            assert_eq!((whole.len(), ended), (count, None));
+            for limit in 0..looks + 3 {
+                let (shown, ended) = read(limit);
+                let error = (limit < looks).then_some(ReadError::Keys { limit });
+                assert_eq!(ended, error, "{limit} of {looks}");
+                assert!(whole.starts_with(&shown) && (ended.is_some() || shown == whole));
+            }
+        }
     });
 }
 

@@ -58,7 +58,10 @@ impl Refused {
                 "503 Service Unavailable"
             }
             Self::Read(
-                ReadError::Streams { .. } | ReadError::Names { .. } | ReadError::MessageSize { .. },
+                ReadError::Streams { .. }
+                | ReadError::Names { .. }
+                | ReadError::Keys { .. }
+                | ReadError::MessageSize { .. },
             ) => "413 Content Too Large",
             Self::Read(ReadError::KeyLength { .. } | ReadError::Topic(_)) => "400 Bad Request",
             Self::Read(_) => "500 Internal Server Error",

@@ -12,6 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde::Serialize;
 use unison_base::Lsn;
+use unison_base::limits::KEEP_LAST_MAX;
 use unison_engine::{
     Message, MessageLimits, MessagePosition, MessageRequest, ReadError, Snapshot, TopicFilter,
 };
@@ -25,6 +26,9 @@ const PAGE_BYTES: usize = 64 << 10;
 const STREAMS_MAX: usize = 64;
 /// Most names that a filter with wildcards looks at in one answer: everybody else waits.
 const NAMES_MAX: usize = 1_024;
+/// Most keys of messages that one answer looks at, those that rules do not keep or that are gone
+/// counted: as many as one topic keeps, and a page.
+const KEYS_MAX: usize = KEEP_LAST_MAX as usize + ITEMS_MAX + 1;
 
 /// A message as on Linux.
 #[derive(Debug, Serialize)]
@@ -91,7 +95,7 @@ pub(super) struct Topics {
 
 /// What messages may take when one may have so many bytes.
 const fn limits(message_bytes: usize) -> MessageLimits {
-    MessageLimits { streams: STREAMS_MAX, names: NAMES_MAX, message_bytes }
+    MessageLimits { streams: STREAMS_MAX, names: NAMES_MAX, keys: KEYS_MAX, message_bytes }
 }
 
 /// Gives what is found to `take`, which says how many bytes that is, until a page is full; true when
