@@ -7,8 +7,8 @@ use alloc::vec::Vec;
 use unison_base::{Hlc, NamespaceName};
 use unison_engine::ApplyError;
 use unison_link::{
-    CloseReason, Divergence, FollowerConfig, FollowerEvent, HeapFollower, Lag, NamespaceError,
-    Refusal, RunFault, RunRange,
+    CloseReason, Divergence, FollowerConfig, FollowerEvent, HeapFollower, Lag, LogEnd,
+    NamespaceError, Refusal, RunFault, RunRange,
 };
 
 /// Receive buffer to begin with; it grows to the configured most when a large record needs it.
@@ -138,8 +138,9 @@ impl<R: Replica> FollowerSession<R> {
     }
 
     /// Whether a replica has not taken all of a run yet. Then call [`step`](Self::step) again soon, and
-    /// neither read nor tell the link that its connection ended or began: the rest of the run lies
-    /// where received bytes do.
+    /// neither read nor tell the link that a connection began: the rest of the run lies where received
+    /// bytes do. A replica that was opened again takes no rest of a run: tell by
+    /// [`restart`](Self::restart), not past this session.
     #[must_use]
     pub const fn is_busy(&self) -> bool {
         self.begun.is_some()
@@ -152,6 +153,14 @@ impl<R: Replica> FollowerSession<R> {
         let open = self.take_events(now_ms, wall_ms, tell);
         let committed = self.commit(now_ms, tell);
         open && committed
+    }
+
+    /// A replica was opened again and its log ends there: it is asked for from there on. What it had not
+    /// taken of a run is dropped, for a log that is empty takes records from anywhere.
+    pub fn restart(&mut self, namespace: u32, end: LogEnd, now_ms: u64) {
+        self.begun.take_if(|(begun, _)| *begun == namespace);
+        self.unplaced.remove(&namespace);
+        self.link.restart(namespace, end, now_ms);
     }
 
     fn take_events(&mut self, now_ms: u64, wall_ms: u64, tell: &mut dyn FnMut(Stepped)) -> bool {
@@ -241,7 +250,7 @@ impl<R: Replica> FollowerSession<R> {
     ) -> Result<(), ReplicaError> {
         let set_aside = |replica: &mut R| replica.set_aside(why, wall_ms);
         let end = with(&mut self.replicas, namespace, set_aside)?;
-        self.link.restart(namespace, end, now_ms);
+        self.restart(namespace, end, now_ms);
         tell(Stepped::SetAside { namespace, why });
         Ok(())
     }
@@ -252,8 +261,7 @@ impl<R: Replica> FollowerSession<R> {
     fn place(&mut self, namespace: u32, now_ms: u64) -> Result<(), ReplicaError> {
         if self.unplaced.contains(&namespace) {
             let end = with(&mut self.replicas, namespace, |replica| replica.end())?;
-            self.unplaced.remove(&namespace);
-            self.link.restart(namespace, end, now_ms);
+            self.restart(namespace, end, now_ms);
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use unison_base::prng::Prng;
 use unison_base::{LogId, Lsn};
 use unison_engine::ScanRequest;
 use unison_link::{Divergence, Refusal};
-use unison_node::{ReplicaError, Stepped};
+use unison_node::{Replica as _, ReplicaError, Stepped};
 use unison_ports::IoError;
 use unison_sim::disk::{CrashDisk, Cut};
 
@@ -105,6 +105,38 @@ fn runs_that_are_taken_in_parts_leave_the_same_as_whole_ones() {
         );
     }
     assert!(interrupted > 2, "{interrupted} lines were cut in the middle of a run");
+}
+
+/// A disk that comes back formatted in the middle of a run: an empty log would take the rest of it.
+#[test]
+fn a_replica_that_is_opened_again_takes_no_rest_of_a_run() {
+    let (mut prng, mut model) = (Prng::new(8), Model::new());
+    let mut hub = Hub::open(CrashDisk::new(), LOG);
+    write(&mut hub, &mut model, &mut prng, 40);
+    let interrupted = (1..200).map(|cut| {
+        let mut edge = Edge::open(CrashDisk::new(), 8);
+        edge.session.replicas_mut()[0].takes_parts = true;
+        Line::connect(&mut edge, 0, cut * 500).exchange(&hub, &mut edge, 0);
+        edge.session.step(0, 1, &mut |_| {});
+        edge
+    });
+    let mut interrupted =
+        interrupted.filter(|edge| edge.session.is_busy() && edge.engine().appended() > Lsn::ZERO);
+    let mut edge = interrupted.next().expect("a line that is cut behind a run");
+
+    edge.disk = CrashDisk::new();
+    edge.session.replicas_mut()[0].move_to(&edge.disk);
+    let end = edge.session.replicas()[0].end().unwrap();
+    edge.session.restart(0, end, 0);
+    for _ in 0..100 {
+        edge.session.step(0, 1, &mut |_| {});
+    }
+    assert_eq!(edge.engine().appended(), Lsn::ZERO);
+    assert!(!edge.session.is_busy());
+    edge.session.link().disconnected(0);
+    assert_eq!(reconnect(&hub, &mut edge).1, 0);
+    assert_state(&edge, &model);
+    assert_same_bytes(&hub, &edge);
 }
 
 #[test]

@@ -43,6 +43,12 @@ impl Troubled {
         }
     }
 
+    /// Opens it again on another disk, whatever it was about to do.
+    pub(crate) fn move_to(&mut self, disk: &CrashDisk) {
+        let takes_parts = self.takes_parts;
+        *self = Self { takes_parts, ..Self::open(disk) };
+    }
+
     pub(crate) fn engine(&self) -> &Engine<SimStore> {
         self.replica.engine()
     }

@@ -139,7 +139,7 @@ fn reopen<D: BlockDevice>(
     replica.news().into_iter().for_each(tell);
     opened?;
     let end = replica.end().map_err(OpenFailure::Replica)?;
-    session.link().restart(number, end, now_ms);
+    session.restart(number, end, now_ms);
     Ok(())
 }
 
