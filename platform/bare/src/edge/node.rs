@@ -4,7 +4,7 @@ use super::config::EdgeConfig;
 use super::disk::{Disk, Tended};
 use super::event::{Event, ServerKind};
 use super::follow::{Follow, Start};
-use super::http::{self, HttpServer};
+use super::http::{self, Downloads, HttpServer};
 use super::memory::Heap;
 use super::namespaces::Namespaces;
 use super::resp::{self, RespServer};
@@ -72,6 +72,7 @@ pub struct EdgeNode<D: BlockDevice, N, P> {
     resp: Option<RespServer>,
     http: Option<HttpServer>,
     cursors: Cursors,
+    downloads: Downloads,
     crowded: Crowded,
     seed: u64,
 }
@@ -162,6 +163,7 @@ impl<D: BlockDevice, N: Device, P: Board + 'static> EdgeNode<D, N, P> {
             http,
             // Another start has another seed, as a board without a clock has no other mark of it.
             cursors: Cursors::new(seed >> CURSOR_SEED_SHIFT, resp::CURSORS_MAX),
+            downloads: Downloads::default(),
             crowded: Crowded::default(),
             seed,
         }
@@ -244,7 +246,8 @@ impl<D: BlockDevice, N: Device, P: Board + 'static> EdgeNode<D, N, P> {
             note_crowd(&mut self.crowded.resp, ServerKind::Resp, crowd, &mut *tell);
         }
         if let Some(server) = &mut self.http {
-            wake = wake.earlier(server.drive(&mut self.network, now_ms, &mut &view));
+            let mut service = http::Service { view: &view, downloads: &self.downloads };
+            wake = wake.earlier(server.drive(&mut self.network, now_ms, &mut service));
             let crowd = (view.http, server.counters().refused);
             note_crowd(&mut self.crowded.http, ServerKind::Http, crowd, tell);
         }

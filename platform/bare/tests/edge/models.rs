@@ -315,8 +315,35 @@ fn an_object_is_answered_chunk_by_chunk() {
     assert_eq!(line, "HTTP/1.1 404 Not Found");
     assert_eq!(body, "{\"error\":\"there is no such large object\"}");
     world.board.heap.set(SHORT);
-    let (_, body) = world.fetch("GET /api/v1/default/lob/maps/a%20b");
-    assert!(body.is_empty(), "{} bytes without memory for a chunk", body.len());
+    let (head, body) = world.fetch("GET /api/v1/default/lob/maps/a%20b");
+    let refused = head.starts_with("HTTP/1.1 503 ") && head.contains("retry-after: 1\r\n");
+    let said = String::from_utf8(body).unwrap();
+    assert!(refused && said.contains("more than this node's free memory"), "{head} {said}");
+    assert_eq!(world.fetch("GET /api/v1/default/lob/empty").1, b"");
+}
+
+/// Whoever takes an object as slowly as can be leaves a place to those who ask how the node is.
+#[test]
+fn one_object_is_taken_at_a_time() {
+    let mut world = World::with_large_values();
+    put_object(&mut world, 1, b"map", &chunks().each_ref().map(Vec::as_slice));
+    world.catch_up();
+    let path = "GET /api/v1/default/lob/map";
+    world.peer.receive_bytes = 1 << 10;
+    let mut slow = world.call(HTTP);
+    slow.say(&mut world, format!("{path} HTTP/1.1\r\n\r\n").as_bytes());
+    world.pass(100);
+    world.peer.receive_bytes = 256 << 10;
+    let (head, body) = world.fetch(path);
+    let refused = head.starts_with("HTTP/1.1 503 ") && head.contains("retry-after: 1\r\n");
+    let said = "{\"error\":\"too many objects are being taken, the limit is 1 at a time\"}";
+    assert!(refused && body == said.as_bytes(), "{head}");
+    assert!(world.fetch(&path.replace("GET", "HEAD")).0.starts_with("HTTP/1.1 200 "));
+    assert_eq!(world.http("GET /healthz").0, "HTTP/1.1 200 OK");
+    let taken = slow.rest(&mut world, 600_000);
+    assert!(taken.ends_with(&chunks().concat()), "{} bytes", taken.len());
+    slow.leave(&mut world);
+    assert!(world.fetch(path).1 == chunks().concat());
 }
 
 /// Bytes of another object than the one that was announced are never given.

@@ -1,5 +1,6 @@
 //! From the head of a request to an answer.
 
+use super::downloads::{Download, Downloads};
 use super::object::Rest;
 use super::read;
 use crate::block::BlockDevice;
@@ -64,11 +65,13 @@ pub(super) fn parse(input: &[u8]) -> Request {
 pub(super) struct Answer {
     pub(super) bytes: Vec<u8>,
     pub(super) rest: Option<Rest>,
+    /// What it counts as while something follows.
+    _download: Option<Download>,
 }
 
 impl From<Vec<u8>> for Answer {
     fn from(bytes: Vec<u8>) -> Self {
-        Self { bytes, rest: None }
+        Self { bytes, rest: None, _download: None }
     }
 }
 
@@ -76,7 +79,18 @@ impl Answer {
     /// An object, of which the head says what comes.
     pub(super) fn of_object(head: &str, rest: Rest) -> Self {
         let bytes = format!("HTTP/1.1 200 OK\r\n{head}connection: close\r\n\r\n").into_bytes();
-        Self { bytes, rest: Some(rest) }
+        Self { bytes, rest: Some(rest), _download: None }
+    }
+
+    /// As it is, unless an object follows and as many callers take one as may.
+    pub(super) fn among(self, downloads: &Downloads) -> Self {
+        if self.rest.is_none() {
+            return self;
+        }
+        match downloads.begin() {
+            Some(download) => Self { _download: Some(download), ..self },
+            None => too_many_downloads(Downloads::MAX).into(),
+        }
     }
 }
 
@@ -142,6 +156,12 @@ pub(crate) fn too_many_callers(limit: usize) -> String {
     let why = format!("too many connections, the limit is {limit}");
     let response = refusal("503 Service Unavailable", &why);
     String::from_utf8_lossy(&response).into_owned()
+}
+
+/// Answers a caller who wants an object when as many as may are being taken.
+fn too_many_downloads(limit: usize) -> Vec<u8> {
+    let why = format!("too many objects are being taken, the limit is {limit} at a time");
+    refusal("503 Service Unavailable", &why)
 }
 
 pub(super) fn refusal(status: &str, why: &str) -> Vec<u8> {

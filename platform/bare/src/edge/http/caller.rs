@@ -1,5 +1,6 @@
 //! One caller: a head in, an answer out.
 
+use super::Downloads;
 use super::answer::{self, Answer, Request};
 use crate::block::BlockDevice;
 use crate::board::Wake;
@@ -16,6 +17,12 @@ const HEAD_PATIENCE_MS: u64 = 10_000;
 /// How long a caller may refuse to take a byte of an answer.
 const WRITE_PATIENCE_MS: u64 = 30_000;
 
+/// What callers ask, and what they have of it.
+pub(crate) struct Service<'a, D: BlockDevice> {
+    pub(crate) view: &'a View<'a, D>,
+    pub(crate) downloads: &'a Downloads,
+}
+
 /// One caller.
 #[derive(Debug)]
 pub(crate) struct Caller {
@@ -25,7 +32,7 @@ pub(crate) struct Caller {
     deadline_ms: u64,
 }
 
-impl<D: BlockDevice> Conversation<&View<'_, D>> for Caller {
+impl<D: BlockDevice> Conversation<Service<'_, D>> for Caller {
     fn begin(now_ms: u64) -> Self {
         let deadline_ms = now_ms.saturating_add(HEAD_PATIENCE_MS);
         Self { input: Vec::new(), answer: Answer::default(), sent: 0, deadline_ms }
@@ -35,9 +42,9 @@ impl<D: BlockDevice> Conversation<&View<'_, D>> for Caller {
         &mut self,
         stream: &mut TcpStream<'_>,
         now_ms: u64,
-        view: &mut &View<'_, D>,
+        service: &mut Service<'_, D>,
     ) -> Outcome {
-        self.serve(stream, now_ms, view).unwrap_or(Outcome::Over)
+        self.serve(stream, now_ms, service).unwrap_or(Outcome::Over)
     }
 }
 
@@ -46,18 +53,18 @@ impl Caller {
         &mut self,
         stream: &mut S,
         now_ms: u64,
-        view: &View<'_, D>,
+        service: &Service<'_, D>,
     ) -> Result<Outcome, StreamError> {
         if self.answer.bytes.is_empty() {
             let open = self.read(stream)?;
-            self.answer_if_whole(now_ms, view);
+            self.answer_if_whole(now_ms, service);
             if self.answer.bytes.is_empty() {
                 let waiting = Outcome::Open(Wake::At(self.deadline_ms));
                 return Ok(if open { waiting } else { Outcome::Over });
             }
             self.deadline_ms = now_ms.saturating_add(WRITE_PATIENCE_MS);
         }
-        self.write(stream, now_ms, view)
+        self.write(stream, now_ms, service.view)
     }
 
     /// Reads what has come; false when there will be no more.
@@ -75,9 +82,11 @@ impl Caller {
         Ok(true)
     }
 
-    fn answer_if_whole<D: BlockDevice>(&mut self, now_ms: u64, view: &View<'_, D>) {
+    fn answer_if_whole<D: BlockDevice>(&mut self, now_ms: u64, service: &Service<'_, D>) {
         self.answer = match answer::parse(&self.input) {
-            Request::Whole { method, target } => answer::answer(&method, &target, view),
+            Request::Whole { method, target } => {
+                answer::answer(&method, &target, service.view).among(service.downloads)
+            }
             Request::Malformed(error) => answer::malformed(error).into(),
             Request::Part if self.input.len() >= HEAD_BYTES_MAX => {
                 answer::too_large(HEAD_BYTES_MAX).into()

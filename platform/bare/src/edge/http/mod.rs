@@ -2,6 +2,7 @@
 
 mod answer;
 mod caller;
+mod downloads;
 mod object;
 mod query;
 mod read;
@@ -9,7 +10,8 @@ mod refused;
 mod topics;
 
 pub(crate) use answer::too_many_callers;
-pub(crate) use caller::Caller;
+pub(crate) use caller::{Caller, Service};
+pub(crate) use downloads::Downloads;
 
 use crate::net::{Buffers, Server};
 

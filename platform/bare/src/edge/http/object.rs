@@ -9,6 +9,8 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use unison_base::{Lsn, NamespaceName};
+use unison_engine::Chunk;
+use unison_ports::SegmentStore;
 
 /// What of an object is still to be answered.
 #[derive(Debug)]
@@ -21,7 +23,8 @@ pub(super) struct Rest {
     bytes: u64,
 }
 
-/// The lines of the head that say what comes, and what comes.
+/// The lines of the head that say what comes, and what comes. An object whose first chunk memory may not
+/// hold is refused before anything of it is announced.
 pub(super) fn begin<D: BlockDevice>(
     view: &View<'_, D>,
     namespace: &NamespaceName,
@@ -29,12 +32,24 @@ pub(super) fn begin<D: BlockDevice>(
 ) -> Result<(String, Rest), Refused> {
     let object = reader(view, namespace)?.snapshot().object(&key)?.ok_or(Refused::Object)?;
     let (lsn, bytes) = (object.lsn(), object.len());
+    if let Some(first) = object.chunks(0)?.next().transpose()? {
+        measure(view, &first)?;
+    }
     let head = format!(
         "content-type: application/octet-stream\r\ncontent-length: {bytes}\r\n\
          x-checksum-crc32: {}\r\n",
         object.checksum()
     );
     Ok((head, Rest { namespace: namespace.clone(), key, lsn, offset: 0, bytes }))
+}
+
+/// Whether memory may hold a chunk.
+fn measure<D: BlockDevice, S: SegmentStore>(
+    view: &View<'_, D>,
+    chunk: &Chunk<S>,
+) -> Result<(), Refused> {
+    let bytes = chunk.bytes.len();
+    if bytes > view.heap.answer_room() { Err(Refused::Room { bytes }) } else { Ok(()) }
 }
 
 impl Rest {
@@ -47,10 +62,7 @@ impl Rest {
         let object = reader(view, &self.namespace)?.snapshot().object(&self.key)?;
         let object = object.filter(|object| object.lsn() == self.lsn).ok_or(Refused::Object)?;
         let chunk = object.chunks(self.offset)?.next().transpose()?.ok_or(Refused::Object)?;
-        let bytes = chunk.bytes.len();
-        if bytes > view.heap.answer_room() {
-            return Err(Refused::Room { bytes });
-        }
+        measure(view, &chunk)?;
         let from = usize::try_from(self.offset.saturating_sub(chunk.offset)).unwrap_or(usize::MAX);
         let bytes = chunk.bytes.bytes()?.get(from..).unwrap_or_default().to_vec();
         self.offset += bytes.len() as u64;
