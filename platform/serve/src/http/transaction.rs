@@ -156,6 +156,15 @@ fn uploaded(at: &AtTransaction, key: &[u8]) -> Result<u64, ApiError> {
     Ok(uploaded.map_err(unison_engine::WriteError::from)?)
 }
 
+/// The same, where that is what the request goes on from.
+fn goes_on(at: &AtTransaction, key: &[u8], offset: Option<u64>) -> Result<u64, ApiError> {
+    let bytes = uploaded(at, key)?;
+    match offset {
+        Some(offset) if offset != bytes => Err(ApiError::UploadOffset { expected: bytes }),
+        _ => Ok(bytes),
+    }
+}
+
 /// Adds a body to an object. What came before a connection broke stays: `GET` tells how much.
 pub(super) async fn append_object(
     at: AtTransaction,
@@ -169,20 +178,19 @@ pub(super) async fn append_object(
         return remove(&node, &at, &key).await;
     }
     check_announced(&headers)?;
-    let turn = Some(node.uploads.take(at.id, &key).await);
-    let bytes = uploaded(&at, &key)?;
-    if offset.is_some_and(|offset| offset != bytes) {
-        return Err(ApiError::UploadOffset { expected: bytes });
-    }
-    let condition = Condition::Always;
     let (namespace, transaction) = (&*at.namespace, at.id);
+    let goes_on = || goes_on(&at, &key, offset);
+    let (turn, bytes) = node.uploads.take(namespace.name(), transaction, &key, goes_on).await?;
+    let (condition, turn) = (Condition::Always, Some(turn));
     let mut upload = Upload { namespace, transaction, object: &key, condition, bytes, turn };
     upload.receive(&node, body).await?;
     Ok(Json(Success { success: true, bytes: Some(upload.bytes) }))
 }
 
 async fn remove(node: &Node, at: &AtTransaction, key: &[u8]) -> Result<Json<Success>, ApiError> {
-    let _turn = node.uploads.take(at.id, key).await;
+    // What does not go on is refused by the write itself, and then no upload to it does either.
+    let any = || Ok::<_, ApiError>(());
+    let _turn = node.uploads.take(at.namespace.name(), at.id, key, any).await?;
     let objects = [key];
     let delete = Write::new(Operation::DeleteObjects(&objects)).within(at.id);
     commit_one(&at.namespace, delete).await?;

@@ -4,6 +4,7 @@ use super::http::{Answer, answer, request};
 use super::running::{Client, Running, Setting};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
+use unison_base::NamespaceName;
 use unison_engine::EngineOptions;
 
 /// More than two chunks, and no two chunks the same.
@@ -222,6 +223,38 @@ fn an_upload_that_goes_on_elsewhere_takes_nothing_from_the_connection_before() {
     assert_eq!(request(&running, &format!("POST {commit}"), &[], "").status, 200);
     let got = request(&running, "GET /api/v1/default/lob/o", &[], "");
     assert_eq!((got.status, got.body == whole), (200, true));
+}
+
+#[test]
+fn a_request_that_is_refused_does_not_stop_the_upload_that_goes_on() {
+    let running = Running::hub();
+    running.store.create(&NamespaceName::new("other").unwrap()).unwrap();
+    let whole = octets(600_000);
+    let begun = request(&running, "POST /api/v1/default/tx/begin", &[], "").json();
+    let path = format!("/api/v1/default/tx/{}/lob?key=o", begun["txnId"].as_str().unwrap());
+    let mut client = Client::connect(running.http);
+    client.send(format!(
+        "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 600000\r\n\r\n"
+    ));
+    client.send(&whole[..300_000]);
+    let uploaded = || request(&running, &format!("GET {path}"), &[], "").json()["bytes"].as_u64();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while uploaded() != Some(262_144) {
+        assert!(Instant::now() < deadline, "a chunk of it has come");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let elsewhere = path.replace("/default/", "/other/");
+    for (head, status) in [
+        (format!("POST {path}&offset=7"), 409),
+        (format!("POST {elsewhere}"), 404),
+        (format!("POST {elsewhere}&offset=262144"), 404),
+        (format!("DELETE {elsewhere}"), 404),
+    ] {
+        assert_eq!(send(&running, &head, "", b"").status, status, "{head}");
+    }
+    client.send(&whole[300_000..]);
+    let done = answer(&client.rest());
+    assert_eq!((done.status, done.json()["bytes"].as_u64()), (200, Some(600_000)));
 }
 
 #[test]
