@@ -66,7 +66,12 @@ impl Exclusive<'_> {
     /// # Errors
     /// Nothing is staged.
     pub fn stage_alone(&mut self, write: &Write<'_>) -> Result<Written, WriteError> {
-        self.add(write)
+        let staged = self.add(write);
+        if matches!(staged, Err(WriteError::Conflict { .. })) {
+            // The answer is of what it found, and a power cut could still take that back.
+            self.reader()?;
+        }
+        staged
     }
 
     fn add(&mut self, write: &Write<'_>) -> Result<Written, WriteError> {

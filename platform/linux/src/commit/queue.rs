@@ -76,6 +76,8 @@ pub(super) struct State {
     /// What the open transactions here take.
     pub(super) transactions: Share,
     pub(super) leading: bool,
+    /// A round found the writer held and appended nothing: one is due when it is let go.
+    pub(super) owes_a_round: bool,
     pub(super) last_round: LastRound,
     /// Nothing is acknowledged any more.
     pub(super) sync_failed: bool,
@@ -181,6 +183,7 @@ impl CommitQueue {
             turns: Turns::default(),
             transactions: Share::of(&shared.transactions),
             leading: false,
+            owes_a_round: false,
             last_round: LastRound::default(),
             sync_failed: false,
             preparing: false,

@@ -85,7 +85,8 @@ impl CommitQueue {
     /// Appends what is staged. While the writer is held that is for its holder to do, who has to hear if it
     /// fails.
     fn append_for_round(&self, state: &mut State) -> Result<Result<(), WriteError>, WriteError> {
-        if state.turns.is_held() {
+        state.owes_a_round = state.turns.is_held();
+        if state.owes_a_round {
             return Ok(Ok(()));
         }
         let now_ms = self.now_ms();
@@ -122,10 +123,11 @@ impl CommitQueue {
             state = self.gather(state);
             if state.has_work_for_a_round() {
                 state = self.round(state, Lsn::ZERO)?.0;
+            } else {
+                state.owes_a_round = true;
             }
-            let goes_on = !state.waiters.is_empty() && state.has_work_for_a_round();
             // Other namespaces get their turn between two rounds of a busy one.
-            if !goes_on || self.shared.syncers.is_wanted() {
+            if !state.wants_a_round() || self.shared.syncers.is_wanted() {
                 self.pass_the_lead(&mut state);
                 return Ok(());
             }

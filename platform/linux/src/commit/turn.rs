@@ -61,6 +61,12 @@ impl State {
         let is_unsynced = |engine: &Engine<FileStore>| engine.durable() < engine.appended();
         !self.turns.is_held || self.engine.as_ref().is_some_and(is_unsynced)
     }
+
+    /// Whether somebody waits for a round and one would do something, or one was put off until now.
+    pub(super) fn wants_a_round(&self) -> bool {
+        let is_due = self.owes_a_round && !self.turns.is_held;
+        is_due || !self.waiters.is_empty() && self.has_work_for_a_round()
+    }
 }
 
 impl CommitQueue {
@@ -95,7 +101,8 @@ impl CommitQueue {
         state
     }
 
-    /// Lets the writer go. Those whose acknowledgement waited for that get their round.
+    /// Lets the writer go. Those whose acknowledgement waited for that get their round, and so do records
+    /// that nobody waits for.
     pub(super) fn let_go(self: &Arc<Self>, state: &mut State) {
         state.turns.is_held = false;
         self.tell_of_turn(state);
@@ -106,9 +113,9 @@ impl CommitQueue {
         }
     }
 
-    /// Has a worker lead where somebody waits for a round and one would do something.
+    /// Has a worker lead where a round is wanted.
     pub(super) fn lead_if_wanted(self: &Arc<Self>, state: &mut State) {
-        if !state.waiters.is_empty() && state.has_work_for_a_round() {
+        if state.wants_a_round() {
             self.lead_elsewhere(state);
         }
     }
@@ -123,3 +130,6 @@ impl CommitQueue {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

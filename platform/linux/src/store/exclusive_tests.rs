@@ -6,7 +6,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 use unison_base::{Lsn, NamespaceName, TxnId};
-use unison_engine::{EngineOptions, Operation, TransactionError, Write, WriteError};
+use unison_engine::{Condition, EngineOptions, Operation, TransactionError, Write, WriteError};
 
 const SEGMENT_BYTES: u64 = 64 << 10;
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -55,6 +55,21 @@ fn what_is_read_before_others_see_it_is_waited_for() {
     assert_eq!(look(&namespace, 2), (b"new".to_vec(), Some(staged)));
     assert!(namespace.reader().applied() >= staged && namespace.log().durable() >= staged);
     assert_eq!(look(&namespace, 3), (b"new".to_vec(), None));
+    // What a condition has found is read as well. Here it is not even appended.
+    let staged = namespace.with_engine(|engine| engine.stage(&Write::put(b"other", b"new"), 1));
+    let staged = staged.unwrap().unwrap().lsn;
+    let (told, heard) = mpsc::channel();
+    let done = Box::new(move |acknowledged| told.send(acknowledged).unwrap());
+    let put_absent = |writer: &mut Exclusive<'_>| {
+        let write = Write { condition: Condition::Absent, ..Write::put(b"other", b"newer") };
+        let refused = writer.stage_alone(&write).unwrap_err();
+        assert_eq!(refused, WriteError::Conflict { current: Some(staged) });
+        Ok::<_, WriteError>(())
+    };
+    let (_, newest) = namespace.exclusively(TxnId([4; 16]), put_absent, done).unwrap();
+    assert_eq!(newest, Some(staged));
+    assert!(heard.recv_timeout(PATIENCE).unwrap().unwrap() >= staged);
+    assert!(namespace.log().durable() >= staged);
     store.close().unwrap();
 }
 
@@ -184,6 +199,8 @@ fn closing_waits_for_whoever_holds_the_writer() {
     let (store, namespace) = open(directory.path(), Durability::Always);
     let holding = Holding::take(&namespace, 1);
     let closing = thread::spawn(move || store.close().unwrap());
+    thread::sleep(Duration::from_millis(50));
+    assert!(!closing.is_finished());
     holding.let_go().unwrap();
     closing.join().unwrap();
     let late = namespace.exclusively(TxnId([2; 16]), |_| Ok::<_, WriteError>(()), Box::new(|_| {}));

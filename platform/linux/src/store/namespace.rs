@@ -19,7 +19,7 @@ pub struct Namespace {
     pub(super) dir: PathBuf,
     pub(super) segments: Arc<FileStore>,
     pub(super) log_id: RwLock<LogId>,
-    pub(super) queue: Arc<CommitQueue>,
+    pub(crate) queue: Arc<CommitQueue>,
     pub(super) gate: Gate,
     pub(super) reader: Reader,
     pub(super) log: LogReader<FileStore>,
