@@ -7,6 +7,7 @@ use std::time::Instant;
 use axum::body::Body;
 use axum::http::HeaderMap;
 use http_body_util::BodyExt;
+use tokio::runtime::Handle;
 use unison_base::TxnId;
 use unison_base::limits::{CHUNK_BYTES_MAX, OBJECT_BYTES_MAX};
 use unison_engine::{Condition, Operation, TransactionError, Write, WriteError};
@@ -142,12 +143,25 @@ impl AbortOnDrop {
     }
 }
 
+/// If it fails, or the node stops before, the transaction times out, and nothing of it was ever visible.
+fn abort(namespace: &Namespace, transaction: TxnId) {
+    let abort = Write::new(Operation::Abort).within(transaction);
+    namespace.submit(&[abort], Box::new(|_| {}));
+}
+
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {
-        if let Some((namespace, transaction)) = self.0.take() {
-            // If it fails, the transaction times out, and nothing of it was ever visible.
-            let abort = Write::new(Operation::Abort).within(transaction);
-            namespace.submit(&[abort], Box::new(|_| {}));
+        let Some((namespace, transaction)) = self.0.take() else { return };
+        match Handle::try_current() {
+            // A thread that serves others too must not wait for whoever holds the writer.
+            Ok(runtime) => drop(runtime.spawn(async move {
+                let _turn = namespace.turn().await;
+                abort(&namespace, transaction);
+            })),
+            Err(_) => abort(&namespace, transaction),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
