@@ -25,16 +25,14 @@ fn counts(client: &mut Client, commands: usize) -> bool {
     true
 }
 
-/// A slow machine may need longer for the most of them than a transaction may take.
+/// A slow machine may need longer for the most of them than a transaction may take, and a busy one now
+/// and then for few.
 #[test]
 fn many_small_commands_are_one_transaction() {
     let running = Running::hub();
     let client = &mut running.resp_client();
-    let mut commands = 50_000;
-    while !counts(client, commands) {
-        commands /= 2;
-        assert!(commands > 10_000, "so many take too long");
-    }
+    let numbers = [50_000, 25_000].into_iter().chain([11_000; 60]);
+    assert!(numbers.into_iter().any(|commands| counts(client, commands)), "11,000 take too long");
 }
 
 #[test]
