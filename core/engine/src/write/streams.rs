@@ -72,9 +72,12 @@ impl<S: SegmentStore> Engine<S> {
         if bytes > limit {
             return Err(WriteError::IndexBytes { bytes, limit });
         }
+        if kind != KeyKind::Text {
+            return Ok(());
+        }
         let known = self.shared.patterns.with(|patterns| patterns.len());
         let patterns = known.saturating_add(self.transactions.patterns());
-        if kind == KeyKind::Text && patterns.saturating_add(streams.new.len()) > PATTERNS_MAX {
+        if patterns.saturating_add(streams.new.len()) > PATTERNS_MAX {
             return Err(WriteError::Patterns { limit: PATTERNS_MAX });
         }
         Ok(())
