@@ -160,50 +160,45 @@ fn begin(
     (is_in_log, is_near): (bool, bool),
 ) -> Result<Beginning, ApiError> {
     let snapshot = reader.snapshot();
-    match *start {
+    let (seen, is_near) = match *start {
+        Start::Now | Start::Retained => (all_of(snapshot.lsn()), true),
+        Start::Behind(seen) => (seen, is_near),
+        Start::From(Lsn::ZERO) => (NO_MESSAGE, is_near),
+        Start::From(lsn) => (all_of(lsn.prev()), is_near),
         Start::Time(ms) => {
             let source = Source::Topics(From { ms, after: None });
             return Ok(Beginning { source, seen: NO_MESSAGE, greeting: GREETING.to_vec() });
         }
-        Start::Now => return Ok(from_log(MessageId { lsn: snapshot.lsn(), index: LAST_INDEX })),
-        Start::Retained => {
-            let mut beginning = from_log(MessageId { lsn: snapshot.lsn(), index: LAST_INDEX });
-            let retained = retained(&snapshot, asked)?;
-            beginning.greeting.splice(GREETING.len()..GREETING.len(), retained);
-            return Ok(beginning);
-        }
-        Start::From(_) | Start::Behind(_) => {}
-    }
-    let seen = match *start {
-        Start::Behind(seen) => seen,
-        Start::From(lsn) if lsn > Lsn::ZERO => MessageId { lsn: lsn.prev(), index: LAST_INDEX },
-        _ => NO_MESSAGE,
     };
+    let first = match start {
+        Start::Retained => retained(&snapshot, asked)?,
+        _ => Vec::new(),
+    };
+    let from_log = || Beginning { source: Source::Log, seen, greeting: greeting(&first, seen) };
     if is_near {
-        return Ok(from_log(seen));
+        return Ok(from_log());
     }
     match last_before(&snapshot, asked, &|id| id > seen) {
         Ok(after) => {
             let place = after.map_or(NO_MESSAGE, |after| after.id()).max(seen);
-            Ok(Beginning {
-                source: Source::Topics(From { ms: 0, after }),
-                seen,
-                greeting: greeting(place),
-            })
+            let source = Source::Topics(From { ms: 0, after });
+            Ok(Beginning { source, seen, greeting: greeting(&first, place) })
         }
-        Err(ApiError::Read(ReadError::Streams { .. })) if is_in_log => Ok(from_log(seen)),
+        Err(ApiError::Read(ReadError::Streams { .. })) if is_in_log => Ok(from_log()),
         Err(error) => Err(error),
     }
 }
 
-fn from_log(seen: MessageId) -> Beginning {
-    Beginning { source: Source::Log, seen, greeting: greeting(seen) }
+/// The place behind all messages of a record.
+fn all_of(lsn: Lsn) -> MessageId {
+    MessageId { lsn, index: LAST_INDEX }
 }
 
-/// With the place to come back to for a client that is cut off before the first message.
-fn greeting(place: MessageId) -> Vec<u8> {
+/// With what is told first, and the place to come back to for a client that is cut off before the
+/// first message behind it.
+fn greeting(first: &[u8], place: MessageId) -> Vec<u8> {
     let id = format!("id: {}-{}\n\n", place.lsn, place.index);
-    [GREETING, id.as_bytes()].concat()
+    [GREETING, first, id.as_bytes()].concat()
 }
 
 /// The retained messages as events.
